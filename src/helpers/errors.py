@@ -1,0 +1,5 @@
+"""The one error that a user's input causes."""
+
+
+class StudyError(ValueError):
+    """What a user gave cannot be used: the message is one line that names the rule, what it got and the remedy."""
