@@ -1,0 +1,54 @@
+"""Any feed that `fit` takes, seen alike: a Dataset, a PyDataset, an ImageDataGenerator's iterator."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from helpers.errors import StudyError
+
+
+def kind(feed) -> str:
+    """Returns "tf.data" or "PyDataset" (which ImageDataGenerator's iterators are too).
+
+    Raises:
+        StudyError: for anything else.
+    """
+    import keras
+    import tensorflow as tf
+
+    if isinstance(feed, tf.data.Dataset):
+        return "tf.data"
+    if isinstance(feed, keras.utils.PyDataset):
+        return "PyDataset"
+    raise StudyError(
+        f"a feed must be a tf.data.Dataset, a PyDataset or an ImageDataGenerator iterator "
+        f"(got {type(feed).__name__}); wrap it in one of them"
+    )
+
+
+def batches_of(feed) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yields one epoch of (images, labels) as NumPy arrays, and ends the epoch as `fit` does.
+
+    It is for looking at what a feed delivers, never for timing it: a loop uses none of a PyDataset's workers.
+
+    Raises:
+        StudyError: if the feed is no feed, never ends, or does not give pairs.
+    """
+    if kind(feed) == "tf.data":
+        if feed.cardinality() < 0 and feed.cardinality() == -1:
+            raise StudyError("a feed must end by itself (got one that repeats without end); leave repeat() out")
+        for element in feed.as_numpy_iterator():
+            yield _pair(element)
+        return
+    if feed.num_batches is None:
+        raise StudyError("a feed must end by itself (got a PyDataset without a length); give it __len__")
+    feed.on_epoch_begin()
+    for index in range(feed.num_batches):
+        yield _pair(feed[index])
+    feed.on_epoch_end()
+
+
+def _pair(element):
+    if not isinstance(element, tuple | list) or len(element) != 2:
+        raise StudyError(f"a feed must give pairs (images, labels) (got {type(element).__name__})")
+    return np.asarray(element[0]), np.asarray(element[1])

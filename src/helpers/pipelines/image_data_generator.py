@@ -1,0 +1,88 @@
+"""The task through the legacy `ImageDataGenerator`, its own options where it has them.
+
+What ImageDataGenerator has no option for (noise, brightness that adds, resizing) goes through its hook
+`preprocessing_function`; a change of size, for which it has no hook, is applied to its batches.
+"""
+
+import numpy as np
+
+from helpers import datasets, transforms
+from helpers.pipelines.py_dataset import Transformed
+from helpers.tasks import Task
+
+WHITE = np.float32(255)
+
+
+def _options(task):
+    """Returns (arguments of ImageDataGenerator, change of its batches or None) for the task's transform."""
+    transform = transforms.get(task.transform)
+    generator = np.random.default_rng(task.seed)
+
+    def draw(image):
+        return {name: drawn[0] for name, drawn in transform.draw_numpy(generator, 1, image.shape).items()}
+
+    def add_noise(image):
+        return image + draw(image)["noise"] * WHITE
+
+    def add_brightness(image):
+        return image + draw(image)["delta"] * WHITE
+
+    rescale = {"rescale": 1 / 255.0}
+    if task.transform == "resize_standardize":
+        return {}, transform.apply_numpy
+    options = {
+        "rescale": rescale,
+        "noise": {**rescale, "preprocessing_function": add_noise},
+        "brightness": {**rescale, "preprocessing_function": add_brightness},
+        "flip_brightness": {**rescale, "preprocessing_function": add_brightness, "horizontal_flip": True},
+        "shear_zoom_flip": {
+            **rescale,
+            "shear_range": transforms.SHEAR_DEGREES,
+            "zoom_range": transforms.ZOOM,
+            "horizontal_flip": True,
+        },
+    }[task.transform]
+    return options, None
+
+
+def _flow(generator, task):
+    common = {"batch_size": task.batch_size, "shuffle": task.shuffle, "seed": task.seed}
+    if task.source != "folder":
+        data = task.arrays()
+        return generator.flow(data.images, data.labels, **common)
+    size = {"target_size": task.image_size or task.describe().image_shape[:2]}
+    if task.examples is None:
+        return generator.flow_from_directory(
+            datasets.folder_path(task.dataset), class_mode="sparse", **size, **common
+        )
+    import pandas as pd
+
+    paths, labels, _ = datasets.folder_files(task.dataset, examples=task.examples)
+    table = pd.DataFrame({"filename": paths, "class": labels})
+    return generator.flow_from_dataframe(table, class_mode="raw", validate_filenames=False, **size, **common)
+
+
+def build(task: Task, *, workers: int = 1, max_queue_size: int = 10):
+    """Returns the task as an ImageDataGenerator's iterator.
+
+    More than one worker gives fresh draws in an order that no seed reproduces: the original draws from
+    NumPy's global state.
+    """
+    import contextlib
+    import io
+
+    from tensorflow.keras.preprocessing.image import ImageDataGenerator
+
+    options, change = _options(task)
+    with contextlib.redirect_stdout(io.StringIO()):  # "Found … images belonging to … classes."
+        iterator = _flow(ImageDataGenerator(**options), task)
+    from_directory = task.source == "folder" and task.examples is None
+    if change is None and not from_directory:
+        iterator.workers = workers
+        iterator.max_queue_size = max_queue_size
+        return iterator
+
+    def finish(images, labels):
+        return images if change is None else change(images), labels.astype(np.int64)
+
+    return Transformed(iterator, finish, workers=workers, max_queue_size=max_queue_size)

@@ -1,0 +1,132 @@
+"""The task in tf.data, every stage a knob."""
+
+import tempfile
+from pathlib import Path
+
+import tensorflow as tf
+
+from helpers import datasets, transforms
+from helpers.pipelines import AUTOTUNE
+from helpers.tasks import Task
+
+
+def _source(task, map):
+    """Returns (dataset of undecoded elements, decode: element(s) -> (uint8 image(s), label(s)), examples)."""
+    if task.source == "tfds":
+        dataset = datasets.tfds_dataset(task.dataset, examples=task.examples)
+        return dataset, None, task.describe().examples
+    if task.source == "folder":
+        paths, labels, _ = datasets.folder_files(task.dataset, examples=task.examples)
+        size = task.image_size or task.describe().image_shape[:2]
+        dataset = tf.data.Dataset.from_tensor_slices((paths, labels))
+        return dataset, lambda path, label: (_decode(path, size), label), len(labels)
+    data = task.arrays()
+    if map == "gather":
+        images, labels = tf.constant(data.images), tf.constant(data.labels)
+        gather = lambda chosen: (tf.gather(images, chosen), tf.gather(labels, chosen))  # noqa: E731
+        return tf.data.Dataset.range(len(data.labels)), gather, len(data.labels)
+    return tf.data.Dataset.from_tensor_slices((data.images, data.labels)), None, len(data.labels)
+
+
+def _decode(path, size):
+    """Decodes one picture to uint8 (height, width, 3), a JPEG by the accurate transform as Pillow does."""
+    content = tf.io.read_file(path)
+    picture = tf.cond(
+        tf.io.is_jpeg(content),
+        lambda: tf.io.decode_jpeg(content, channels=3, dct_method="INTEGER_ACCURATE"),
+        lambda: tf.io.decode_png(content, channels=3),
+    )
+    same = tf.reduce_all(tf.shape(picture)[:2] == size)
+    picture = tf.cond(same, lambda: picture, lambda: tf.image.resize(picture, size, method="nearest"))
+    return tf.ensure_shape(picture, (*size, 3))
+
+
+def build(
+    task: Task,
+    *,
+    map: str = "element",
+    num_parallel_calls: int = AUTOTUNE,
+    cache: str = "none",
+    cache_at: str = "source",
+    shuffle_buffer: int = 0,
+    prefetch: int = AUTOTUNE,
+    deterministic: bool = True,
+    autotune: bool = True,
+) -> tf.data.Dataset:
+    """Returns the task as a tf.data.Dataset.
+
+    The order of the stages is source, decode, cache of the source, shuffle, draw, map, cache of results,
+    batch, prefetch; with `map="batch"` or `"gather"` batches are made before the map. Every element gets a
+    random seed of its own before the parallel map, so that the draws are reproducible however many calls
+    run at once, and fresh in every epoch.
+
+    Args:
+        task: what to deliver.
+        map: "element": one example a call; "batch": a batch a call; "gather": a batch a call, taken by
+            index from one array in memory (arrays only, elsewhere the same as "batch").
+        num_parallel_calls: calls of the map at once; -1: AUTOTUNE; 0: one after the other.
+        cache: "none", "memory", or "file" (a file in a temporary folder, removed with the dataset).
+        cache_at: "source" keeps decoded uint8 examples; "after_map" keeps results, augmentation frozen.
+        shuffle_buffer: elements; 0: as many as there are examples.
+        prefetch: batches held ready; -1: AUTOTUNE; 0: none.
+        deterministic: whether a parallel map keeps the order.
+        autotune: whether AUTOTUNE values adapt while the pipeline runs.
+    """
+    transform = transforms.get(task.transform)
+    calls = num_parallel_calls or None
+    dataset, decode, examples = _source(task, map)
+    by_index = map == "gather" and task.source == "arrays"
+    whole_batches = map != "element"
+
+    if decode and not by_index:
+        dataset = dataset.map(decode, num_parallel_calls=calls)
+    store = _Store(cache)
+    if cache_at == "source" and not by_index:
+        dataset = store.apply(dataset)
+    if task.shuffle:
+        dataset = dataset.shuffle(shuffle_buffer or examples, seed=task.seed)
+    if whole_batches:
+        dataset = dataset.batch(task.batch_size)
+    if transform.random:
+        dataset = tf.data.Dataset.zip(
+            dataset, tf.data.Dataset.random(seed=task.seed, rerandomize_each_iteration=True)
+        )
+
+    def apply(*element):
+        draws = {}
+        if transform.random:
+            *element, seed = element
+        if len(element) == 1:
+            (element,) = element
+        images, labels = decode(element) if by_index else element
+        if transform.random:
+            batch_shape = tf.shape(images)[:1] if whole_batches else ()
+            draws = transform.draw_tf(tf.stack([seed, task.seed]), batch_shape, images.shape[-3:])
+        return transform.apply_tf(images, draws), labels
+
+    dataset = dataset.map(apply, num_parallel_calls=calls)
+    if cache_at == "after_map":
+        dataset = store.apply(dataset)
+    if not whole_batches:
+        dataset = dataset.batch(task.batch_size)
+    if prefetch:
+        dataset = dataset.prefetch(prefetch)
+    options = tf.data.Options()
+    options.deterministic = deterministic
+    options.autotune.enabled = autotune
+    dataset = dataset.with_options(options)
+    dataset._study_store = store  # the temporary folder lives as long as the dataset
+    return dataset
+
+
+class _Store:
+    """Where a cache keeps its elements."""
+
+    def __init__(self, kind):
+        self.kind = kind
+        self.folder = tempfile.TemporaryDirectory(prefix="study-cache-") if kind == "file" else None
+
+    def apply(self, dataset):
+        if self.kind == "none":
+            return dataset
+        return dataset.cache(str(Path(self.folder.name) / "cache") if self.folder else "")
