@@ -35,7 +35,7 @@ def batches_of(feed) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         StudyError: if the feed is no feed, never ends, or does not give pairs.
     """
     if kind(feed) == "tf.data":
-        if feed.cardinality() < 0 and feed.cardinality() == -1:
+        if feed.cardinality() == -1:  # tf.data.INFINITE_CARDINALITY
             raise StudyError("a feed must end by itself (got one that repeats without end); leave repeat() out")
         for element in feed.as_numpy_iterator():
             yield _pair(element)

@@ -2,8 +2,6 @@
 
 from functools import cache
 
-import numpy as np
-
 
 @cache
 def _one_pixel():
@@ -18,42 +16,43 @@ def _one_pixel():
     return OnePixel
 
 
-def _compiled(layers, images, labels, classes):
+def _compiled(layers, images, outputs, loss):
     import keras
 
-    model = keras.Sequential([keras.Input(images.shape[1:]), *layers, keras.layers.Dense(classes)])
-    one_hot = labels.ndim > 1
-    loss = keras.losses.CategoricalCrossentropy if one_hot else keras.losses.SparseCategoricalCrossentropy
-    model.compile(optimizer="sgd", loss=loss(from_logits=True), jit_compile=False)
+    model = keras.Sequential([keras.Input(images.shape[1:]), *layers, keras.layers.Dense(outputs)])
+    model.compile(optimizer="sgd", loss=loss, jit_compile=False)
     return model
-
-
-def _classes(labels):
-    return labels.shape[1] if labels.ndim > 1 else max(int(np.max(labels)) + 1, 10)
 
 
 def smallest(batch):
     """Returns a compiled model whose step costs almost nothing, for batches like this one.
 
+    Its loss is the mean squared error, which takes any labels; nobody asks how well it learns.
+
     Args:
         batch: (images (n, height, width, channels), labels (n,) or one-hot (n, classes)) as NumPy arrays.
     """
-    return _compiled([_one_pixel()()], *batch, _classes(batch[1]))
+    images, labels = batch
+    outputs = labels.shape[1] if labels.ndim > 1 else 1
+    return _compiled([_one_pixel()()], images, outputs, "mean_squared_error")
 
 
-def small_cnn(batch, *, filters: int = 16, classes: int | None = None):
+def small_cnn(batch, *, classes: int, filters: int = 16):
     """Returns a compiled CNN of two convolutions, for batches like this one.
 
     Args:
         batch: as for `smallest`.
+        classes: how many there are; a batch need not show them all.
         filters: of the first convolution; the second has twice as many.
-        classes: where the batch's labels do not show them all.
     """
     import keras
 
+    images, labels = batch
     layers = [
         keras.layers.Conv2D(filters, 3, strides=2, activation="relu"),
         keras.layers.Conv2D(2 * filters, 3, strides=2, activation="relu"),
         keras.layers.GlobalAveragePooling2D(),
     ]
-    return _compiled(layers, *batch, classes or _classes(batch[1]))
+    one_hot = labels.ndim > 1
+    loss = keras.losses.CategoricalCrossentropy if one_hot else keras.losses.SparseCategoricalCrossentropy
+    return _compiled(layers, images, classes, loss(from_logits=True))

@@ -1,0 +1,47 @@
+# make study · make test · make lab · make bench   (each sets up what it needs, once)
+PYTHON ?= python3
+BIN := .venv/bin
+RUN ?= data/runs/quick
+GRID ?= notebooks/sweeps/quick.yml
+
+.PHONY: setup study test lab bench lint lock notebooks clean
+
+setup: .venv/.ready
+
+# Everything comes from the lock, hashes checked; the kit itself is installed in place.
+.venv/.ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v < (3, 14) else f"Python must be 3.11 to 3.13 (got {v[0]}.{v[1]}); name one: make PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+study: setup
+	$(BIN)/study sweep $(GRID) --out $(RUN) --resume
+	$(BIN)/study report $(RUN)
+
+test: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest --nbval-lax --nbval-cell-timeout=120 notebooks/[0-9]*.ipynb
+
+lab: setup
+	$(BIN)/jupyter lab --ip=127.0.0.1 notebooks
+
+# Keeps counts and the outputs of cells tagged keep_output, which nbval checks.
+notebooks: setup
+	$(BIN)/nbstripout --keep-count notebooks/*.ipynb notebooks/*/*.ipynb
+	$(BIN)/ruff format notebooks
+
+lint: setup
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+# Needs uv (https://docs.astral.sh/uv/); writes hashes for every platform that TensorFlow supports.
+lock:
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	  --extra dev pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf .venv data/standin data/runs

@@ -1,0 +1,369 @@
+"""Proves that pipelines deliver the same work, or says in what they differ.
+
+Two epochs of every feed are read and held against the task's own source and NumPy transform: form (batch
+sizes, shapes, dtypes, value range), examples (each delivered image is matched to the source image it was
+made from), pixels (the draws are recovered from the image and applied again by NumPy), the distribution of
+the draws, freshness from epoch to epoch, and shuffling.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from helpers import feeds as feed_kinds
+from helpers import recover, transforms
+from helpers.errors import StudyError
+from helpers.tasks import Task
+
+ASPECTS = (
+    "batches",
+    "image shape",
+    "image dtype",
+    "value range",
+    "labels",
+    "examples",
+    "pixels",
+    "draws",
+    "freshness",
+    "shuffling",
+)
+SIGNIFICANCE = 1e-5  # of each statistical check: a false alarm in 100,000
+SAMPLE = 256  # images whose pixels are recomputed
+FITTED_TOLERANCE = 5e-3  # where draws are found by a numerical fit
+
+
+@dataclass(frozen=True)
+class Report:
+    """What parity found.
+
+    Attributes:
+        task: what was to be delivered.
+        labels: the feeds' labels.
+        differences: a table: pipeline, aspect, expected, found; empty where all did the same work.
+        details: a table: pipeline, aspect, found, for every check that was made.
+    """
+
+    task: Task
+    labels: tuple[str, ...]
+    differences: pd.DataFrame
+    details: pd.DataFrame
+
+    @property
+    def same(self) -> bool:
+        """Whether every feed delivers the task."""
+        return self.differences.empty
+
+    def does_the_task(self, label: str) -> bool:
+        """Returns whether one feed delivers the task."""
+        return label not in set(self.differences["pipeline"])
+
+    @property
+    def overview(self) -> pd.DataFrame:
+        """A table for people: a row a feed, a column an aspect; "same", "differs", or "-" if not reached."""
+        table = pd.DataFrame("-", index=list(self.labels), columns=list(ASPECTS))
+        for row in self.details.itertuples():
+            table.loc[row.pipeline, row.aspect] = "same"
+        for row in self.differences.itertuples():
+            table.loc[row.pipeline, row.aspect] = "differs"
+        return table
+
+    @property
+    def verdict(self) -> str:
+        """One sentence."""
+        if self.same:
+            return f"Same work: {', '.join(self.labels)} deliver the same task."
+        unlike = [label for label in self.labels if not self.does_the_task(label)]
+        return f"Not the same work: {', '.join(unlike)} deliver something else; no ranking."
+
+    def __str__(self):
+        lines = [self.verdict]
+        for row in self.differences.itertuples():
+            lines.append(f"  {row.pipeline}: {row.aspect}: expected {row.expected}, found {row.found}")
+        return "\n".join(lines)
+
+    def _repr_html_(self):
+        html = f"<p><strong>{self.verdict}</strong></p>{self.overview.to_html()}"
+        if not self.same:
+            html += self.differences.to_html(index=False)
+        return html
+
+
+def check(task: Task, feeds: Mapping[str, object]) -> Report:
+    """Reads two epochs of each feed and compares them with the task.
+
+    Args:
+        task: what is to be delivered.
+        feeds: label -> any feed that `fit` takes, the kit's or a user's own.
+
+    Raises:
+        StudyError: if there is no feed, or one is not a feed.
+    """
+    if not feeds:
+        raise StudyError("parity needs at least one feed (got none)")
+    for feed in feeds.values():
+        feed_kinds.kind(feed)
+    expected = _Expected(task)
+    found = {label: _check_feed(expected, feed) for label, feed in feeds.items()}
+    differences = [(label, *row) for label, (unlike, _) in found.items() for row in unlike]
+    details = [(label, *row) for label, (_, seen) in found.items() for row in seen]
+    return Report(
+        task=task,
+        labels=tuple(feeds),
+        differences=pd.DataFrame(differences, columns=["pipeline", "aspect", "expected", "found"]),
+        details=pd.DataFrame(details, columns=["pipeline", "aspect", "found"]),
+    )
+
+
+class _Expected:
+    """The task's source, and what its transform makes of it."""
+
+    def __init__(self, task):
+        self.task = task
+        self.transform = transforms.get(task.transform)
+        data = task.arrays()
+        self.images, self.labels = data.images, data.labels
+        self.shape = tuple(self.transform.output_shape(self.images.shape[1:]))
+        once, again = (self._signatures(np.random.default_rng((task.seed, part))) for part in (1, 2))
+        self.signatures = once
+        # How many different examples a perfect feed is recognised by: all of them, but where a warp blurs them.
+        self.recognised = len(np.unique(match(again, self.labels, once, self.labels)))
+
+    def _signatures(self, generator):
+        parts = []
+        for start in range(0, len(self.images), 512):
+            images = self.images[start : start + 512]
+            draws = self.transform.draw_numpy(generator, len(images), images.shape[1:])
+            parts.append(_signature(self.transform.name, self.transform.apply_numpy(images, draws)))
+        return np.concatenate(parts)
+
+
+def _coarse(images, side=8):
+    """Returns block means, float32 (n, side, side, channels), of images of any size."""
+    height, width = images.shape[1:3]
+    rows = np.linspace(0, height, min(side, height) + 1).astype(int)
+    columns = np.linspace(0, width, min(side, width) + 1).astype(int)
+    sums = np.add.reduceat(np.add.reduceat(images, rows[:-1], axis=1, dtype=np.float32), columns[:-1], axis=2)
+    return sums / (np.diff(rows)[:, None, None] * np.diff(columns)[:, None])
+
+
+def _signature(name, images):
+    """Returns features, float32 (n, k), that this transform's draws leave (nearly) alone."""
+    means = _coarse(images, 4 if name == "shear_zoom_flip" else 8)
+    if name in ("flip_brightness", "shear_zoom_flip"):
+        means = means + means[:, :, ::-1]
+    if name in ("brightness", "flip_brightness"):
+        means = means - means.mean(axis=(1, 2, 3), keepdims=True)
+    return means.reshape(len(means), -1)
+
+
+def match(signatures, labels, source_signatures, source_labels) -> np.ndarray:
+    """Returns for each delivered example the index of the nearest source example of its label, or -1.
+
+    Args:
+        signatures: float32 (m, k), of what was delivered.
+        labels: (m,), as delivered.
+        source_signatures: float32 (n, k).
+        source_labels: (n,).
+    """
+    nearest = np.full(len(signatures), -1)
+    for label in np.unique(labels):
+        delivered, source = np.flatnonzero(labels == label), np.flatnonzero(source_labels == label)
+        if not len(source):
+            continue
+        points = source_signatures[source]
+        norms = np.square(points).sum(axis=1)
+        for start in range(0, len(delivered), 2048):
+            chosen = delivered[start : start + 2048]
+            distance = norms - 2 * (signatures[chosen] @ points.T)
+            nearest[chosen] = source[np.argmin(distance, axis=1)]
+    return nearest
+
+
+@dataclass
+class _Seen:
+    """One epoch of a feed, in short."""
+
+    sizes: list
+    shapes: Counter
+    image_dtypes: Counter
+    label_forms: Counter
+    low: float
+    high: float
+    labels: np.ndarray
+    signatures: np.ndarray | None
+    fingerprints: np.ndarray | None
+    sample: np.ndarray | None
+    endless: bool
+
+
+def _read_epoch(expected, feed):
+    sizes, shapes, image_dtypes, label_forms = [], Counter(), Counter(), Counter()
+    labels, signatures, fingerprints, sample = [], [], [], []
+    low, high, total, endless = np.inf, -np.inf, 0, False
+    wanted = recover.SAMPLE.get(expected.transform.name, SAMPLE)
+    for images, given in feed_kinds.batches_of(feed):
+        sizes.append(len(images))
+        shapes[images.shape[1:]] += 1
+        image_dtypes[str(images.dtype)] += 1
+        label_forms[(str(given.dtype), given.shape[1:])] += 1
+        low, high = min(low, float(images.min())), max(high, float(images.max()))
+        labels.append(given.argmax(axis=1) if given.ndim > 1 else given)
+        if images.shape[1:] == expected.shape:
+            images = images.astype(np.float32, copy=False)
+            signatures.append(_signature(expected.transform.name, images))
+            fingerprints.append(_coarse(images).reshape(len(images), -1))
+            if total < wanted:
+                sample.append(images[: wanted - total])
+        total += len(images)
+        if total > 2 * len(expected.images) + expected.task.batch_size:
+            endless = True
+            break
+    whole = set(shapes) == {expected.shape}
+    return _Seen(
+        sizes,
+        shapes,
+        image_dtypes,
+        label_forms,
+        low,
+        high,
+        np.concatenate(labels) if labels else np.zeros(0),
+        np.concatenate(signatures) if whole else None,
+        np.concatenate(fingerprints) if whole else None,
+        np.concatenate(sample) if whole else None,
+        endless,
+    )
+
+
+def _check_feed(expected, feed):
+    """Returns (differences: [(aspect, expected, found)], details: [(aspect, found)]) of one feed."""
+    differences, details = [], []
+
+    def compare(aspect, holds, wanted, found):
+        details.append((aspect, str(found)))
+        if not holds:
+            differences.append((aspect, str(wanted), str(found)))
+
+    first = _read_epoch(expected, feed)
+    if not first.sizes:
+        compare("batches", False, f"{len(expected.labels)} examples", "none")
+        return differences, details
+    _check_form(expected, first, compare)
+    if first.signatures is None or first.endless:
+        return differences, details
+    order = match(first.signatures, first.labels, expected.signatures, expected.labels)
+    _check_examples(expected, first, order, compare)
+    _check_pixels(expected, first, order, compare)
+    second = _read_epoch(expected, feed)
+    if second.signatures is not None:
+        order_again = match(second.signatures, second.labels, expected.signatures, expected.labels)
+        _check_epochs(expected, first, second, order, order_again, compare)
+    return differences, details
+
+
+def _sizes_in_words(sizes):
+    return ", ".join(f"{count} of {size}" for size, count in sorted(Counter(sizes).items(), reverse=True))
+
+
+def _check_form(expected, seen, compare):
+    examples, batch = len(expected.labels), expected.task.batch_size
+    wanted = [batch] * (examples // batch) + ([examples % batch] if examples % batch else [])
+    found = "does not end" if seen.endless else _sizes_in_words(seen.sizes)
+    same = not seen.endless and Counter(seen.sizes) == Counter(wanted)
+    compare("batches", same, _sizes_in_words(wanted), found)
+    compare("image shape", set(seen.shapes) == {expected.shape}, expected.shape, ", ".join(map(str, seen.shapes)))
+    compare("image dtype", set(seen.image_dtypes) == {"float32"}, "float32", ", ".join(seen.image_dtypes))
+    low, high = expected.transform.value_range
+    slack = 1e-3
+    compare(
+        "value range",
+        low - slack <= seen.low and seen.high <= high + slack and np.isfinite([seen.low, seen.high]).all(),
+        f"{low:g} to {high:g}",
+        f"{seen.low:.3g} to {seen.high:.3g}",
+    )
+    forms = ", ".join(f"{dtype} {('batch', *shape)}".replace("'", "") for dtype, shape in seen.label_forms)
+    compare("labels", set(seen.label_forms) == {("int64", ())}, "int64 (batch,)", forms)
+
+
+def _check_examples(expected, seen, order, compare):
+    """Same label counts, and as many different examples recognised as a perfect feed would show."""
+    wanted, found = Counter(expected.labels.tolist()), Counter(seen.labels.tolist())
+    distinct = len(np.unique(order[order >= 0]))
+    count, perfect = len(expected.labels), expected.recognised
+    slack = 4 * np.sqrt(max(count - perfect, 0))
+    compare(
+        "examples",
+        wanted == found and distinct >= perfect - slack,
+        f"each of {count} once" + ("" if perfect == count else f" ({perfect} recognisable)"),
+        f"{len(order)}, {distinct} of them different" + ("" if wanted == found else "; other label counts"),
+    )
+
+
+def _check_pixels(expected, seen, order, compare):
+    """Recovers the draws of a sample, applies them again with NumPy, and tests how they are distributed."""
+    transform = expected.transform
+    known = np.flatnonzero(order[: len(seen.sample)] >= 0)
+    if not len(known):
+        return
+    delivered, sources = seen.sample[known], expected.images[order[known]]
+    draws = recover.draws(transform, delivered, sources)
+    worst = np.abs(transform.apply_numpy(sources, draws) - delivered).max(axis=(1, 2, 3))
+    fitted = transform.name in recover.SAMPLE
+    tolerance = FITTED_TOLERANCE if fitted else transform.tolerance + 1e-6
+    # Where examples can be mistaken for one another, most of the sample has to be explained, not all of it.
+    share = float((worst <= tolerance).mean())
+    compare(
+        "pixels",
+        share >= (0.6 if fitted else 1.0),
+        f"within {tolerance:.0e} of the NumPy transform",
+        f"{share:.0%} within, median difference {np.median(worst):.1e}",
+    )
+    explained = worst <= tolerance
+    if transform.random and explained.any():
+        for name, (family, parameters) in transform.distributions.items():
+            _check_distribution(name, draws[name][explained], family, parameters, compare)
+
+
+def _check_distribution(name, values, family, parameters, compare):
+    from scipy import stats
+
+    values = np.asarray(values, float).ravel()
+    if family == "bernoulli":
+        p = stats.binomtest(int(values.sum()), len(values), parameters[0]).pvalue
+        wanted, found = f"{name}: true in {parameters[0]:.0%}", f"{name}: {values.mean():.0%} of {len(values)}"
+    else:
+        thinned = values if len(values) <= 5000 else np.random.default_rng(0).choice(values, 5000, replace=False)
+        p = stats.kstest(thinned, family, parameters).pvalue
+        wanted = f"{name}: {family}{tuple(parameters)}"
+        found = f"{name}: mean {values.mean():.3f}, sd {values.std():.3f}, {values.min():.3f} to {values.max():.3f}"
+    compare("draws", p >= SIGNIFICANCE, wanted, found)
+
+
+def _check_epochs(expected, first, second, order, order_again, compare):
+    """Freshness and shuffling: what changes from epoch to epoch, and what must not."""
+    place = {index: position for position, index in enumerate(order_again)}
+    pairs = np.array([(position, place[index]) for position, index in enumerate(order) if index in place])
+    moved = np.abs(first.fingerprints[pairs[:, 0]] - second.fingerprints[pairs[:, 1]]).max(axis=1) > 1e-6
+    share = float(moved.mean())
+    random = expected.transform.random
+    compare(
+        "freshness",
+        share >= 0.9 if random else share <= 1 - expected.recognised / len(order) + 1e-9,
+        "other draws in every epoch" if random else "the same pixels in every epoch",
+        f"{share:.0%} of the examples changed",
+    )
+    from scipy import stats
+
+    if len(order) < 8:
+        return
+    stored = np.arange(len(order))
+    kept = abs(stats.spearmanr(stored, order).statistic)
+    repeated = abs(stats.spearmanr(order, order_again[: len(order)]).statistic) if len(order_again) == len(order) else 0
+    limit = max(0.1, stats.norm.isf(SIGNIFICANCE / 2) / np.sqrt(len(order) - 1))
+    found = f"rank correlation {kept:.2f} with the stored order, {repeated:.2f} with the next epoch"
+    if expected.task.shuffle:
+        compare("shuffling", kept <= limit and repeated <= limit, f"an order of its own every epoch (≤ {limit:.2f})", found)
+    else:
+        compare("shuffling", kept >= 0.99, "the stored order", found)

@@ -1,0 +1,36 @@
+"""What the tests share: where the real data is, and a data folder of each test run's own."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+os.environ.setdefault("MPLBACKEND", "agg")
+
+# TensorFlow writes "I0000 …" lines to stderr whatever TF_CPP_MIN_LOG_LEVEL says; they differ by machine.
+SKIPPED_OUTPUTS = ("stderr",)
+
+
+def _shared_data() -> Path | None:
+    given = os.environ.get("STUDY_TEST_DATA")
+    place = Path(given) if given else Path(__file__).resolve().parents[2] / "shared" / "data"
+    return place if (place / "archives").is_dir() else None
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder with `archives/` (MNIST's official archives) and `cifar10-jpeg.tar.xz`."""
+    place = _shared_data()
+    if place is None:
+        pytest.skip("the real data is not here: set STUDY_TEST_DATA to a folder with archives/ and cifar10-jpeg.tar.xz")
+    return place
+
+
+@pytest.fixture
+def own_data_dir(tmp_path, monkeypatch) -> Path:
+    """An empty data folder, for tests that prepare data."""
+    monkeypatch.setenv("STUDY_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "no-tfds"))
+    return tmp_path / "data"
