@@ -28,6 +28,22 @@ from functools import lru_cache
 import numpy as np
 
 from helpers.errors import StudyError
+from helpers.shapes import Modes, checked_times, outliers, two_modes
+
+__all__ = [
+    "Modes",
+    "Ratio",
+    "effective_rounds",
+    "equivalence_confidence",
+    "is_precise",
+    "log_ratio_interval",
+    "look_rounds",
+    "outliers",
+    "paired_ratio",
+    "sequential_confidence",
+    "two_modes",
+    "verdict",
+]
 
 LEAST_ROUNDS = 3
 FIRST_LOOK = 5
@@ -64,27 +80,6 @@ class Ratio:
         return f"{self.ratio:.3f} ({self.low:.3f} to {self.high:.3f}, {self.rounds} rounds)"
 
 
-@dataclass(frozen=True)
-class Modes:
-    """Whether the times fall in two heaps, and which; false where there is one.
-
-    Attributes:
-        two: whether there are two.
-        low_s: median of the fast heap, seconds (of all, where there is one).
-        high_s: median of the slow heap, seconds.
-        slow_share: share of the times in the slow heap, 0 … 1; 0 where there is one.
-    """
-
-    two: bool
-    low_s: float
-    high_s: float
-    slow_share: float
-
-    def __bool__(self):
-        """Whether there are two heaps."""
-        return self.two
-
-
 def paired_ratio(seconds, reference_seconds, confidence: float = 0.95) -> Ratio:
     """Estimates how many times the reference's time a pipeline takes.
 
@@ -103,55 +98,71 @@ def paired_ratio(seconds, reference_seconds, confidence: float = 0.95) -> Ratio:
     Raises:
         StudyError: where the inputs differ in length, are fewer than 3, or are not positive and finite.
     """
-    pipeline = _checked("seconds", seconds, least=LEAST_ROUNDS)
-    reference = _checked("reference_seconds", reference_seconds, least=LEAST_ROUNDS)
+    pipeline = checked_times("seconds", seconds, least=LEAST_ROUNDS)
+    reference = checked_times("reference_seconds", reference_seconds, least=LEAST_ROUNDS)
     if len(pipeline) != len(reference):
         raise StudyError(
             f"seconds and reference_seconds must pair up, round by round (got {len(pipeline)} and "
             f"{len(reference)}); give both from the same rounds"
         )
     _check_share("confidence", confidence)
-    differences = np.log(pipeline) - np.log(reference)
-    rounds = len(differences)
-    centre = float(np.median(differences))
-    low, high = _order_statistic_interval(np.sort(differences), confidence)
-    effective = effective_rounds(differences)
-    stretch = math.sqrt(rounds / effective)
-    # exp and log may round in opposite directions: an interval always holds its own ratio.
+    centre, low, high, effective = log_ratio_interval(np.log(pipeline) - np.log(reference), confidence)
     return Ratio(
         ratio=math.exp(centre),
-        low=math.exp(min(centre, centre - (centre - low) * stretch)),
-        high=math.exp(max(centre, centre + (high - centre) * stretch)),
-        rounds=rounds,
+        low=math.exp(low),
+        high=math.exp(high),
+        rounds=len(pipeline),
         confidence=confidence,
-        effective_rounds=effective,
+        effective_rounds=float(effective),
     )
 
 
-def effective_rounds(differences) -> float:
-    """How many independent rounds carry as much as these; 3 … rounds.
+def log_ratio_interval(differences, confidence: float):
+    """The median of log ratios and its interval, for one comparison or for many at once.
 
     Args:
-        differences: (rounds,) log ratios in the order in which they were measured.
+        differences: (…, rounds) log ratios, the rounds in the order in which they were measured.
+        confidence: level of the interval, 0 … 1 exclusive.
 
     Returns:
-        The rounds, divided by the inflation of the median's variance under a first-order autoregression with
-        the rank correlation found (bias-corrected), where that exceeds 1.3 / sqrt(rounds); otherwise all.
+        (median, low, high, effective rounds), each of shape (…,).
     """
+    differences = np.asarray(differences, float)
+    rounds = differences.shape[-1]
+    centre = np.median(differences, axis=-1)
+    low, high = _order_statistic_interval(np.sort(differences, axis=-1), confidence)
+    effective = effective_rounds(differences)
+    stretch = np.sqrt(rounds / effective)
+    return centre, centre - (centre - low) * stretch, centre + (high - centre) * stretch, effective
+
+
+def effective_rounds(differences) -> np.ndarray:
+    """How many independent rounds carry as much as these.
+
+    Args:
+        differences: (…, rounds) log ratios in the order in which they were measured.
+
+    Returns:
+        (…,) float64, 3 … rounds: the rounds, divided by the inflation of the median's variance under a
+        first-order autoregression with the rank correlation found (bias-corrected), where that exceeds
+        1.3 / sqrt(rounds); otherwise, and below 8 rounds, all of them.
+    """
+    from scipy.stats import rankdata
+
     values = np.asarray(differences, float)
-    rounds = len(values)
+    rounds = values.shape[-1]
+    everything = np.full(values.shape[:-1], float(rounds))
     if rounds < 8:
-        return float(rounds)
-    ranks = _ranks(values)
-    spread = float(ranks @ ranks)
-    correlation = float(ranks[1:] @ ranks[:-1]) / spread if spread else 0.0
-    if correlation <= 1.3 / math.sqrt(rounds):
-        return float(rounds)
-    correlation = min((rounds * correlation + 1) / (rounds - 4), 0.95)
-    lags = np.arange(1, 200)
+        return everything
+    ranks = rankdata(values, axis=-1) - (rounds + 1) / 2
+    spread = np.maximum((ranks**2).sum(axis=-1), 1e-9)
+    correlation = (ranks[..., 1:] * ranks[..., :-1]).sum(axis=-1) / spread
+    corrected = np.clip((rounds * correlation + 1) / (rounds - 4), 0, 0.95)
     # Signs of a Gaussian autoregression correlate by 2/pi asin(r^lag).
-    inflation = 1 + 2 * np.sum(2 / np.pi * np.arcsin(correlation**lags))
-    return max(float(LEAST_ROUNDS), rounds / float(inflation))
+    lags = np.arange(1, 200)
+    inflation = 1 + 4 / np.pi * np.arcsin(corrected[..., None] ** lags).sum(axis=-1)
+    found = correlation > 1.3 / math.sqrt(rounds)
+    return np.where(found, np.maximum(LEAST_ROUNDS, rounds / inflation), everything)
 
 
 def is_precise(ratio: Ratio, precision: float) -> bool:
@@ -165,9 +176,9 @@ def verdict(ratio: Ratio, *, margin: float = 0.05, equivalence: Ratio | None = N
     Args:
         ratio: the pipeline's time over the reference's, with its interval.
         margin: differences up to this share do not matter: 0.05 makes 1/1.05 … 1.05 "the same".
-        equivalence: the same ratio with the interval of the equivalence test: two one-sided tests at the error
-            rate a are one interval at confidence 1 - 2a (Schuirmann 1987), see `equivalence_confidence`.
-            None: `ratio` itself, which is stricter.
+        equivalence: the same ratio with the interval of the equivalence test: two one-sided tests at the
+            error rate a are one interval at confidence 1 - 2a (Schuirmann 1987), see
+            `equivalence_confidence`. None: `ratio` itself, which is stricter.
 
     Returns:
         "the same" where the equivalence interval lies within the margin, even if it excludes 1;
@@ -215,13 +226,13 @@ def look_rounds(most: int, *, first: int = FIRST_LOOK, growth: float = LOOK_GROW
 def sequential_confidence(confidence: float = 0.95, *, looks: int = 1, comparisons: int = 1) -> float:
     """The level each interval needs, so that all of them together hold at `confidence` when the run stops.
 
-    Several pipelines: the error is shared out by Šidák's rule, 1 - (1 - error)^(1/comparisons), which holds for
-    intervals that share a reference (Šidák 1967), and is within 0.05 standard errors of Dunnett's.
+    Several pipelines: the error is shared out by Šidák's rule, 1 - (1 - error)^(1/comparisons), which holds
+    for intervals that share a reference (Šidák 1967), and is within 0.1 standard errors of Dunnett's.
 
     Several looks: a run that stops as soon as its intervals are narrow stops a little too often when they
     are narrow by chance. Looking at the rounds of `look_rounds` and stopping on the width alone, never
-    on the verdict, at most doubled the error (a stated 95% covered 90.1% at worst, over normal, heavy-tailed and
-    spiky noise of 1 to 30%, 9 looks), so it is halved: simulated coverage is then 95.3% or more. Shown by
+    on the verdict, at most doubled the error (a stated 95% covered 90% at worst, over normal, heavy-tailed
+    and spiky noise of 1 to 30%, 9 looks), so it is halved: coverage is then 95% or more. Shown by
     `python benchmarks/coverage.py --sequential`.
 
     Args:
@@ -241,67 +252,6 @@ def sequential_confidence(confidence: float = 0.95, *, looks: int = 1, compariso
             raise StudyError(f"{name} must be >= 1 (got {value}); give a positive whole number")
     error = 1 - confidence ** (1 / comparisons)
     return 1 - (error / 2 if looks > 1 else error)
-
-
-def outliers(seconds) -> np.ndarray:
-    """Flags times far from the rest; nothing is ever dropped for it.
-
-    Args:
-        seconds: (rounds,) positive.
-
-    Returns:
-        (rounds,) bool: the log lies more than 3.5 robust standard deviations (1.4826 times the median absolute
-        deviation, at least 1%) from the median (Iglewicz and Hoaglin 1993).
-
-    Raises:
-        StudyError: where a value is not positive and finite.
-    """
-    logs = np.log(_checked("seconds", seconds, least=1))
-    distance = np.abs(logs - np.median(logs))
-    return distance > 3.5 * max(1.4826 * float(np.median(distance)), 0.01)
-
-
-def two_modes(seconds) -> Modes:
-    """Tells whether times fall in two heaps, such as epochs at the median and epochs at twice the median.
-
-    The times are split where the distance of the two means, in sums of their standard deviations, is
-    largest, with at least 3 and 8% of the times on each side. Two heaps are reported where that exceeds
-    3.2 + 8 / rounds and the means are 10% apart or more. By simulation (`python benchmarks/coverage.py --modes`)
-    one normal or heavy-tailed heap is called two in under 1% of cases, an exponential tail in under 2%; two heaps
-    a factor 2 apart (15% slow, spread 8%) are found in about nine of ten at 50 times, half at 20: few
-    rounds seldom hold enough slow ones.
-
-    Args:
-        seconds: (rounds,) positive; fewer than 10 always give one heap.
-
-    Returns:
-        The heaps; true in a condition where there are two.
-
-    Raises:
-        StudyError: where a value is not positive and finite.
-    """
-    times = np.sort(_checked("seconds", seconds, least=1))
-    one = Modes(two=False, low_s=float(np.median(times)), high_s=float(np.median(times)), slow_share=0.0)
-    count = len(times)
-    if count < 10:
-        return one
-    logs = np.log(times)
-    least = max(3, math.ceil(0.08 * count))
-    best, split = 0.0, None
-    for position in range(least, count - least + 1):
-        fast, slow = logs[:position], logs[position:]
-        distance = slow.mean() - fast.mean()
-        spread = max(fast.std(ddof=1) + slow.std(ddof=1), 0.01)
-        if distance >= math.log(1.1) and distance / spread > best:
-            best, split = distance / spread, position
-    if best <= 3.2 + 8 / count:
-        return one
-    return Modes(
-        two=True,
-        low_s=float(np.median(times[:split])),
-        high_s=float(np.median(times[split:])),
-        slow_share=(count - split) / count,
-    )
 
 
 @lru_cache(maxsize=1024)
@@ -337,23 +287,6 @@ def _order_statistic_interval(ordered, confidence):
         middle, half = (low + high) / 2, (high - low) / 2 * stretch
         low, high = middle - half, middle + half
     return low, high
-
-
-def _ranks(values):
-    """Ranks of values (rounds,), ties averaged, centred on 0."""
-    from scipy.stats import rankdata
-
-    return rankdata(values) - (len(values) + 1) / 2
-
-
-def _checked(name, values, *, least):
-    array = np.asarray(values, float)
-    if array.ndim != 1 or len(array) < least:
-        raise StudyError(f"{name} must be one-dimensional with >= {least} values (got shape {array.shape})")
-    bad = array[~(np.isfinite(array) & (array > 0))]
-    if len(bad):
-        raise StudyError(f"{name} must be positive and finite (got {bad[0]})")
-    return array
 
 
 def _check_share(name, value):
