@@ -332,7 +332,10 @@ def _check_distribution(name, values, family, parameters, compare):
     values = np.asarray(values, float).ravel()
     if family == "bernoulli":
         p = stats.binomtest(int(values.sum()), len(values), parameters[0]).pvalue
-        wanted, found = f"{name}: true in {parameters[0]:.0%}", f"{name}: {values.mean():.0%} of {len(values)}"
+        wanted, found = (
+            f"{name}: true in {parameters[0]:.0%}",
+            f"{name}: {values.mean():.0%} of {len(values)}",
+        )
     else:
         thinned = values if len(values) <= 5000 else np.random.default_rng(0).choice(values, 5000, replace=False)
         p = stats.kstest(thinned, family, parameters).pvalue
@@ -364,6 +367,11 @@ def _check_epochs(expected, first, second, order, order_again, compare):
     limit = max(0.1, stats.norm.isf(SIGNIFICANCE / 2) / np.sqrt(len(order) - 1))
     found = f"rank correlation {kept:.2f} with the stored order, {repeated:.2f} with the next epoch"
     if expected.task.shuffle:
-        compare("shuffling", kept <= limit and repeated <= limit, f"an order of its own every epoch (≤ {limit:.2f})", found)
+        compare(
+            "shuffling",
+            kept <= limit and repeated <= limit,
+            f"an order of its own every epoch (≤ {limit:.2f})",
+            found,
+        )
     else:
         compare("shuffling", kept >= 0.99, "the stored order", found)

@@ -35,8 +35,7 @@ def _flip_brightness(delivered, sources):
 def _shear_zoom_flip(delivered, sources):
     fitted = [_fit_warp(image, source) for image, source in zip(delivered, sources, strict=True)]
     return {
-        name: np.array([fit[name] for fit in fitted]).reshape(-1, 1, 1, 1)
-        for name in ("shear", "zx", "zy", "flip")
+        name: np.array([fit[name] for fit in fitted]).reshape(-1, 1, 1, 1) for name in ("shear", "zx", "zy", "flip")
     }
 
 

@@ -83,9 +83,7 @@ class Task:
 
         if self.source == "folder":
             return datasets.load_arrays(self.dataset, examples=self.examples, image_size=self.image_size)
-        return datasets.load_arrays(
-            self.dataset, examples=self.examples, image_size=self.image_size, seed=self.seed
-        )
+        return datasets.load_arrays(self.dataset, examples=self.examples, image_size=self.image_size, seed=self.seed)
 
     def but(self, **changes) -> "Task":
         """Returns this task with some attributes changed, checked again."""

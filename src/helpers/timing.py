@@ -202,6 +202,4 @@ def take_training_apart(model, feed, *, epochs: int = 3) -> Training:
     for _ in range(epochs):
         through.append(time_epoch(model, feed).epoch_s)
         alone.append(time_epoch(model, held(batch, steps)).steady_batch_s)
-    return Training(
-        epoch_s=statistics.median(through), step_s=statistics.median(alone), batches=warm_up.batches
-    )
+    return Training(epoch_s=statistics.median(through), step_s=statistics.median(alone), batches=warm_up.batches)

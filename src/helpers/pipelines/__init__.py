@@ -71,7 +71,9 @@ _PIPELINES = {
             ),
             "num_parallel_calls": _PARALLEL,
             "cache": Knob("where results are kept", choices=("none", "memory", "file")),
-            "cache_at": Knob("what is cached: the decoded source, or the map's results", choices=("source", "after_map")),
+            "cache_at": Knob(
+                "what is cached: the decoded source, or the map's results", choices=("source", "after_map")
+            ),
             "shuffle_buffer": Knob("elements in the shuffle buffer; 0: all of them", least=0),
             "prefetch": _PREFETCH,
             "deterministic": Knob("whether elements keep their order under a parallel map", choices=_SWITCH),
@@ -79,28 +81,44 @@ _PIPELINES = {
         },
     ),
     "tf_image_data_generator": Pipeline(
-        "tf_image_data_generator:build", "ImageDataGenerator's work in tf.data, compiled by XLA", {"prefetch": _PREFETCH}
+        "tf_image_data_generator:build",
+        "ImageDataGenerator's work in tf.data, compiled by XLA",
+        {"prefetch": _PREFETCH},
     ),
     "keras_layers": Pipeline(
-        "keras_layers:build", "Keras preprocessing layers, mapped in tf.data", {"num_parallel_calls": _PARALLEL}
+        "keras_layers:build",
+        "Keras preprocessing layers, mapped in tf.data",
+        {"num_parallel_calls": _PARALLEL},
     ),
     "published_a1_sequence": Pipeline(
         "published:a1_sequence", "first answer, example 1: a Sequence adds noise, float64", {}, published=True
     ),
     "published_a2_tf_data": Pipeline(
-        "published:a2_tf_data", "first answer, example 2: tf.data changes brightness instead", {}, published=True
+        "published:a2_tf_data",
+        "first answer, example 2: tf.data changes brightness instead",
+        {},
+        published=True,
     ),
     "published_a3_tf_data_heavy": Pipeline(
-        "published:a3_tf_data_heavy", "first answer, example 3: resize, standardise, cache the results", {}, published=True
+        "published:a3_tf_data_heavy",
+        "first answer, example 3: resize, standardise, cache the results",
+        {},
+        published=True,
     ),
     "published_b1_tfds": Pipeline(
         "published:b1_tfds", "second answer, example 1: MNIST from TFDS, shuffled in part", {}, published=True
     ),
     "published_b2_image_data_generator": Pipeline(
-        "published:b2_image_data_generator", "second answer, example 2: ImageDataGenerator from folders", {}, published=True
+        "published:b2_image_data_generator",
+        "second answer, example 2: ImageDataGenerator from folders",
+        {},
+        published=True,
     ),
     "published_b3_imitation": Pipeline(
-        "published:b3_imitation", "second answer, example 3: other transforms, cached after them", {}, published=True
+        "published:b3_imitation",
+        "second answer, example 3: other transforms, cached after them",
+        {},
+        published=True,
     ),
 }
 

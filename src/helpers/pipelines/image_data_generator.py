@@ -52,9 +52,7 @@ def _flow(generator, task):
         return generator.flow(data.images, data.labels, **common)
     size = {"target_size": task.image_size or task.describe().image_shape[:2]}
     if task.examples is None:
-        return generator.flow_from_directory(
-            datasets.folder_path(task.dataset), class_mode="sparse", **size, **common
-        )
+        return generator.flow_from_directory(datasets.folder_path(task.dataset), class_mode="sparse", **size, **common)
     import pandas as pd
 
     paths, labels, _ = datasets.folder_files(task.dataset, examples=task.examples)

@@ -50,7 +50,8 @@ def a2_tf_data(task: Task) -> tf.data.Dataset:
     """First answer, example 2. Faults: brightness, one number an image, instead of noise; no shuffling."""
     dataset = tf.data.Dataset.from_tensor_slices(_uniform_images(task))
     dataset = dataset.map(
-        lambda image, label: (tf.image.random_brightness(image, 0.1), label), num_parallel_calls=tf.data.AUTOTUNE
+        lambda image, label: (tf.image.random_brightness(image, 0.1), label),
+        num_parallel_calls=tf.data.AUTOTUNE,
     )
     return dataset.batch(BATCH).prefetch(tf.data.AUTOTUNE)
 
@@ -85,7 +86,10 @@ def b2_image_data_generator(task: Task):
     generator = ImageDataGenerator(rescale=1.0 / 255, shear_range=0.2, zoom_range=0.2, horizontal_flip=True)
     with contextlib.redirect_stdout(io.StringIO()):
         return generator.flow_from_directory(
-            datasets.folder_path(task.dataset), target_size=(32, 32), batch_size=BATCH, class_mode="categorical"
+            datasets.folder_path(task.dataset),
+            target_size=(32, 32),
+            batch_size=BATCH,
+            class_mode="categorical",
         )
 
 

@@ -88,9 +88,7 @@ def build(
     if whole_batches:
         dataset = dataset.batch(task.batch_size)
     if transform.random:
-        dataset = tf.data.Dataset.zip(
-            dataset, tf.data.Dataset.random(seed=task.seed, rerandomize_each_iteration=True)
-        )
+        dataset = tf.data.Dataset.zip(dataset, tf.data.Dataset.random(seed=task.seed, rerandomize_each_iteration=True))
 
     def apply(*element):
         draws = {}
