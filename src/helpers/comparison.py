@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import pandas as pd
 
-from helpers import models, ratios, timing
+from helpers import models, ratios, shapes, timing
 from helpers.errors import StudyError
 from helpers.ratios import paired_ratio
 
@@ -108,8 +108,8 @@ class Comparison:
     def flags(self, label: str) -> list[str]:
         """Returns what a reader should know of one feed's rounds: two modes, outliers (kept)."""
         seconds = self.seconds(label)
-        found = ["two modes"] if ratios.two_modes(seconds) else []
-        outliers = int(np.sum(ratios.outliers(seconds)))
+        found = ["two modes"] if shapes.two_modes(seconds) else []
+        outliers = int(np.sum(shapes.outliers(seconds)))
         return [*found, f"{outliers} outlier{'s' * (outliers > 1)} kept"] if outliers else found
 
     def _repr_html_(self):

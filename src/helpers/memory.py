@@ -1,0 +1,40 @@
+"""Resident memory of this process, from Linux's /proc; NaN where the system does not tell.
+
+`getrusage` is no help: a child's peak carries its parent's.
+"""
+
+import math
+from pathlib import Path
+
+_STATUS = Path("/proc/self/status")
+_CLEAR = Path("/proc/self/clear_refs")
+
+
+def _field_bytes(name):
+    try:
+        lines = _STATUS.read_text().splitlines()
+    except OSError:
+        return math.nan
+    for line in lines:
+        if line.startswith(name + ":"):
+            return float(line.split()[1]) * 1024
+    return math.nan
+
+
+def resident_bytes() -> float:
+    """Returns the resident memory now, bytes."""
+    return _field_bytes("VmRSS")
+
+
+def peak_bytes() -> float:
+    """Returns the highest resident memory since the process began or `reset_peak` was called, bytes."""
+    return _field_bytes("VmHWM")
+
+
+def reset_peak() -> bool:
+    """Starts a new peak from here; returns whether the system let us."""
+    try:
+        _CLEAR.write_text("5")
+    except OSError:
+        return False
+    return True
