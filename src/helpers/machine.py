@@ -1,0 +1,250 @@
+"""What this machine is: hardware, versions and settings that change a measurement. Imports no TensorFlow."""
+
+import functools
+import hashlib
+import html
+import json
+import math
+import os
+import platform
+import re
+import subprocess
+import sys
+from dataclasses import asdict, dataclass, field
+from importlib import metadata
+from pathlib import Path
+
+from helpers import paths
+
+KIT = "input-pipeline-study-kit"
+PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "pillow", "tensorflow-datasets", "jax", KIT)
+# Settings that change how fast a pipeline or a step runs; others, such as log levels, do not count.
+SETTINGS = (
+    "KERAS_BACKEND",
+    "TF_ENABLE_ONEDNN_OPTS",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+    "TF_XLA_FLAGS",
+    "XLA_FLAGS",
+    "TF_GPU_ALLOCATOR",
+    "TF_GPU_THREAD_MODE",
+    "TF_GPU_THREAD_COUNT",
+    "NVIDIA_TF32_OVERRIDE",
+    "CUDA_VISIBLE_DEVICES",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "MALLOC_ARENA_MAX",
+    "LD_PRELOAD",
+)
+GIB = 2**30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """The machine that measured.
+
+    Attributes:
+        cpu: model name.
+        cores: CPU cores' worth of time that this process may use: affinity, and a container's quota.
+        cores_in_machine: logical cores of the whole machine.
+        memory_bytes: memory that may be used: the machine's, or a container's limit.
+        gpus: "name, driver, memory" of each.
+        system: operating system and architecture.
+        kernel: its release.
+        versions: Python and package -> version; only packages that are installed.
+        threads: TensorFlow's thread counts, 0: as many as cores; empty where TensorFlow is not imported.
+        settings: environment variable -> value, of those that change speed and are set.
+        git_commit: of the checkout, "+" added where files differ from it; "" outside a checkout.
+    """
+
+    cpu: str
+    cores: float
+    cores_in_machine: int
+    memory_bytes: int
+    gpus: tuple[str, ...] = ()
+    system: str
+    kernel: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+    threads: dict[str, int] = field(default_factory=dict)
+    settings: dict[str, str] = field(default_factory=dict)
+    git_commit: str = ""
+
+    @property
+    def id(self) -> str:
+        """Eight hex digits of hardware, versions and settings: rows of different ids are never merged.
+
+        Memory counts to the nearest GiB; kernel, git commit and TensorFlow's own thread counts do not count,
+        so that a run may be resumed, and be read before TensorFlow is imported.
+        """
+        what = {
+            "cpu": self.cpu,
+            "cores": self.cores,
+            "memory_gib": round(self.memory_bytes / GIB),
+            "gpus": self.gpus,
+            "system": self.system,
+            "versions": self.versions,
+            "settings": self.settings,
+        }
+        return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:8]
+
+    def to_dict(self) -> dict:
+        """Everything by name, `id` included, as JSON takes it."""
+        return {"id": self.id, **asdict(self), "gpus": list(self.gpus)}
+
+    def summary(self) -> str:
+        """One line for people."""
+        gpu = ", ".join(self.gpus) or "no GPU"
+        versions = ", ".join(f"{name} {self.versions[name]}" for name in ("tensorflow", "keras", "python")
+                             if name in self.versions)  # fmt: skip
+        return (
+            f"{self.cpu}, {self.cores:g} of {self.cores_in_machine} cores, "
+            f"{self.memory_bytes / GIB:.1f} GiB, {gpu}, {self.system}; {versions} (machine {self.id})"
+        )
+
+    def _repr_html_(self):
+        rows = {
+            "machine": self.id,
+            "CPU": self.cpu,
+            "cores usable": f"{self.cores:g} of {self.cores_in_machine}",
+            "memory usable": f"{self.memory_bytes / GIB:.1f} GiB",
+            "GPU": ", ".join(self.gpus) or "none",
+            "system": f"{self.system} {self.kernel}",
+            "versions": ", ".join(f"{name} {version}" for name, version in self.versions.items()),
+            "TensorFlow's threads": _named(self.threads) or "not imported yet",
+            "settings": _named(self.settings) or "none set",
+            "git commit": self.git_commit or "none",
+        }
+        cells = "".join(
+            f"<tr><th style='text-align:left'>{name}</th><td style='text-align:left'>{html.escape(value)}</td></tr>"
+            for name, value in rows.items()
+        )
+        return f"<table>{cells}</table>"
+
+
+def describe() -> Machine:
+    """Describes this machine and this environment, in well under a second."""
+    import psutil
+
+    return Machine(
+        cpu=_cpu_model(),
+        cores=usable_cores(),
+        cores_in_machine=os.cpu_count() or 1,
+        memory_bytes=min(psutil.virtual_memory().total, _memory_limit()),
+        gpus=_gpus(),
+        system=f"{platform.system()} {platform.machine()}",
+        kernel=platform.release(),
+        versions=installed_versions(),
+        threads=_tensorflow_threads(),
+        settings={name: os.environ[name] for name in SETTINGS if os.environ.get(name)},
+        git_commit=_git_commit(),
+    )
+
+
+def installed_versions() -> dict[str, str]:
+    """Python's version and those of the installed packages that change a measurement."""
+    versions = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def usable_cores() -> float:
+    """CPU cores' worth of time that this process may use: its affinity, or less by a container's quota."""
+    from helpers import noise
+
+    return min(float(len(noise.usable_cores())), _quota_cores())
+
+
+def control_group_file(name: str, *, controller: str = "") -> str:
+    """Reads a file of this process's control group: version 2, or version 1's `controller`; "" if none."""
+    try:
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return ""
+    root = Path("/sys/fs/cgroup")
+    for line in lines:
+        _, controllers, group = line.split(":", 2)
+        if controller not in controllers.split(","):
+            continue
+        base = root / controller if controller else root
+        # Inside a container the group's path is often mounted as the root itself.
+        for folder in (base / group.lstrip("/"), base):
+            try:
+                return (folder / name).read_text().strip()
+            except OSError:
+                continue
+    return ""
+
+
+def _quota_cores():
+    quota, _, period = control_group_file("cpu.max").partition(" ")
+    if not period:
+        quota = control_group_file("cpu.cfs_quota_us", controller="cpu")
+        period = control_group_file("cpu.cfs_period_us", controller="cpu")
+    if not quota.isdigit() or not period.isdigit() or int(period) == 0:
+        return math.inf
+    return int(quota) / int(period)
+
+
+def _memory_limit():
+    limit = control_group_file("memory.max") or control_group_file("memory.limit_in_bytes", controller="memory")
+    return int(limit) if limit.isdigit() else sys.maxsize
+
+
+def _cpu_model():
+    try:
+        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+        if found:
+            return found.group(1).strip()
+    except OSError:
+        pass
+    if platform.system() == "Darwin":
+        return _output("sysctl", "-n", "machdep.cpu.brand_string") or platform.machine()
+    return platform.processor() or platform.machine()
+
+
+@functools.cache
+def _gpus():
+    listed = _output("nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader")
+    return tuple(line.strip() for line in listed.splitlines() if line.strip())
+
+
+def _tensorflow_threads():
+    tensorflow = sys.modules.get("tensorflow")
+    if tensorflow is None or not hasattr(tensorflow, "config"):
+        return {}
+    threading = tensorflow.config.threading
+    return {
+        "intra_op": threading.get_intra_op_parallelism_threads(),
+        "inter_op": threading.get_inter_op_parallelism_threads(),
+    }
+
+
+def _git_commit():
+    folder = str(paths.project_root())
+    commit = _output("git", "-C", folder, "rev-parse", "--short=10", "HEAD")
+    changed = _output("git", "-C", folder, "status", "--porcelain", "--untracked-files=no") if commit else ""
+    return commit + "+" * bool(changed)
+
+
+def _output(*command):
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _named(values):
+    return ", ".join(f"{name}={value}" for name, value in values.items())
+
+
+def check(**options):
+    """Checks that this machine can run the kit; see `helpers.setup_check.check`."""
+    from helpers import setup_check
+
+    return setup_check.check(**options)

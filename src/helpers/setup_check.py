@@ -1,0 +1,161 @@
+"""Whether this machine is ready for the kit: one line a point, each with its remedy. Imports no TensorFlow."""
+
+import platform
+import shutil
+from importlib import metadata
+from typing import NamedTuple
+
+from helpers import machine, noise, paths
+from helpers.errors import StudyError
+
+LEAST_CORES = 2
+LEAST_MEMORY_BYTES = 4 * machine.GIB
+LEAST_DISK_BYTES = 5 * machine.GIB
+DATASETS = ("mnist", "cifar10")
+
+
+class Check(NamedTuple):
+    """One point of the set-up.
+
+    Attributes:
+        name: what was checked.
+        ok: whether the kit works with it as it is.
+        detail: what was found.
+        remedy: what to do; may be there although it is ok, for something the reader may want. "" if nothing.
+    """
+
+    name: str
+    ok: bool
+    detail: str
+    remedy: str
+
+
+def check(*, noise_s: float = 0.5) -> list[Check]:
+    """Checks Python, packages, cores, memory, disk, data, quiet, Jupyter and the browser.
+
+    Args:
+        noise_s: how long to watch the machine for others' work, seconds; the rest takes well under a second.
+    """
+    return [
+        *_software(),
+        *_hardware(),
+        *(_dataset(name) for name in DATASETS),
+        _quiet(noise_s),
+        _jupyter(),
+        _browser(),
+    ]
+
+
+def failed_requirements(requirements, *, installed=metadata.version) -> list[str]:
+    """Which declared requirements the installed packages do not meet, in words.
+
+    Args:
+        requirements: lines as in pyproject.toml; those that only an extra asks for are left out.
+        installed: package name -> version; raises `importlib.metadata.PackageNotFoundError` if absent.
+    """
+    from packaging.requirements import Requirement
+
+    failed = []
+    for line in requirements:
+        requirement = Requirement(line)
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            version = installed(requirement.name)
+        except metadata.PackageNotFoundError:
+            failed.append(f"{requirement.name} is missing")
+            continue
+        if not requirement.specifier.contains(version, prereleases=True):
+            failed.append(f"{requirement.name} {version} is not {requirement.specifier}")
+    return failed
+
+
+def _software():
+    from packaging.specifiers import SpecifierSet
+
+    found = platform.python_version()
+    try:
+        kit = metadata.metadata(machine.KIT)
+    except metadata.PackageNotFoundError:
+        return [
+            Check("Python", True, found, ""),
+            Check("packages", False, "the kit is not installed here", "run `make study`"),
+        ]
+    asked = kit["Requires-Python"] or ""
+    failed = failed_requirements(metadata.requires(machine.KIT) or [])
+    python_ok = SpecifierSet(asked).contains(found)
+    return [
+        Check("Python", python_ok, found, "" if python_ok else f"install a Python {asked}, then `make study`"),
+        Check(
+            "packages",
+            not failed,
+            "; ".join(failed) or "all there, in the declared versions",
+            "run `make study`, or `pip install -e .` in your environment" if failed else "",
+        ),
+    ]
+
+
+def _hardware():
+    import psutil
+
+    cores = machine.usable_cores()
+    memory = psutil.virtual_memory().available
+    folder = paths.data_dir()
+    while not folder.exists():
+        folder = folder.parent
+    disk = shutil.disk_usage(folder).free
+    return [
+        _at_least("cores", cores, LEAST_CORES, f"{cores:g} usable", "parallel pipelines gain nothing; use more"),
+        _at_least("memory", memory, LEAST_MEMORY_BYTES, _gib(memory), "close other programs, or use fewer examples"),
+        _at_least("disk", disk, LEAST_DISK_BYTES, _gib(disk), "free space, or set STUDY_DATA_DIR to another disk"),
+    ]
+
+
+def _at_least(name, value, least, detail, remedy):
+    return Check(name, value >= least, detail, "" if value >= least else remedy)
+
+
+def _gib(count):
+    return f"{count / machine.GIB:.1f} GiB free"
+
+
+def _dataset(name):
+    from helpers import datasets
+
+    try:
+        datasets.require(name)
+    except StudyError:
+        available = datasets.best_available(name)
+        try:
+            datasets.require(available)
+        except StudyError:
+            detail = "not prepared (synthetic data needs no preparation)"
+            remedy = f"`study prepare {name}`, or offline `study prepare {name}-standin`"
+        else:
+            detail, remedy = f"the stand-in {available} is prepared", f"`study prepare {name}` for the real one"
+        return Check(name, True, detail, remedy)
+    return Check(name, True, "prepared", "")
+
+
+def _quiet(seconds):
+    seen = noise.sample(seconds)
+    return Check("quiet", seen.is_quiet, str(seen), noise.too_noisy(seen).rpartition("? ")[2])
+
+
+def _jupyter():
+    try:
+        version = metadata.version("jupyterlab")
+    except metadata.PackageNotFoundError:
+        return Check("Jupyter", False, "missing", "run `make study`, or `pip install jupyter`")
+    return Check("Jupyter", True, f"JupyterLab {version}", "")
+
+
+def _browser():
+    import webbrowser
+
+    try:
+        webbrowser.get()
+    except webbrowser.Error:
+        remedy = "run `make lab` and open the address it prints in a browser that reaches this machine"
+        return Check("browser", True, "none on this machine (needed for the lab only)", remedy)
+    return Check("browser", True, "found", "")
