@@ -34,3 +34,19 @@ def own_data_dir(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("STUDY_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "no-tfds"))
     return tmp_path / "data"
+
+
+@pytest.fixture(scope="session")
+def picture_folder(tmp_path_factory) -> Path:
+    """A folder a class of 72 small JPEG files, 3 classes."""
+    import numpy as np
+    from PIL import Image
+
+    place = tmp_path_factory.mktemp("pictures")
+    generator = np.random.default_rng(0)
+    for name in ("bird", "cat", "dog"):
+        (place / name).mkdir()
+        for number in range(24):
+            coarse = generator.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+            Image.fromarray(coarse).resize((32, 32), Image.Resampling.BICUBIC).save(place / name / f"{number:04}.jpg")
+    return place

@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+
+from helpers import comparison, timing
+from helpers.errors import StudyError
+
+BATCH = (np.zeros((4, 8, 8, 3), "float32"), np.zeros(4, "int64"))
+
+
+@pytest.fixture(scope="module")
+def short_against_long():
+    feeds = {"short": timing.held(BATCH, 20), "long": timing.held(BATCH, 200)}
+    return comparison.compare(feeds, budget_s=4, precision=0.2, seed=3)
+
+
+def test_ten_times_the_batches_are_slower(short_against_long):
+    table = short_against_long.table.set_index("pipeline")
+    assert table.loc["long", "verdict"] == "slower"
+    assert table.loc["long", "low"] > 1.5
+    assert short_against_long.ratio("short", "long").ratio == pytest.approx(1 / short_against_long.ratio("long").ratio)
+
+
+def test_the_raw_rounds_are_kept_and_interleaved_in_an_order_that_changes(short_against_long):
+    rounds = short_against_long.rounds
+    assert (rounds.groupby("round").size() == 2).all()
+    assert rounds.groupby("round")["place"].apply(list).iloc[0] == [0, 1]
+    assert rounds[rounds["place"] == 0]["pipeline"].nunique() == 2
+    assert len(short_against_long.cold) == 2
+
+
+def test_it_shows_itself_with_ratio_interval_and_verdict(short_against_long):
+    html = short_against_long._repr_html_()
+    assert "slower" in html and "reference" in html and " to " in html
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"precision": 0}, "precision must be above 0"),
+        ({"precision": 3}, "precision must be above 0 and below 1"),
+        ({"budget_s": -1}, "budget_s must be above 0"),
+        ({"margin": 0}, "margin"),
+        ({"confidence": 1}, "confidence"),
+        ({"max_rounds": 2}, "max_rounds must be >= 5"),
+        ({"reference": "c"}, "reference must be one of a, b (got 'c')"),
+    ],
+)
+def test_bad_numbers_are_refused_before_anything_runs(change, said):
+    with pytest.raises(StudyError) as caught:
+        comparison.compare({"a": None, "b": None}, **change)
+    assert said in str(caught.value)
+
+
+def test_one_feed_is_no_comparison():
+    with pytest.raises(StudyError, match="at least two feeds"):
+        comparison.compare({"a": None})
+
+
+def test_an_unknown_label_is_refused(short_against_long):
+    with pytest.raises(StudyError, match="one of short, long"):
+        short_against_long.seconds("middle")
