@@ -136,7 +136,8 @@ def describe() -> Machine:
         kernel=platform.release(),
         versions=installed_versions(),
         threads=_tensorflow_threads(),
-        settings={name: os.environ[name] for name in SETTINGS if os.environ.get(name)},
+        settings={"KERAS_BACKEND": "tensorflow"}
+        | {name: os.environ[name] for name in SETTINGS if os.environ.get(name)},
         git_commit=_git_commit(),
     )
 
