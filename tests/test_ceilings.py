@@ -1,0 +1,63 @@
+"""The limits, with a clock that is not a clock."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from helpers import ceilings
+from helpers.errors import StudyError
+
+IMAGES = np.arange(10 * 4 * 4 * 3, dtype=np.uint8).reshape(10, 4, 4, 3)
+
+
+def test_the_rate_is_all_images_over_the_fastest_pass():
+    ticks = itertools.count(0, 1_000_000)  # every reading is a millisecond later
+    found = ceilings.gather_ceiling(IMAGES, batch_size=4, passes=2, clock=lambda: next(ticks))
+    assert found.images_per_s == pytest.approx(10 / 1e-3)
+    assert found.method in found.by_method
+    assert found.batch_size == 4
+
+
+def test_the_best_method_counts():
+    steps = itertools.chain([0, 9, 20, 23], itertools.count(100, 50))
+    found = ceilings.gather_ceiling(IMAGES, batch_size=32, passes=1, clock=lambda: next(steps))
+    assert found.images_per_s == max(found.by_method.values())
+    assert len(found.by_method) >= 2
+
+
+def test_a_real_measurement_gives_a_positive_rate_and_reads_as_a_line():
+    found = ceilings.gather_ceiling(IMAGES, batch_size=4, passes=1)
+    assert found.images_per_s > 0
+    assert "images/s at most" in str(found)
+    assert found.share(found.images_per_s / 10) == pytest.approx(0.1)
+
+
+def test_every_method_gathers_what_the_order_names():
+    batches = ceilings._index_batches(IMAGES, 4, seed=3)
+    assert sorted(np.concatenate(batches)) == list(range(10))
+    assert [len(batch) for batch in batches] == [4, 4, 2]
+
+
+def test_a_step_of_ten_milliseconds_takes_100_batches_a_second():
+    assert ceilings.step_ceiling(0.01, batch_size=32) == pytest.approx(3200)
+
+
+@pytest.mark.parametrize(
+    ("images", "options", "says"),
+    [
+        (IMAGES.astype(np.float32), {"batch_size": 4}, "must be uint8"),
+        (IMAGES[0], {"batch_size": 4}, "must be uint8 of shape"),
+        (IMAGES[:0], {"batch_size": 4}, "n >= 1"),
+        (IMAGES, {"batch_size": 0}, "batch_size must be >= 1"),
+        (IMAGES, {"batch_size": 4, "passes": 0}, "passes must be >= 1"),
+    ],
+)
+def test_what_cannot_be_gathered_is_refused(images, options, says):
+    with pytest.raises(StudyError, match=says):
+        ceilings.gather_ceiling(images, **options)
+
+
+def test_a_step_that_takes_no_time_is_refused():
+    with pytest.raises(StudyError, match="step_s must be > 0"):
+        ceilings.step_ceiling(0, batch_size=32)

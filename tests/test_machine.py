@@ -1,0 +1,122 @@
+"""What the machine is, what makes its id, and the set-up check."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from importlib import metadata
+
+import pytest
+
+from helpers import machine, setup_check
+
+
+@pytest.fixture
+def one():
+    return machine.Machine(
+        cpu="Some CPU",
+        cores=2.0,
+        cores_in_machine=4,
+        memory_bytes=8 * machine.GIB,
+        system="Linux x86_64",
+        versions={"python": "3.11.7", "tensorflow": "2.21.0"},
+        settings={"KERAS_BACKEND": "tensorflow"},
+    )
+
+
+def test_describing_imports_no_tensorflow():
+    code = "import sys; from helpers import machine; machine.describe(); sys.exit('tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_this_machine_can_be_described_and_written():
+    here = machine.describe()
+    assert here.cores > 0 and here.memory_bytes > 0
+    assert here.versions["tensorflow"] == metadata.version("tensorflow")
+    assert json.loads(json.dumps(here.to_dict()))["id"] == here.id
+    assert here.id in here.summary()
+    assert here.id in here._repr_html_()
+
+
+def test_describing_twice_gives_the_same_id():
+    assert machine.describe().id == machine.describe().id
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"cpu": "Another CPU"},
+        {"cores": 1.0},
+        {"memory_bytes": 16 * machine.GIB},
+        {"gpus": ("H200, 570, 141 GiB",)},
+        {"system": "Darwin arm64"},
+        {"versions": {"python": "3.11.7", "tensorflow": "2.22.0"}},
+        {"settings": {"KERAS_BACKEND": "jax"}},
+    ],
+)
+def test_what_changes_a_measurement_changes_the_id(one, change):
+    assert replace(one, **change).id != one.id
+
+
+@pytest.mark.parametrize(
+    "change", [{"git_commit": "abc"}, {"kernel": "6.1"}, {"memory_bytes": 8 * machine.GIB - 2**20}]
+)
+def test_what_does_not_change_a_measurement_keeps_the_id(one, change):
+    assert replace(one, **change).id == one.id
+
+
+def test_an_environment_variable_that_matters_changes_the_id(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    before = machine.describe()
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    after = machine.describe()
+    assert after.settings["OMP_NUM_THREADS"] == "1"
+    assert after.id != before.id
+
+
+def test_a_default_backend_is_the_same_machine_as_one_named(monkeypatch):
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    unnamed = machine.describe().id
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    assert machine.describe().id == unnamed
+
+
+@pytest.mark.parametrize(
+    ("files", "cores"),
+    [
+        ({"cpu.max": "150000 100000"}, 1.5),
+        ({"cpu.max": "max 100000"}, float("inf")),
+        ({"cpu.cfs_quota_us": "50000", "cpu.cfs_period_us": "100000"}, 0.5),
+        ({"cpu.cfs_quota_us": "-1", "cpu.cfs_period_us": "100000"}, float("inf")),
+        ({}, float("inf")),
+    ],
+)
+def test_a_containers_quota_counts_as_cores(monkeypatch, files, cores):
+    monkeypatch.setattr(machine, "control_group_file", lambda name, controller="": files.get(name, ""))
+    assert machine._quota_cores() == cores
+
+
+def test_missing_and_wrong_packages_are_named():
+    versions = {"numpy": "2.1.0", "keras": "2.15.0"}
+
+    def installed(name):
+        if name not in versions:
+            raise metadata.PackageNotFoundError(name)
+        return versions[name]
+
+    declared = ["numpy", "keras>=3.15,<3.16", "scipy", "pytest; extra == 'dev'"]
+    failed = setup_check.failed_requirements(declared, installed=installed)
+    assert len(failed) == 2
+    assert "keras 2.15.0 is not" in failed[0]
+    assert failed[1] == "scipy is missing"
+
+
+def test_the_set_up_is_checked_point_by_point_with_remedies():
+    points = machine.check(noise_s=0.05)
+    names = [point.name for point in points]
+    assert names == [
+        "Python", "packages", "cores", "memory", "disk", "mnist", "cifar10", "quiet", "Jupyter", "browser",
+    ]  # fmt: skip
+    for point in points:
+        assert point.detail
+        assert point.ok or point.remedy

@@ -1,0 +1,101 @@
+"""Noise from made-up counters, and that the real ones can be read anywhere."""
+
+import math
+
+import pytest
+
+from helpers import noise
+from helpers.errors import StudyError
+from helpers.ratios import Ratio
+
+
+def counters(at_s, *, busy_s=0.0, own_s=0.0, steal_s=0.0, **more):
+    return noise.Counters(at_s=at_s, cores=2, busy_s=busy_s, steal_s=steal_s, own_s=own_s, **more)
+
+
+def test_others_are_what_is_busy_less_what_is_own():
+    seen = noise.between(counters(10), counters(20, busy_s=14, own_s=10))
+    assert seen.others_share == pytest.approx(0.2)
+    assert seen.seconds == 10
+
+
+def test_own_work_is_no_noise():
+    seen = noise.between(counters(0), counters(10, busy_s=19.5, own_s=19.5))
+    assert seen.others_share == 0
+    assert seen.is_quiet
+
+
+def test_rounding_of_the_counters_never_gives_negative_use():
+    assert noise.between(counters(0), counters(1, busy_s=0.5, own_s=0.52)).others_share == 0
+
+
+@pytest.mark.parametrize(
+    ("after", "says"),
+    [
+        (counters(10, busy_s=8), "other processes used 40% of 2 cores"),
+        (counters(10, steal_s=4), "the host took 20%"),
+        (counters(10, frequency_hz=2e9), "frequency changed by -33%"),
+        (counters(10, thermal_events=7), "slowed for its heat 4 times"),
+        (counters(10, quota_s=5.0), "stopped this process 50% of the time"),
+    ],
+)
+def test_each_disturbance_is_named_with_its_figure(after, says):
+    before = counters(0, frequency_hz=3e9, thermal_events=3, quota_s=0.0)
+    seen = noise.between(before, after)
+    assert not seen.is_quiet
+    assert says in str(seen)
+
+
+def test_what_the_system_does_not_tell_is_no_noise():
+    seen = noise.between(counters(0), counters(1))
+    assert seen.is_quiet
+    assert math.isnan(seen.frequency_change)
+    assert seen.thermal_events is None and seen.quota_share is None
+
+
+def test_two_readings_at_once_are_refused():
+    with pytest.raises(StudyError, match="later than the first"):
+        noise.between(counters(5), counters(5))
+
+
+def test_a_watch_tells_laps_from_the_whole():
+    readings = iter([counters(0), counters(10, busy_s=20), counters(20, busy_s=20), counters(20, busy_s=20)])
+    watch = noise.Watch(read=lambda: next(readings))
+    assert watch.lap().others_share == 1
+    assert watch.lap().others_share == 0
+    assert watch.total().others_share == 0.5
+
+
+LOUD = noise.Noise(seconds=10, cores=2, others_share=0.4, steal_share=0)
+QUIET = noise.Noise(seconds=10, cores=2, others_share=0.01, steal_share=0)
+
+
+def test_a_loud_machine_is_told_before_the_run():
+    assert "40% of 2 cores" in noise.too_noisy(LOUD)
+    assert noise.too_noisy(QUIET) == ""
+
+
+def test_too_wide_an_interval_is_told_with_the_rounds_it_would_take():
+    reached = Ratio(1.0, 1 / 1.0599, 1.0599, 20, 0.95)
+    said = noise.too_noisy(LOUD, precision=0.03, reached=reached)
+    assert "±3.0% was asked, ±6.0% was reached in 20 rounds: too noisy" in said
+    assert "about 80 rounds" in said
+    assert "quiet machine: the pipelines' own times vary" in noise.too_noisy(QUIET, reached=reached)
+
+
+def test_a_precise_result_on_a_loud_machine_is_no_complaint():
+    assert noise.too_noisy(LOUD, reached=Ratio(1.0, 0.99, 1.01, 20, 0.95)) == ""
+
+
+def test_a_precision_of_nothing_is_refused():
+    with pytest.raises(StudyError, match="precision must be > 0"):
+        noise.too_noisy(QUIET, precision=0)
+
+
+def test_the_real_counters_can_be_read():
+    watch = noise.Watch()
+    sum(range(200_000))
+    seen = watch.total()
+    assert 0 <= seen.others_share <= 1
+    assert 0 <= seen.steal_share <= 1
+    assert "cores" in watch.summary()

@@ -1,0 +1,76 @@
+"""Outliers and two heaps of times: what is flagged, and how often wrongly."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+settings.register_profile("no deadline", deadline=None)  # the first example imports SciPy
+settings.load_profile("no deadline")
+
+from helpers import shapes
+from helpers.errors import StudyError
+
+TIMES = arrays(float, st.integers(1, 60), elements=st.floats(1e-4, 1e3))
+
+
+@given(TIMES)
+def test_flags_come_one_a_time_and_never_for_most_of_them(seconds):
+    flagged = shapes.outliers(seconds)
+    assert flagged.shape == seconds.shape
+    assert flagged.sum() <= len(seconds) / 2
+
+
+@given(TIMES)
+def test_heaps_lie_in_order_and_share_the_times(seconds):
+    found = shapes.two_modes(seconds)
+    assert found.low_s <= found.high_s
+    assert 0 <= found.slow_share < 1
+    assert bool(found) == (found.slow_share > 0)
+
+
+def test_an_epoch_of_three_times_the_median_is_an_outlier():
+    flagged = shapes.outliers([1.0, 1.01, 0.99, 1.02, 3.0])
+    assert flagged.tolist() == [False, False, False, False, True]
+
+
+def test_equal_times_have_no_outlier():
+    assert not shapes.outliers(np.ones(10)).any()
+
+
+def test_two_heaps_are_found_with_their_places():
+    rng = np.random.default_rng(0)
+    times = np.exp(0.05 * rng.standard_normal(40))
+    times[::5] *= 2
+    found = shapes.two_modes(times)
+    assert found
+    assert found.high_s / found.low_s == pytest.approx(2, rel=0.1)
+    assert found.slow_share == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(("noise", "at_most"), [("normal", 0.01), ("heavy tails", 0.01), ("exponential tail", 0.03)])
+@pytest.mark.parametrize("rounds", [10, 20, 50])
+def test_one_heap_is_seldom_called_two(noise, at_most, rounds):
+    rng = np.random.default_rng(rounds)
+    draw = {
+        "normal": lambda: 0.1 * rng.standard_normal(rounds),
+        "heavy tails": lambda: 0.1 * rng.standard_t(3, rounds),
+        "exponential tail": lambda: rng.exponential(0.2, rounds),
+    }[noise]
+    wrong = np.mean([bool(shapes.two_modes(np.exp(draw()))) for _ in range(600)])
+    assert wrong <= at_most
+
+
+def test_two_heaps_are_usually_found_in_fifty_rounds():
+    rng = np.random.default_rng(2)
+    times = np.exp(0.08 * rng.standard_normal((300, 50)) + np.log(2) * (rng.random((300, 50)) < 0.15))
+    assert np.mean([bool(shapes.two_modes(row)) for row in times]) > 0.8
+
+
+@pytest.mark.parametrize("wrong", [[], [1.0, 0.0], [[1.0]], [np.nan]])
+def test_times_that_are_none_are_refused(wrong):
+    with pytest.raises(StudyError):
+        shapes.two_modes(wrong)
+    with pytest.raises(StudyError):
+        shapes.outliers(wrong)
