@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-settings.register_profile("no deadline", deadline=None)  # the first example imports SciPy
-settings.load_profile("no deadline")
-
 from helpers import ratios
 from helpers.errors import StudyError
+
+settings.register_profile("no deadline", deadline=None)  # the first example imports SciPy
+settings.load_profile("no deadline")
 
 SECONDS = st.floats(1e-4, 1e3)
 LEVELS = st.sampled_from([0.5, 0.8, 0.9, 0.95, 0.975, 0.99, 0.999])

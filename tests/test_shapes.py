@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-settings.register_profile("no deadline", deadline=None)  # the first example imports SciPy
-settings.load_profile("no deadline")
-
 from helpers import shapes
 from helpers.errors import StudyError
+
+settings.register_profile("no deadline", deadline=None)  # the first example imports SciPy
+settings.load_profile("no deadline")
 
 TIMES = arrays(float, st.integers(1, 60), elements=st.floats(1e-4, 1e3))
 
