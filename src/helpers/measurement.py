@@ -194,7 +194,7 @@ def measure(
         comparison=rounds,
         training=training,
         peak_rss_bytes=peaks,
-        gather_images_per_s=ceilings.gather_images_per_s(task),
+        gather_images_per_s=ceilings.gather_ceiling(task.arrays().images, batch_size=task.batch_size).images_per_s,
         wall_s=time.perf_counter() - start,
         timed_s=timed_s,
     )

@@ -131,10 +131,13 @@ def time_epoch(model, feed, *, clock=time.perf_counter_ns) -> Epoch:
     Raises:
         StudyError: if the feed gave no batch.
     """
+    from helpers import feeds
+
     watch = _epoch_clock()(clock)
+    shuffle = feeds.kind(feed) == "PyDataset"  # fit's default; a Dataset has its own order, and fit warns
     with garbage_collection_paused():
         start = clock()
-        model.fit(feed, epochs=1, verbose=0, callbacks=[watch])
+        model.fit(feed, epochs=1, verbose=0, shuffle=shuffle, callbacks=[watch])
     if watch.batches == 0:
         raise StudyError("a feed must give at least one batch (got none); look at its length and its source")
     second = 1e-9

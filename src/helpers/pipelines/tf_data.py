@@ -1,5 +1,7 @@
 """The task in tf.data, every stage a knob."""
 
+import atexit
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -65,7 +67,7 @@ def build(
         map: "element": one example a call; "batch": a batch a call; "gather": a batch a call, taken by
             index from one array in memory (arrays only, elsewhere the same as "batch").
         num_parallel_calls: calls of the map at once; -1: AUTOTUNE; 0: one after the other.
-        cache: "none", "memory", or "file" (a file in a temporary folder, removed with the dataset).
+        cache: "none", "memory", or "file" (in a temporary folder, removed at the end).
         cache_at: "source" keeps decoded uint8 examples; "after_map" keeps results, augmentation frozen.
         shuffle_buffer: elements; 0: as many as there are examples.
         prefetch: batches held ready; -1: AUTOTUNE; 0: none.
@@ -80,9 +82,8 @@ def build(
 
     if decode and not by_index:
         dataset = dataset.map(decode, num_parallel_calls=calls)
-    store = _Store(cache)
     if cache_at == "source" and not by_index:
-        dataset = store.apply(dataset)
+        dataset = _cached(dataset, cache)
     if task.shuffle:
         dataset = dataset.shuffle(shuffle_buffer or examples, seed=task.seed)
     if whole_batches:
@@ -98,13 +99,13 @@ def build(
             (element,) = element
         images, labels = decode(element) if by_index else element
         if transform.random:
-            batch_shape = tf.shape(images)[:1] if whole_batches else ()
+            batch_shape = (tf.shape(images)[0],) if whole_batches else ()
             draws = transform.draw_tf(tf.stack([seed, task.seed]), batch_shape, images.shape[-3:])
         return transform.apply_tf(images, draws), labels
 
     dataset = dataset.map(apply, num_parallel_calls=calls)
     if cache_at == "after_map":
-        dataset = store.apply(dataset)
+        dataset = _cached(dataset, cache)
     if not whole_batches:
         dataset = dataset.batch(task.batch_size)
     if prefetch:
@@ -112,19 +113,15 @@ def build(
     options = tf.data.Options()
     options.deterministic = deterministic
     options.autotune.enabled = autotune
-    dataset = dataset.with_options(options)
-    dataset._study_store = store  # the temporary folder lives as long as the dataset
-    return dataset
+    return dataset.with_options(options)
 
 
-class _Store:
-    """Where a cache keeps its elements."""
-
-    def __init__(self, kind):
-        self.kind = kind
-        self.folder = tempfile.TemporaryDirectory(prefix="study-cache-") if kind == "file" else None
-
-    def apply(self, dataset):
-        if self.kind == "none":
-            return dataset
-        return dataset.cache(str(Path(self.folder.name) / "cache") if self.folder else "")
+def _cached(dataset, kind):
+    """Returns the dataset with a cache: none, in memory, or in a folder removed when the process ends."""
+    if kind == "none":
+        return dataset
+    if kind == "memory":
+        return dataset.cache()
+    folder = Path(tempfile.mkdtemp(prefix="study-cache-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return dataset.cache(str(folder / "elements"))
