@@ -1,0 +1,207 @@
+"""ImageDataGenerator's affine warp of pixels: its coefficients, in SciPy as the original, and in TensorFlow.
+
+The original (Keras, `legacy/preprocessing/image.py`, `apply_affine_transform`) multiplies rotation, shift, shear
+and zoom, moves the centre of the image to the origin and back, and lets `scipy.ndimage.affine_transform` read
+each output pixel from the input, one channel at a time, in float64. `warp_tf` does the same for a whole batch
+with gathers, and gives the same float32 values bit for bit when coordinates and blending are float64.
+"""
+
+import numpy as np
+
+from helpers.errors import StudyError
+
+FILL_MODES = ("nearest", "reflect", "wrap", "constant")
+# scipy.ndimage calls a coordinate outside only beyond rounding (ni_interpolation.c, map_coordinate).
+OUTSIDE = 1e-9
+
+
+def coefficients(*, height, width, theta=0.0, tx=0.0, ty=0.0, shear=0.0, zx=1.0, zy=1.0, swap_center=True):
+    """Returns the map from output to input pixels of each image, float64 (n, 6).
+
+    Row r and column c of the output read row `e·r + d·c + v` and column `b·r + a·c + u` of the input; a row of the
+    result is (a, b, u, d, e, v).
+
+    Args:
+        height: of the images, pixels.
+        width: of the images, pixels.
+        theta: rotation, degrees; NumPy or TensorFlow, (n,) or a number, as are the following.
+        tx: shift as the original calls it, pixels: it moves columns.
+        ty: shift as the original calls it, pixels: it moves rows.
+        shear: degrees.
+        zx: zoom of columns; above 1 shows more of the image, smaller.
+        zy: zoom of rows.
+        swap_center: turn about (width / 2, height / 2) for (row, column), as the original does by mistake;
+            False: about the centre.
+    """
+    drawn = (theta, tx, ty, shear, zx, zy)
+    if any(type(value).__module__.startswith(("tensorflow", "keras")) for value in drawn):
+        import tensorflow as tf
+
+        math, stack = tf.math, tf.stack
+        shape = next(tf.shape(value) for value in drawn if hasattr(value, "graph") or hasattr(value, "numpy"))
+        theta, tx, ty, shear, zx, zy = (tf.broadcast_to(tf.cast(value, tf.float64), shape) for value in drawn)
+    else:
+        math, stack = np, np.stack
+        theta, tx, ty, shear, zx, zy = np.broadcast_arrays(*(np.atleast_1d(np.asarray(v, float)) for v in drawn))
+    cosine, sine = math.cos(theta * (np.pi / 180)), math.sin(theta * (np.pi / 180))
+    shear_cosine, shear_sine = math.cos(shear * (np.pi / 180)), math.sin(shear * (np.pi / 180))
+    a, d = cosine * zx, sine * zx
+    b = (-cosine * shear_sine - sine * shear_cosine) * zy
+    e = (-sine * shear_sine + cosine * shear_cosine) * zy
+    column, row = (height, width) if swap_center else (width, height)
+    centre_column, centre_row = column / 2 - 0.5, row / 2 - 0.5
+    u = cosine * tx - sine * ty + centre_column - a * centre_column - b * centre_row
+    v = sine * tx + cosine * ty + centre_row - d * centre_column - e * centre_row
+    return stack([a, b, u, d, e, v], axis=1)
+
+
+def warp_numpy(
+    images,
+    coefficients,
+    *,
+    fill_mode="nearest",
+    cval=0.0,
+    order=1,
+    flip_horizontal=None,
+    flip_vertical=None,
+) -> np.ndarray:
+    """Warps a batch with SciPy, one image and channel at a time, as the original does.
+
+    Args:
+        images: uint8 or float32 (n, height, width, channels).
+        coefficients: float64 (n, 6), see `coefficients`.
+        fill_mode: what lies outside: "nearest", "reflect", "wrap" or "constant".
+        cval: the constant.
+        order: of the spline, 0 to 5; the original's default is 1, bilinear.
+        flip_horizontal: bool (n,): mirror the warped image left to right; None: none.
+        flip_vertical: bool (n,): mirror it top to bottom; None: none.
+
+    Returns:
+        float32, the same shape, in the same value range.
+
+    Raises:
+        StudyError: for an unknown fill mode.
+    """
+    from scipy import ndimage
+
+    _check_fill_mode(fill_mode)
+    images = np.asarray(images)
+    warped = np.empty(images.shape, np.float32)
+    for index, (image, (a, b, u, d, e, v)) in enumerate(zip(images, coefficients, strict=True)):
+        matrix, offset = np.array([[e, d], [b, a]]), np.array([v, u])
+        for channel in range(image.shape[-1]):
+            warped[index, :, :, channel] = ndimage.affine_transform(
+                image[:, :, channel].astype(np.float32), matrix, offset, order=order, mode=fill_mode, cval=cval
+            )
+    if flip_horizontal is not None:
+        warped = np.where(np.reshape(flip_horizontal, (-1, 1, 1, 1)), warped[:, :, ::-1], warped)
+    if flip_vertical is not None:
+        warped = np.where(np.reshape(flip_vertical, (-1, 1, 1, 1)), warped[:, ::-1], warped)
+    return warped
+
+
+def warp_tf(
+    images,
+    coefficients,
+    *,
+    fill_mode="nearest",
+    cval=0.0,
+    order=1,
+    flip_horizontal=None,
+    flip_vertical=None,
+    coordinates="float64",
+):
+    """Warps a batch with TensorFlow gathers; compiles under XLA, and needs no XLA.
+
+    Args:
+        images: uint8 or float32 tensor (n, height, width, channels), the last three static.
+        coefficients: float64 tensor (n, 6). Compute them outside a compiled function: XLA otherwise fuses the
+            trigonometry into the loop over pixels.
+        fill_mode: as for `warp_numpy`.
+        cval: the constant.
+        order: 0 (nearest) or 1 (bilinear).
+        flip_horizontal: bool tensor (n,), folded into the index; None: no flip.
+        flip_vertical: the same, top to bottom.
+        coordinates: "float64" gives the original's float32 values exactly; "float32" is faster, and differs
+            by up to some 1e-2 of 255 where a coordinate falls near a pixel's edge.
+
+    Returns:
+        float32 tensor, the same shape, in the same value range.
+
+    Raises:
+        StudyError: for an unknown fill mode, or an order that only SciPy has.
+    """
+    import tensorflow as tf
+
+    _check_fill_mode(fill_mode)
+    if order not in (0, 1):
+        raise StudyError(f"order must be 0 or 1 in TensorFlow (got {order}); warp_numpy has 2 to 5")
+    kind = tf.as_dtype(coordinates)
+    height, width, channels = images.shape[1:]
+    count = tf.shape(images)[0]
+    a, b, u, d, e, v = (tf.cast(coefficients[:, place], kind)[:, None, None] for place in range(6))
+    column = tf.constant(np.arange(width)[None, None], kind)
+    row = tf.constant(np.arange(height)[None, :, None], kind)
+    if flip_horizontal is not None:
+        column = tf.where(flip_horizontal[:, None, None], width - 1 - column, column)
+    if flip_vertical is not None:
+        row = tf.where(flip_vertical[:, None, None], height - 1 - row, row)
+    rows = (row * e + column * d) + v
+    columns = (row * b + column * a) + u
+    outside = None
+    if fill_mode == "constant":
+        outside = _is_outside(rows, height) | _is_outside(columns, width)
+    rows, columns = _inside(rows, height, fill_mode), _inside(columns, width, fill_mode)
+    pixels = tf.reshape(images, [-1, channels])
+    first = (tf.range(count) * (height * width))[:, None, None]
+    if order == 0:
+        nearest_row, nearest_column = (tf.cast(tf.floor(z + 0.5), tf.int32) for z in (rows, columns))
+        warped = tf.gather(pixels, first + nearest_row * width + nearest_column)
+    else:
+        warped = _bilinear(pixels, first, rows, columns, height, width, kind)
+    warped = tf.cast(warped, tf.float32)
+    if outside is not None:
+        warped = tf.where(outside[..., None], tf.cast(cval, tf.float32), warped)
+    return tf.ensure_shape(warped, [None, height, width, channels])
+
+
+def _bilinear(pixels, first, rows, columns, height, width, kind):
+    import tensorflow as tf
+
+    top, left = tf.floor(rows), tf.floor(columns)
+    down, right = (rows - top)[..., None], (columns - left)[..., None]
+    top, left = tf.cast(top, tf.int32), tf.cast(left, tf.int32)
+    at = first + top * width + left
+    to_right = tf.minimum(left + 1, width - 1) - left
+    to_below = (tf.minimum(top + 1, height - 1) - top) * width
+
+    def read(place):
+        return tf.cast(tf.gather(pixels, place), kind)
+
+    upper_left, lower_left = read(at), read(at + to_below)
+    upper = upper_left + right * (read(at + to_right) - upper_left)
+    lower = lower_left + right * (read(at + to_below + to_right) - lower_left)
+    return upper + down * (lower - upper)
+
+
+def _is_outside(z, length):
+    return (z < -OUTSIDE) | (z > length - 1 + OUTSIDE)
+
+
+def _inside(z, length, fill_mode):
+    """Maps coordinates into 0 … length - 1 as scipy.ndimage does (ni_interpolation.c, map_coordinate)."""
+    import tensorflow as tf
+
+    last = tf.cast(length - 1, z.dtype)
+    if fill_mode == "reflect":  # half-sample symmetric, period 2 · length
+        z = tf.math.floormod(z + 0.5, tf.cast(2 * length, z.dtype))
+        z = tf.where(z > length, 2 * length - z, z) - 0.5
+    elif fill_mode == "wrap":  # SciPy's period is length - 1
+        below, above = z + last * (tf.floor(-z / last) + 1), z - last * tf.floor(z / last)
+        z = tf.where(z < 0, below, tf.where(z > last, above, z))
+    return tf.clip_by_value(z, tf.cast(0, z.dtype), last)
+
+
+def _check_fill_mode(fill_mode):
+    if fill_mode not in FILL_MODES:
+        raise StudyError(f"fill_mode must be one of {', '.join(FILL_MODES)} (got {fill_mode!r})")
