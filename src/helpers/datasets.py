@@ -1,28 +1,58 @@
-"""The data of the study: synthetic, MNIST and CIFAR-10 (real or a labelled stand-in), folders of pictures.
+"""The data that the kit studies: what is there, what it is called, and how it is loaded.
 
-Nothing is ever substituted silently: a name means one thing, and a stand-in has a name of its own.
+`study prepare` (helpers.prepare) gets data ready; nothing here prepares, downloads or substitutes.
 """
 
 import difflib
+import json
+import numbers
+import os
+import weakref
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
-from helpers import paths
+from helpers import decoded
 from helpers.errors import StudyError
+from helpers.folders import (
+    fingerprint,
+    folder_files,
+    folder_label,
+    folder_path,
+    list_files,
+    read_picture,
+)
+from helpers.paths import data_dir
 
-NAMES = ("synthetic", "mnist", "cifar10", "mnist-standin", "cifar10-standin")
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
-JPEG_FOLDER = "cifar10-jpeg"
-_LABELS = {
+__all__ = [
+    "NAMES",
+    "Arrays",
+    "Description",
+    "best_available",
+    "check_name",
+    "describe",
+    "folder_files",
+    "folder_path",
+    "is_prepared",
+    "load_arrays",
+    "prepare",
+    "require",
+    "tfds_dataset",
+]
+
+LABELS = {
     "synthetic": "synthetic",
     "mnist": "MNIST",
     "cifar10": "CIFAR-10",
     "mnist-standin": "stand-in for MNIST (generated)",
     "cifar10-standin": "stand-in for CIFAR-10 (generated)",
 }
+NAMES = tuple(LABELS)
+DTYPES = ("uint8", "float32", "float64")
+SYNTHETIC_EXAMPLES = 1000
+SYNTHETIC_SIZE = (32, 32)
+_alive = weakref.WeakValueDictionary()  # arrays in use, so that the pipelines of one comparison share them
 
 
 @dataclass(frozen=True)
@@ -30,12 +60,12 @@ class Description:
     """What a dataset is.
 
     Attributes:
-        name: what tasks and grids call it.
-        label: what people read.
-        real: whether these are real pictures, not generated ones.
-        image_shape: (height, width, channels).
-        classes: how many.
-        examples: how many are used.
+        name: as given, such as "mnist" or "folder:flowers".
+        label: what people read, such as "stand-in for MNIST (generated)".
+        real: whether it is what its label names: False for generated images.
+        image_shape: (height, width, channels) in pixels.
+        classes: number of classes.
+        examples: number of examples of the split, or those asked for.
     """
 
     name: str
@@ -48,7 +78,13 @@ class Description:
 
 @dataclass(frozen=True)
 class Arrays:
-    """A dataset in memory: images (n, height, width, channels), labels int64 (n,), and what it is."""
+    """A dataset in memory. The arrays are read-only, because all pipelines share them.
+
+    Attributes:
+        images: (n, height, width, channels), uint8 in 0 to 255, or float32 or float64 in 0 to 1.
+        labels: int64 (n,), 0 … classes - 1.
+        description: what the data is.
+    """
 
     images: np.ndarray
     labels: np.ndarray
@@ -56,76 +92,93 @@ class Arrays:
 
 
 def check_name(name: str) -> None:
-    """Checks that a dataset of that name can exist, without looking for its files.
-
-    Raises:
-        StudyError: naming the nearest known one.
-    """
-    if name in NAMES or (isinstance(name, str) and name.startswith("folder:") and len(name) > len("folder:")):
+    """Raises StudyError, with near matches, unless `name` can be the name of a dataset."""
+    if isinstance(name, str) and (name in NAMES or name.startswith("folder:")):
         return
-    near = difflib.get_close_matches(str(name), NAMES, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise StudyError(f"dataset must be one of {', '.join(NAMES)} or folder:PATH (got {name!r}){hint}")
+    near = difflib.get_close_matches(str(name).lower().replace("_", "-"), NAMES, n=2, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else "see `study prepare --help`"
+    raise StudyError(f"dataset must be one of {', '.join(NAMES)} or folder:PATH (got {name!r}); {hint}")
 
 
-def tfds_name(name: str) -> str:
-    """Returns TensorFlow Datasets' name of a dataset: "mnist" for "mnist" and "mnist-standin"."""
-    return name.removesuffix("-standin")
+def _check_number(what, value, *, least=1):
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
+        raise StudyError(f"{what} must be a whole number >= {least} (got {value!r})")
 
 
-def tfds_dirs(name: str) -> list[Path]:
-    """Returns the folders where a prepared set of that name may be, the first that is written to first."""
-    import os
+def _check_options(split, examples, image_size, channels, classes=None):
+    if split not in ("train", "test"):
+        raise StudyError(f"split must be train or test (got {split!r})")
+    for what, value in (("examples", examples), ("channels", channels), ("classes", classes)):
+        if value is not None:
+            _check_number(what, value)
+    if image_size is not None:
+        if np.ndim(image_size) != 1 or len(image_size) != 2:
+            raise StudyError(f"image_size must be (height, width) in pixels (got {image_size!r})")
+        for side in image_size:
+            _check_number("image_size", side)
 
+
+def _tfds_folders(name):
+    """Returns the folders in which a TFDS set may be, ours first."""
     if name.endswith("-standin"):
-        return [paths.data_dir() / "standin"]
-    elsewhere = os.environ.get("TFDS_DATA_DIR") or Path.home() / "tensorflow_datasets"
-    return [paths.data_dir() / "tfds", Path(elsewhere)]
+        return [data_dir() / "standin"]
+    others = [os.environ.get("TFDS_DATA_DIR"), "~/tensorflow_datasets"]
+    return [data_dir() / "tfds", *(Path(other).expanduser() for other in others if other)]
 
 
-def prepared(name: str) -> Path | None:
-    """Returns the folder of the prepared version of a TensorFlow Datasets set, or None."""
-    for place in tfds_dirs(name):
-        versions = sorted((place / tfds_name(name)).glob("*/dataset_info.json"))
+def _prepared_place(name):
+    """Returns the folder of the newest prepared version of a TFDS set, or None."""
+    for folder in _tfds_folders(name):
+        try:
+            versions = [place.parent for place in folder.glob(f"{name.removesuffix('-standin')}/*/dataset_info.json")]
+        except OSError:
+            continue
+        versions = [place for place in versions if place.name.replace(".", "").isdigit()]
         if versions:
-            return versions[-1].parent
+            return max(versions, key=lambda place: tuple(map(int, place.name.split("."))))
     return None
 
 
-def best_available(name: str) -> str:
-    """Returns the name of the best data that is here in place of `name`; prepares nothing.
-
-    "mnist" is itself if it is prepared, else "mnist-standin". "cifar10" is itself if it is prepared, else the
-    folder of its pictures re-encoded as JPEG if that is here, else "cifar10-standin". Others are themselves.
-    """
+def is_prepared(name: str) -> bool:
+    """Returns whether the dataset can be loaded now."""
     check_name(name)
-    if name not in ("mnist", "cifar10") or prepared(name):
-        return name
-    jpegs = f"folder:{JPEG_FOLDER}"
-    if name == "cifar10" and (paths.data_dir() / "folders" / JPEG_FOLDER).is_dir():
-        return jpegs
-    return f"{name}-standin"
+    if name == "synthetic":
+        return True
+    if name.startswith("folder:"):
+        try:
+            return folder_path(name).is_dir()
+        except StudyError:
+            return False
+    return _prepared_place(name) is not None
 
 
 def require(name: str) -> None:
-    """Checks that the data of that name is here.
-
-    Raises:
-        StudyError: naming the remedies.
-    """
-    check_name(name)
-    if name == "synthetic":
+    """Raises StudyError, naming the remedies, unless the dataset can be loaded now."""
+    if is_prepared(name):
         return
     if name.startswith("folder:"):
         folder_path(name)
-    elif prepared(name) is None:
-        if name.endswith("-standin"):
-            raise StudyError(f"{name} is not prepared; run `study prepare {name}`")
-        raise StudyError(
-            f"{name} is not prepared in {paths.data_dir() / 'tfds'}; run `study prepare {name}` "
-            f"(without network: `study prepare {name} --archives DIR` with the official archives), "
-            f"or use the dataset {name}-standin"
-        )
+    if name.endswith("-standin"):
+        raise StudyError(f"{name} is not there yet; run `study prepare {name}` (offline, some seconds)")
+    raise StudyError(
+        f"{name} is not prepared in {data_dir()}; run `study prepare {name}` (network) or `study prepare {name} "
+        f"--archives DIR` (official archives in DIR), or use --dataset {name}-standin after "
+        f"`study prepare {name}-standin`"
+    )
+
+
+def best_available(name: str) -> str:
+    """Returns the real dataset if it is prepared, else what stands for it; prepares nothing.
+
+    "mnist" becomes "mnist-standin"; "cifar10" becomes "folder:cifar10-jpeg" if that folder is in the data
+    folder, else "cifar10-standin"; other names stay. The caller says which one it is (`describe(…).label`).
+    """
+    check_name(name)
+    if name not in ("mnist", "cifar10") or is_prepared(name):
+        return name
+    if name == "cifar10" and (data_dir() / "folders" / "cifar10-jpeg").is_dir():
+        return "folder:cifar10-jpeg"
+    return f"{name}-standin"
 
 
 def describe(
@@ -137,26 +190,91 @@ def describe(
     channels: int | None = None,
     classes: int | None = None,
 ) -> Description:
-    """Describes a dataset as it would be loaded with these arguments.
+    """Describes a dataset without loading it, and without TensorFlow.
+
+    Args:
+        name: a name of `NAMES`, or "folder:PATH".
+        split: "train" or "test".
+        image_size: (height, width) in pixels, for synthetic data and folders.
+        examples: how many are wanted; None: all (synthetic: 1000).
+        channels: of synthetic data (default 3) or a folder (3, or 1 for grey).
+        classes: of synthetic data (default 10).
 
     Raises:
-        StudyError: if it is not here, or has fewer examples.
+        StudyError: where the data is missing or cannot be given so.
     """
-    require(name)
+    check_name(name)
+    _check_options(split, examples, image_size, channels, classes)
     if name == "synthetic":
-        shape = (*(image_size or (32, 32)), channels or 3)
-        return Description(name, _LABELS[name], False, shape, classes or 10, examples or 1000)
+        shape = (*map(int, image_size or SYNTHETIC_SIZE), int(channels or 3))
+        return Description(name, LABELS[name], False, shape, classes or 10, examples or SYNTHETIC_EXAMPLES)
+    if classes is not None:
+        raise StudyError(f"classes can be chosen for synthetic data only (got classes {classes} for {name})")
     if name.startswith("folder:"):
-        files, _, class_names = folder_files(name, examples=examples, split=split)
-        shape = (*(image_size or _picture_size(files[0])), 3)
-        return Description(name, _folder_label(name), True, shape, len(class_names), len(files))
-    if image_size is not None:
-        raise StudyError(f"image_size can be chosen for synthetic data and folders only (got {image_size} for {name})")
-    images, _ = _stored(name, split)
-    total = len(images)
-    _check_examples(name, examples, total)
+        if channels not in (None, 1, 3):
+            raise StudyError(f"channels of a folder must be 3, or 1 for grey (got {channels})")
+        paths, _, names = list_files(name, examples=examples, split=split)
+        size = tuple(map(int, image_size)) if image_size is not None else read_picture(paths[0]).shape[:2]
+        label, real = folder_label(name)
+        return Description(name, label, real, (*size, int(channels or 3)), len(names), len(paths))
+    require(name)
+    shape, class_count, available = _read_info(_prepared_place(name), split)
+    if (image_size is not None and tuple(image_size) != shape[:2]) or (channels or shape[2]) != shape[2]:
+        wanted = (*(image_size or shape[:2]), channels or shape[2])
+        raise StudyError(
+            f"{name} has images of {'x'.join(map(str, shape))} (got {'x'.join(map(str, wanted))}); leave "
+            "image_size and channels out, and resize with transform resize_standardize"
+        )
+    if examples is not None and examples > available:
+        raise StudyError(f"examples must be <= {available}, what {name} {split} has (got {examples}); give fewer")
     real = not name.endswith("-standin")
-    return Description(name, _LABELS[name], real, images.shape[1:], 10, examples or total)
+    return Description(name, LABELS[name], real, shape, class_count, examples or available)
+
+
+def _read_info(place, split):
+    """Returns (image shape, classes, examples of the split) from the two JSON files of a prepared TFDS set."""
+    try:
+        info = json.loads((place / "dataset_info.json").read_text())
+        fields = json.loads((place / "features.json").read_text())["featuresDict"]["features"]
+        shape = tuple(int(side) for side in fields["image"]["image"]["shape"]["dimensions"])
+        classes = int(fields["label"]["classLabel"]["numClasses"])
+        lengths = {part["name"]: sum(map(int, part["shardLengths"])) for part in info["splits"]}
+        return shape, classes, lengths[split]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StudyError(
+            f"{place} must be a set that TensorFlow Datasets prepared (got {type(error).__name__}: {error}); "
+            "remove that folder and run `study prepare` again"
+        ) from None
+
+
+def tfds_dataset(name: str, *, split: str = "train", examples: int | None = None):
+    """Returns the prepared records as a tf.data.Dataset of (uint8 image (h, w, c), int64 label).
+
+    Nothing is shuffled, and TFDS' own caching of small sets is off: it would keep the decoded images in
+    memory unasked, so that no pipeline would ever read a record twice.
+
+    Raises:
+        StudyError: where it is not a prepared TFDS set, or has fewer examples.
+    """
+    check_name(name)
+    if name == "synthetic" or name.startswith("folder:"):
+        raise StudyError(f"records exist for mnist, cifar10 and their stand-ins (got {name}); use source 'arrays'")
+    describe(name, split=split, examples=examples)
+    import tensorflow_datasets as tfds
+
+    builder = tfds.builder_from_directory(str(_prepared_place(name)))
+    part = split if examples is None else f"{split}[:{examples}]"
+    config = tfds.ReadConfig(try_autocache=False)
+    try:
+        return builder.as_dataset(split=part, as_supervised=True, shuffle_files=False, read_config=config)
+    except (OSError, AssertionError, ValueError) as error:
+        raise _damaged(name, error) from None
+
+
+def _damaged(name, error):
+    place = _prepared_place(name)
+    first = str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
+    return StudyError(f"the records of {name} in {place} must be whole (got {first}); remove it and prepare again")
 
 
 def load_arrays(
@@ -170,209 +288,93 @@ def load_arrays(
     classes: int | None = None,
     dtype: str = "uint8",
 ) -> Arrays:
-    """Loads a dataset into memory.
+    """Loads a dataset into memory; decoded images are kept as .npy files in the data folder for the next time.
 
     Args:
-        name: see `NAMES`, or "folder:PATH".
-        examples: how many; None: all (1,000 synthetic ones). Of a folder: evenly spaced over the classes.
+        name: a name of `NAMES`, or "folder:PATH".
+        examples: how many, from the first on (a folder: balanced over its classes); None: all
+            (synthetic: 1000, and any number can be asked for).
         split: "train" or "test".
-        seed: of synthetic data.
-        image_size: (height, width), for synthetic data and folders.
-        channels: of synthetic data.
-        classes: of synthetic data.
-        dtype: "uint8" (0 to 255), or "float32" or "float64" (0 to 1).
+        seed: of synthetic data; the split changes it too.
+        image_size: (height, width) in pixels; synthetic data (default 32x32) and folders (default: the size of
+            the first picture; others are resized by the nearest pixel).
+        channels: of synthetic data (default 3) or a folder (3, or 1 for grey).
+        classes: of synthetic data (default 10).
+        dtype: "uint8" for 0 to 255, "float32" or "float64" for 0 to 1.
 
     Raises:
-        StudyError: if it is not here, has fewer examples, or a picture cannot be read.
+        StudyError: where the data is missing, damaged, too small for `examples`, or too large for the memory.
     """
-    if dtype not in ("uint8", "float32", "float64"):
-        raise StudyError(f"dtype must be uint8, float32 or float64 (got {dtype!r})")
-    if split not in ("train", "test"):
-        raise StudyError(f"split must be train or test (got {split!r})")
-    arguments = {"image_size": image_size, "examples": examples, "channels": channels, "classes": classes}
-    description = describe(name, split=split, **arguments)
-    if name == "synthetic":
-        generator = np.random.default_rng((seed, 0 if split == "train" else 1))
-        images = generator.integers(0, 256, (description.examples, *description.image_shape), dtype=np.uint8)
-        labels = generator.integers(0, description.classes, description.examples)
-    elif name.startswith("folder:"):
-        files, labels, _ = folder_files(name, examples=examples, split=split)
-        images = _read_pictures(tuple(files), description.image_shape[:2])
-    else:
-        images, labels = (np.array(stored[: description.examples]) for stored in _stored(name, split))
-    if dtype != "uint8":
-        images = images.astype(dtype) / np.asarray(255, dtype)
-    return Arrays(images, labels.astype(np.int64), description)
+    if dtype not in DTYPES:
+        raise StudyError(f"dtype must be one of {', '.join(DTYPES)} (got {dtype!r})")
+    _check_number("seed", seed, least=0)
+    what = describe(name, split=split, image_size=image_size, examples=examples, channels=channels, classes=classes)
+    _check_memory(what, dtype)
+    read, state = _reader(what, split, seed, examples)
+    key = (what, split, seed, dtype, str(data_dir()), state)
+    images, labels = _alive.get((key, "images")), _alive.get((key, "labels"))
+    if images is None or labels is None:
+        images, labels = read()
+        if dtype != "uint8":
+            images = images.astype(dtype) / np.asarray(255, dtype)
+        for part, array in (("images", images), ("labels", labels)):
+            array.flags.writeable = False
+            _alive[key, part] = array
+    return Arrays(images, labels, what)
 
 
-def tfds_dataset(name: str, *, split: str = "train", examples: int | None = None):
-    """Returns a prepared set as a tf.data.Dataset of (uint8 image (height, width, channels), int64 label).
+def _check_memory(what, dtype):
+    import psutil
 
-    Raises:
-        StudyError: if the name is none of TensorFlow Datasets', or the set is not prepared.
-    """
-    require(name)
-    place = prepared(name) if name in _LABELS and name != "synthetic" else None
-    if place is None:
-        raise StudyError(f"TensorFlow Datasets has no {name}; use mnist, cifar10 or a stand-in")
-    import tensorflow_datasets as tfds
-
-    builder = tfds.builder_from_directory(place)
-    _check_examples(name, examples, builder.info.splits[split].num_examples)
-    return builder.as_dataset(split=split if examples is None else f"{split}[:{examples}]", as_supervised=True)
+    needed = what.examples * int(np.prod(what.image_shape)) * np.dtype(dtype).itemsize
+    free = psutil.virtual_memory().available
+    if needed > free:
+        raise StudyError(
+            f"the images must fit in memory (got {needed / 2**30:.1f} GiB for {free / 2**30:.1f} GiB free); "
+            "give fewer examples or a smaller image_size"
+        )
 
 
-def prepare(name: str, *, archives=None, data_dir=None, progress=print) -> Path:
-    """Gets a dataset ready; see `helpers.prepare.prepare`."""
-    from helpers import prepare as preparing
+def _reader(what, split, seed, examples):
+    """Returns (a function that reads uint8 images and int64 labels, a text that changes with the data)."""
+    if what.name == "synthetic":
+        return lambda: _synthetic(what, split, seed), ""
+    if what.name.startswith("folder:"):
+        paths, labels, _ = folder_files(what.name, examples=examples, split=split)
+        size, channels = what.image_shape[:2], what.image_shape[2]
 
-    return preparing.prepare(name, archives=archives, data_dir=data_dir, progress=progress)
+        def decode_folder():
+            images = np.empty((len(paths), *what.image_shape), np.uint8)
+            for row, path in enumerate(paths):
+                images[row] = read_picture(path, image_size=size, channels=channels)
+            return images, labels
 
+        state = f"{fingerprint(paths)} {what.image_shape}"
+        return lambda: decoded.load_or_decode(f"folder-{split}", state, what.examples, decode_folder), state
+    place = _prepared_place(what.name)
+    file = place / "dataset_info.json"
+    state = f"{place} {split} {file.stat().st_mtime_ns} {file.read_text()}"
 
-def folder_path(name: str, *, split: str = "train") -> Path:
-    """Returns the folder that holds a folder a class, for "folder:PATH".
-
-    PATH may be absolute, relative to the current folder, or a name under the data folder's `folders/`; it
-    holds the classes, or `train/` and `test/` which do.
-
-    Raises:
-        StudyError: if there is no such folder, or it has no classes.
-    """
-    given = Path(name.removeprefix("folder:")).expanduser()
-    place = next((p for p in (given, paths.data_dir() / "folders" / given) if p.is_dir()), None)
-    if place is None:
-        raise StudyError(f"folder:PATH must name a folder (got {str(given)!r}, which is not there)")
-    if (place / split).is_dir():
-        place = place / split
-    elif split == "test":
-        raise StudyError(f"{place} has no test/ folder; use split train")
-    return place.resolve()
-
-
-def folder_files(
-    name: str, *, examples: int | None = None, split: str = "train"
-) -> tuple[list[str], np.ndarray, list[str]]:
-    """Lists a folder's pictures in the order of `flow_from_directory`: classes sorted, files sorted within.
-
-    Args:
-        name: "folder:PATH".
-        examples: how many, evenly spaced within each class and balanced over the classes; None: all.
-        split: "train" or "test", where the folder has them.
-
-    Returns:
-        Paths, labels int64 (n,), class names.
-
-    Raises:
-        StudyError: if the folder is empty, has too few pictures, or one of the chosen is not whole.
-    """
-    files, labels, class_names = _folder_files(str(folder_path(name, split=split)), examples)
-    return list(files), labels.copy(), list(class_names)
-
-
-@lru_cache(maxsize=8)
-def _folder_files(place, examples):
-    root = Path(place)
-    by_class = {
-        folder.name: sorted(str(p) for p in folder.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES)
-        for folder in sorted(p for p in root.iterdir() if p.is_dir())
-    }
-    by_class = {name: found for name, found in by_class.items() if found}
-    total = sum(map(len, by_class.values()))
-    if not total:
-        raise StudyError(f"a folder of pictures must hold a folder a class with JPEG or PNG files (got none in {root})")
-    _check_examples(f"folder:{root}", examples, total)
-    wanted = _balanced([len(found) for found in by_class.values()], examples or total)
-    files, labels = [], []
-    for label, (found, count) in enumerate(zip(by_class.values(), wanted, strict=True)):
-        chosen = np.linspace(0, len(found) - 1, count).round().astype(int) if count else []
-        files += [found[index] for index in chosen]
-        labels += [label] * count
-    for file in files:
-        _check_whole(file)
-    return tuple(files), np.array(labels, np.int64), tuple(by_class)
-
-
-def _balanced(sizes, total):
-    """Shares `total` out over classes of these sizes as evenly as they allow."""
-    counts = [0] * len(sizes)
-    while total:
-        open_classes = [index for index, size in enumerate(sizes) if counts[index] < size]
-        share = max(1, total // len(open_classes))
-        for index in open_classes:
-            taken = min(share, sizes[index] - counts[index], total)
-            counts[index] += taken
-            total -= taken
-    return counts
-
-
-def _check_whole(file):
-    """Looks at the first and last bytes of a JPEG or PNG file: is it one, and does it end as it must?"""
-    with open(file, "rb") as opened:
-        head = opened.read(8)
-        opened.seek(0, 2)
-        opened.seek(max(0, opened.tell() - 64))
-        tail = opened.read()
-    jpeg = head[:3] == b"\xff\xd8\xff" and b"\xff\xd9" in tail
-    png = head == b"\x89PNG\r\n\x1a\n" and b"IEND" in tail
-    if not (jpeg or png):
-        raise StudyError(f"every picture must be a whole JPEG or PNG file (got {file}); mend it or take it out")
-
-
-def _picture_size(file):
-    from PIL import Image
-
-    with Image.open(file) as picture:
-        return picture.size[::-1]
-
-
-@lru_cache(maxsize=2)
-def _read_pictures(files, size):
-    from PIL import Image
-
-    images = np.empty((len(files), *size, 3), np.uint8)
-    for index, file in enumerate(files):
+    def decode_records():
+        # As large as it may be: one batch holds a hundred images or thousands at the same cost for each.
+        batches = tfds_dataset(what.name, split=split).batch(1024).as_numpy_iterator()
         try:
-            with Image.open(file) as picture:
-                picture = picture.convert("RGB")
-                if picture.size != size[::-1]:
-                    picture = picture.resize(size[::-1], Image.Resampling.NEAREST)
-                images[index] = np.asarray(picture)
-        except OSError as error:
-            raise StudyError(f"every picture must be readable (got {file}: {error}); mend it or take it out") from error
-    return images
+            images, labels = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+        except Exception as error:  # tf.errors.*, which must not be imported for an error that did not happen
+            raise _damaged(what.name, error) from None
+        return images, labels.astype(np.int64)
+
+    return lambda: decoded.load_or_decode(f"{what.name}-{split}", state, what.examples, decode_records), state
 
 
-def _folder_label(name):
-    place = Path(name.removeprefix("folder:")).name
-    return "CIFAR-10 pictures re-encoded as JPEG" if place == JPEG_FOLDER else f"folder {place}"
+def _synthetic(what, split, seed):
+    generator = np.random.default_rng([seed, split == "test"])
+    images = generator.integers(0, 256, (what.examples, *what.image_shape), dtype=np.uint8)
+    return images, generator.integers(0, what.classes, what.examples, dtype=np.int64)
 
 
-def _check_examples(name, examples, total):
-    if examples is not None and not 1 <= examples <= total:
-        raise StudyError(f"examples must be from 1 to {total}, which is what {name} has (got {examples})")
+def prepare(name: str, *, archives: Path | None = None, data_dir: Path | None = None, progress=print) -> Path:
+    """Gets a dataset ready: see `helpers.prepare.prepare`."""
+    from helpers.prepare import prepare as prepare_now
 
-
-@lru_cache(maxsize=4)
-def _stored(name, split):
-    """Returns a prepared set as memory-mapped arrays, decoded once and kept beside the prepared data."""
-    place = prepared(name)
-    kept = [paths.data_dir() / "arrays" / f"{name}-{place.name}-{split}-{part}.npy" for part in ("images", "labels")]
-    newest = (place / "dataset_info.json").stat().st_mtime
-    if not all(file.exists() and file.stat().st_mtime >= newest for file in kept):
-        import tensorflow_datasets as tfds
-
-        builder = tfds.builder_from_directory(place)
-        count = builder.info.splits[split].num_examples
-        dataset = builder.as_dataset(split=split, as_supervised=True, batch_size=count)
-        decoded = next(iter(tfds.as_numpy(dataset)))
-        for file, array in zip(kept, decoded, strict=True):
-            _keep(file, array)
-    return tuple(np.load(file, mmap_mode="r") for file in kept)
-
-
-def _keep(file, array):
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_suffix(f".{id(array)}.partial")
-    with open(partial, "wb") as opened:
-        np.save(opened, array)
-    partial.replace(file)
+    return prepare_now(name, archives=archives, data_dir=data_dir, progress=progress)

@@ -1,0 +1,69 @@
+"""Decoded images kept as .npy files, so that a dataset is decoded once and not once a process."""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from helpers.paths import data_dir
+
+
+def load_or_decode(
+    name: str, state: str, examples: int, decode: Callable[[], tuple[np.ndarray, np.ndarray]]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the first `examples` images and labels, from the cache if it holds this state of the data.
+
+    Where the data folder cannot be written, nothing is kept, and the data is decoded every time.
+
+    Args:
+        name: for people who look into the cache.
+        state: a text that changes when the data does.
+        examples: how many to return.
+        decode: decodes all: images uint8 (n, h, w, c), labels int64 (n,).
+    """
+    place = data_dir() / "decoded" / f"{name}-{hashlib.sha256(state.encode()).hexdigest()[:16]}"
+    found = _read(place, examples)
+    if found is None:
+        images, labels = decode()
+        _write(place, images, labels)
+        found = np.ascontiguousarray(images[:examples]), labels[:examples].copy()
+    return found
+
+
+def _read(place: Path, examples):
+    try:
+        images = np.load(place / "images.npy", mmap_mode="r", allow_pickle=False)
+        labels = np.load(place / "labels.npy", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    if len(images) != len(labels) or len(images) < examples or images.dtype != np.uint8:
+        return None
+    return np.array(images[:examples]), labels[:examples]
+
+
+def _write(place: Path, images, labels):
+    """Writes both files whole or not at all."""
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        ignore = place.parent / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n")
+        if shutil.disk_usage(place.parent).free < images.nbytes + (256 << 20):
+            return
+        temporary = Path(tempfile.mkdtemp(prefix=".partial-", dir=place.parent))
+    except OSError:
+        return
+    try:
+        np.save(temporary / "images.npy", images, allow_pickle=False)
+        np.save(temporary / "labels.npy", labels, allow_pickle=False)
+        if place.exists():  # a damaged one, or another process was faster
+            shutil.rmtree(place, ignore_errors=True)
+        os.rename(temporary, place)
+    except OSError:
+        pass
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

@@ -1,0 +1,197 @@
+"""Folders of images, a folder a class: which files there are, whether they are whole, and how they are read."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+
+from helpers.errors import StudyError
+from helpers.paths import data_dir
+
+PICTURES = (".jpg", ".jpeg", ".png")
+# What flow_from_directory would read besides: left out here it would be another set of examples there.
+_OTHER_PICTURES = (".bmp", ".ppm", ".tif", ".tiff")
+STAND_IN_MARK = "STAND-IN.txt"
+_checked: set[str] = set()
+
+
+def folder_root(name: str) -> Path:
+    """Returns the folder that "folder:PATH" names: PATH itself, or one of that name under `data_dir()/folders`.
+
+    Raises:
+        StudyError: where there is no such folder.
+    """
+    given = name.removeprefix("folder:")
+    if not given:
+        raise StudyError(f"a folder dataset must read folder:PATH (got {name!r}); give the folder of the classes")
+    path = Path(given).expanduser()
+    for candidate in (path, data_dir() / "folders" / path):
+        if candidate.is_dir():
+            return candidate.resolve()
+    raise StudyError(
+        f"there is no folder {given!r}, here or in {data_dir() / 'folders'}; give the path of a folder with one "
+        f"folder a class, or run `study prepare {name} --archives FILE`"
+    )
+
+
+def folder_path(name: str, *, split: str = "train") -> Path:
+    """Returns the folder that holds one folder a class.
+
+    Args:
+        name: "folder:PATH", where PATH has a folder a class, or `train` and `test` which have.
+        split: "train" or "test".
+
+    Raises:
+        StudyError: where the folder or its split is not there.
+    """
+    root = folder_root(name)
+    if _has_folders(root / "train"):
+        if (root / split).is_dir():
+            return root / split
+    elif split == "train":
+        return root
+    raise StudyError(f"folder {root} has no split {split!r}; put its classes under {root / split}")
+
+
+def _has_folders(path):
+    return path.is_dir() and any(entry.is_dir() for entry in os.scandir(path))
+
+
+def _listing(root):
+    """Returns (class names, per class the list of its files), in the order of flow_from_directory."""
+    classes = sorted(entry.name for entry in os.scandir(root) if entry.is_dir())
+    if not classes:
+        raise StudyError(f"an image folder must have one folder a class (got none in {root}); make PATH/CLASS/*.jpg")
+    files = []
+    for name in classes:
+        mine = []
+        for place, _, found in sorted(os.walk(root / name), key=lambda step: step[0]):
+            for file in sorted(found):
+                suffix = os.path.splitext(file)[1].lower()
+                if suffix in PICTURES:
+                    mine.append(os.path.join(place, file))
+                elif suffix in _OTHER_PICTURES:
+                    raise StudyError(
+                        f"pictures must be JPEG or PNG (got {os.path.join(place, file)}); convert it or move it away"
+                    )
+        if not mine:
+            raise StudyError(f"every class folder must hold pictures (got none in {root / name}); fill or remove it")
+        files.append(mine)
+    return classes, files
+
+
+def _evenly(files, examples):
+    """Returns `examples` files of the classes' lists, balanced over the classes, evenly spaced within each."""
+    counts = [0] * len(files)
+    left = examples
+    while left:  # rounds, because small classes run out
+        open_classes = [k for k in range(len(files)) if counts[k] < len(files[k])]
+        for position, k in enumerate(open_classes):
+            share = left // len(open_classes) + (position < left % len(open_classes))
+            counts[k] = min(len(files[k]), counts[k] + share)
+        left = examples - sum(counts)
+    return [[mine[i * len(mine) // count] for i in range(count)] for mine, count in zip(files, counts, strict=True)]
+
+
+def folder_files(
+    name: str, *, examples: int | None = None, split: str = "train"
+) -> tuple[list[str], np.ndarray, list[str]]:
+    """Returns the files of an image folder, in the order of Keras' flow_from_directory.
+
+    Every file's first and last bytes are checked once a process; a doubtful one is decoded.
+
+    Args:
+        name: "folder:PATH".
+        examples: how many; balanced over the classes and evenly spaced within each. None: all.
+        split: "train" or "test".
+
+    Returns:
+        paths: classes sorted by name, files sorted within.
+        labels: int64 (n,), 0 … classes - 1.
+        class_names: the names of the classes, sorted.
+
+    Raises:
+        StudyError: where the folder is missing, empty, has fewer pictures than asked for, or a damaged one.
+    """
+    paths, labels, classes = list_files(name, examples=examples, split=split)
+    key = fingerprint(paths)
+    if key not in _checked:
+        for path in paths:
+            _check_picture(path)
+        _checked.add(key)
+    return paths, labels, classes
+
+
+def list_files(name, *, examples=None, split="train"):
+    """Returns what `folder_files` returns, without opening a file."""
+    root = folder_path(name, split=split)
+    try:
+        classes, files = _listing(root)
+    except PermissionError as error:
+        raise StudyError(f"folder {error.filename} must be readable (got permission denied); change its mode") from None
+    available = sum(map(len, files))
+    if examples is not None:
+        if examples > available:
+            raise StudyError(f"examples must be <= {available}, what {name} has (got {examples}); give fewer")
+        files = _evenly(files, examples)
+    labels = np.repeat(np.arange(len(classes), dtype=np.int64), [len(mine) for mine in files])
+    return [path for mine in files for path in mine], labels, classes
+
+
+def fingerprint(paths: list[str]) -> str:
+    """Returns a text that changes when a file of `paths` is changed, added or removed."""
+    digest = hashlib.sha256()
+    for path in paths:
+        state = os.stat(path)
+        digest.update(f"{path}\0{state.st_size}\0{state.st_mtime_ns}\n".encode(errors="surrogateescape"))
+    return digest.hexdigest()
+
+
+def _check_picture(path):
+    """Raises StudyError unless the file begins and ends as a whole JPEG or PNG does, or can be decoded."""
+    with open(path, "rb") as file:
+        start = file.read(8)
+        file.seek(0, os.SEEK_END)
+        file.seek(max(0, file.tell() - 12))
+        end = file.read()
+    if start[:3] == b"\xff\xd8\xff" and end[-2:] == b"\xff\xd9":
+        return
+    if start == b"\x89PNG\r\n\x1a\n" and b"IEND" in end:
+        return
+    read_picture(path)
+
+
+def read_picture(path: str, *, image_size: tuple[int, int] | None = None, channels: int = 3) -> np.ndarray:
+    """Returns one picture, uint8 (height, width, channels), 0 to 255.
+
+    Args:
+        path: a JPEG or PNG file.
+        image_size: (height, width) in pixels, by the nearest pixel as flow_from_directory does; None: as it is.
+        channels: 3, or 1 for grey.
+
+    Raises:
+        StudyError: where the file is not a whole picture.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(path) as picture:
+            picture = picture.convert("RGB" if channels == 3 else "L")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise StudyError(
+            f"every file of an image folder must be a whole JPEG or PNG (got {path}: {error}); replace or remove it"
+        ) from None
+    if image_size is not None and picture.size != tuple(image_size)[::-1]:
+        picture = picture.resize(tuple(image_size)[::-1], Image.Resampling.NEAREST)
+    return np.asarray(picture).reshape(*picture.size[::-1], channels)
+
+
+def folder_label(name: str) -> tuple[str, bool]:
+    """Returns (what people read, whether the pictures are real) of a folder dataset."""
+    root = folder_root(name)
+    if (root / STAND_IN_MARK).is_file():
+        return f"stand-in folder {root.name} (generated)", False
+    if root.name == "cifar10-jpeg":
+        return "CIFAR-10 pictures re-encoded as JPEG", True
+    return f"folder {root.name}", True
