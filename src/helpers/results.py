@@ -1,0 +1,173 @@
+"""The one table that every run appends to: its columns, its files, written whole or not at all.
+
+A sweep's cell writes its rows to a file of its own; the run's `results.parquet` is derived from those files,
+so that nothing can be lost or doubled.
+"""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+
+from helpers.errors import StudyError
+
+SCHEMA_VERSION = 1
+COLUMNS = {
+    "schema_version": "int64",
+    "cell_id": "str",
+    "grid": "str",
+    "machine_id": "str",
+    "launcher": "str",
+    "started_at": "str",
+    "dataset": "str",
+    "dataset_label": "str",
+    "real": "bool",
+    "source": "str",
+    "transform": "str",
+    "batch_size": "int64",
+    "image_height": "int64",
+    "image_width": "int64",
+    "channels": "int64",
+    "examples": "int64",
+    "shuffle": "bool",
+    "seed": "int64",
+    "pipeline": "str",
+    "builder": "str",
+    "knobs": "str",
+    "reference": "str",
+    "same_work": "bool",
+    "differences": "str",
+    "rounds": "int64",
+    "time_ratio": "float64",
+    "time_ratio_low": "float64",
+    "time_ratio_high": "float64",
+    "verdict": "str",
+    "images_per_s": "float64",
+    "epoch_s": "float64",
+    "first_batch_cold_s": "float64",
+    "first_batch_s": "float64",
+    "steady_batch_s": "float64",
+    "train_epoch_s": "float64",
+    "train_step_s": "float64",
+    "waiting_share": "float64",
+    "cpu_us_per_image": "float64",
+    "peak_rss_bytes": "float64",
+    "gather_ceiling_images_per_s": "float64",
+    "step_ceiling_images_per_s": "float64",
+    "two_modes": "bool",
+    "flags": "str",
+    "epoch_s_rounds": "object",
+    "wall_s": "float64",
+    "timed_s": "float64",
+}
+TABLE = "results.parquet"
+ROWS = "rows.parquet"
+
+
+def _conform(rows: pd.DataFrame) -> pd.DataFrame:
+    """Returns the rows with exactly the table's columns and dtypes."""
+    rows = rows.assign(schema_version=SCHEMA_VERSION)
+    missing, unknown = set(COLUMNS) - set(rows), set(rows) - set(COLUMNS)
+    if missing or unknown:
+        raise StudyError(
+            f"rows must have the columns of schema {SCHEMA_VERSION} "
+            f"(missing: {', '.join(sorted(missing)) or 'none'}; unknown: {', '.join(sorted(unknown)) or 'none'})"
+        )
+    return rows[list(COLUMNS)].astype(COLUMNS)
+
+
+def write_whole(path: Path, write) -> None:
+    """Has `write` fill a temporary file beside `path` and renames it there, once it is safe on the disk.
+
+    Args:
+        path: the file that is to be.
+        write: called with the temporary path.
+
+    Raises:
+        OSError: where the disk is full or the folder cannot be written; `path` is then as it was.
+    """
+    path = Path(path)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(handle)
+    try:
+        write(Path(name))
+        with open(name, "rb") as written:
+            os.fsync(written.fileno())
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def write_table(path: Path, rows: pd.DataFrame) -> None:
+    """Writes rows as a Parquet file, whole or not at all.
+
+    Raises:
+        StudyError: if the columns are not the table's.
+    """
+    table = _conform(rows)
+    write_whole(Path(path), lambda place: table.to_parquet(place, index=False))
+
+
+def write_cell(folder: Path | str, rows: pd.DataFrame) -> Path:
+    """Writes the rows of one cell into its folder and returns the file."""
+    place = Path(folder) / ROWS
+    write_table(place, rows)
+    return place
+
+
+def read(place: Path | str) -> pd.DataFrame:
+    """Reads a results table.
+
+    Args:
+        place: a run's folder, or a Parquet file.
+
+    Raises:
+        StudyError: if there is none, it is not whole, or it is of another schema.
+    """
+    path = Path(place)
+    path = path / TABLE if path.is_dir() else path
+    if not path.is_file():
+        raise StudyError(f"a results table must be there (got {path}, which is not); run `study sweep GRID --out RUN`")
+    try:
+        table = pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise StudyError(f"{path} must be a whole Parquet file ({error}); run the sweep again with --resume") from error
+    found = set(table.get("schema_version", []))
+    if not found <= {SCHEMA_VERSION} or set(table) != set(COLUMNS):
+        raise StudyError(
+            f"{path} must have schema {SCHEMA_VERSION} (got {', '.join(map(str, sorted(found))) or 'none'}); "
+            "read it with the version of the kit that wrote it, or run the sweep again"
+        )
+    return table.astype(COLUMNS)
+
+
+def read_cell(folder: Path | str) -> pd.DataFrame | None:
+    """Returns a cell's rows, or None where it has none that are whole."""
+    try:
+        return read(Path(folder) / ROWS)
+    except StudyError:
+        return None
+
+
+def gather(run: Path | str, cell_ids) -> pd.DataFrame:
+    """Rebuilds a run's table from its cells' files and returns it.
+
+    Args:
+        run: the run's folder.
+        cell_ids: the cells, in the order of their rows.
+    """
+    run = Path(run)
+    found = [rows for cell in cell_ids if (rows := read_cell(run / "cells" / cell)) is not None]
+    if not found:
+        return pd.DataFrame(columns=list(COLUMNS))
+    table = pd.concat(found, ignore_index=True)
+    write_table(run / TABLE, table)
+    return table
+
+
+def write_json(path: Path, content) -> None:
+    """Writes JSON, whole or not at all."""
+    write_whole(Path(path), lambda place: place.write_text(json.dumps(content, indent=2) + "\n"))
