@@ -4,16 +4,14 @@
 """
 
 import difflib
-import json
 import numbers
-import os
 import weakref
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from helpers import decoded
+from helpers import decoded, records
 from helpers.errors import StudyError
 from helpers.folders import (
     fingerprint,
@@ -118,27 +116,6 @@ def _check_options(split, examples, image_size, channels, classes=None):
             _check_number("image_size", side)
 
 
-def _tfds_folders(name):
-    """Returns the folders in which a TFDS set may be, ours first."""
-    if name.endswith("-standin"):
-        return [data_dir() / "standin"]
-    others = [os.environ.get("TFDS_DATA_DIR"), "~/tensorflow_datasets"]
-    return [data_dir() / "tfds", *(Path(other).expanduser() for other in others if other)]
-
-
-def _prepared_place(name):
-    """Returns the folder of the newest prepared version of a TFDS set, or None."""
-    for folder in _tfds_folders(name):
-        try:
-            versions = [place.parent for place in folder.glob(f"{name.removesuffix('-standin')}/*/dataset_info.json")]
-        except OSError:
-            continue
-        versions = [place for place in versions if place.name.replace(".", "").isdigit()]
-        if versions:
-            return max(versions, key=lambda place: tuple(map(int, place.name.split("."))))
-    return None
-
-
 def is_prepared(name: str) -> bool:
     """Returns whether the dataset can be loaded now."""
     check_name(name)
@@ -149,7 +126,7 @@ def is_prepared(name: str) -> bool:
             return folder_path(name).is_dir()
         except StudyError:
             return False
-    return _prepared_place(name) is not None
+    return records.prepared_place(name) is not None
 
 
 def require(name: str) -> None:
@@ -218,7 +195,7 @@ def describe(
         label, real = folder_label(name)
         return Description(name, label, real, (*size, int(channels or 3)), len(names), len(paths))
     require(name)
-    shape, class_count, available = _read_info(_prepared_place(name), split)
+    shape, class_count, available = records.read_info(records.prepared_place(name), split)
     if (image_size is not None and tuple(image_size) != shape[:2]) or (channels or shape[2]) != shape[2]:
         wanted = (*(image_size or shape[:2]), channels or shape[2])
         raise StudyError(
@@ -229,22 +206,6 @@ def describe(
         raise StudyError(f"examples must be <= {available}, what {name} {split} has (got {examples}); give fewer")
     real = not name.endswith("-standin")
     return Description(name, LABELS[name], real, shape, class_count, examples or available)
-
-
-def _read_info(place, split):
-    """Returns (image shape, classes, examples of the split) from the two JSON files of a prepared TFDS set."""
-    try:
-        info = json.loads((place / "dataset_info.json").read_text())
-        fields = json.loads((place / "features.json").read_text())["featuresDict"]["features"]
-        shape = tuple(int(side) for side in fields["image"]["image"]["shape"]["dimensions"])
-        classes = int(fields["label"]["classLabel"]["numClasses"])
-        lengths = {part["name"]: sum(map(int, part["shardLengths"])) for part in info["splits"]}
-        return shape, classes, lengths[split]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StudyError(
-            f"{place} must be a set that TensorFlow Datasets prepared (got {type(error).__name__}: {error}); "
-            "remove that folder and run `study prepare` again"
-        ) from None
 
 
 def tfds_dataset(name: str, *, split: str = "train", examples: int | None = None):
@@ -262,19 +223,13 @@ def tfds_dataset(name: str, *, split: str = "train", examples: int | None = None
     describe(name, split=split, examples=examples)
     import tensorflow_datasets as tfds
 
-    builder = tfds.builder_from_directory(str(_prepared_place(name)))
+    builder = tfds.builder_from_directory(str(records.prepared_place(name)))
     part = split if examples is None else f"{split}[:{examples}]"
     config = tfds.ReadConfig(try_autocache=False)
     try:
         return builder.as_dataset(split=part, as_supervised=True, shuffle_files=False, read_config=config)
     except (OSError, AssertionError, ValueError) as error:
-        raise _damaged(name, error) from None
-
-
-def _damaged(name, error):
-    place = _prepared_place(name)
-    first = str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
-    return StudyError(f"the records of {name} in {place} must be whole (got {first}); remove it and prepare again")
+        raise records.damaged(name, error) from None
 
 
 def load_arrays(
@@ -351,7 +306,7 @@ def _reader(what, split, seed, examples):
 
         state = f"{fingerprint(paths)} {what.image_shape}"
         return lambda: decoded.load_or_decode(f"folder-{split}", state, what.examples, decode_folder), state
-    place = _prepared_place(what.name)
+    place = records.prepared_place(what.name)
     file = place / "dataset_info.json"
     state = f"{place} {split} {file.stat().st_mtime_ns} {file.read_text()}"
 
@@ -361,7 +316,7 @@ def _reader(what, split, seed, examples):
         try:
             images, labels = (np.concatenate(parts) for parts in zip(*batches, strict=True))
         except Exception as error:  # tf.errors.*, which must not be imported for an error that did not happen
-            raise _damaged(what.name, error) from None
+            raise records.damaged(what.name, error) from None
         return images, labels.astype(np.int64)
 
     return lambda: decoded.load_or_decode(f"{what.name}-{split}", state, what.examples, decode_records), state

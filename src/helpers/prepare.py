@@ -1,204 +1,297 @@
-"""Getting datasets ready: from the network, from the official archives, from an archive of pictures, generated.
+"""Getting data ready: TFDS' own builders on archives or the network, stand-ins, and archives of image folders."""
 
-Everything is built in a temporary folder beside its place and then renamed: nothing is ever half written.
-"""
-
-import lzma
+import contextlib
+import errno
+import hashlib
+import os
+import re
 import shutil
-import socket
-import tarfile
 import tempfile
-import zlib
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+import threading
 from pathlib import Path
 
-from helpers import datasets, paths
+from helpers import paths, records, unpack
 from helpers.errors import StudyError
 
-MIB = 2**20
-NEEDED_BYTES = {"mnist": 150 * MIB, "cifar10": 900 * MIB, "mnist-standin": 150 * MIB, "cifar10-standin": 300 * MIB}
-HOSTS = {"mnist": "storage.googleapis.com", "cifar10": "www.cs.toronto.edu"}
-PROBE_S = 2.0
-MOST_FILES = 1_000_000
-MOST_BYTES = 20 * 1024 * MIB
+ARCHIVES = {
+    "mnist": (
+        "train-images-idx3-ubyte.gz",
+        "train-labels-idx1-ubyte.gz",
+        "t10k-images-idx3-ubyte.gz",
+        "t10k-labels-idx1-ubyte.gz",
+    ),
+    "cifar10": ("cifar-10-binary.tar.gz",),
+}
+# One file of each download, asked for to see whether the network is there.
+PROBES = {
+    "mnist": "https://storage.googleapis.com/cvdf-datasets/mnist/t10k-labels-idx1-ubyte.gz",
+    "cifar10": "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+}
+# TFDS retries for over three minutes; a host that has not answered by then is taken as not there.
+PROBE_TIMEOUT_S = 2.5
+# Download, what is extracted of it, and the prepared records, with some room.
+NEEDED_BYTES = {"mnist": 160 << 20, "cifar10": 640 << 20, "mnist-standin": 64 << 20, "cifar10-standin": 256 << 20}
+_WORK = ".preparing-"
 
 
-def prepare(
-    name: str, *, archives: Path | str | None = None, data_dir: Path | str | None = None, progress=print
-) -> Path:
-    """Gets a dataset ready and returns the folder that holds it; does nothing where it is ready.
+def prepare(name: str, *, archives: Path | None = None, data_dir: Path | None = None, progress=print) -> Path:
+    """Gets a dataset ready; where it already is, says so and does nothing.
+
+    "mnist" and "cifar10" go through TFDS' builder, which verifies the checksums, from the official archives or
+    from the network; their stand-ins are generated; "folder:NAME" is unpacked from an archive. It is all or
+    nothing: what is being prepared is in a hidden folder that is renamed at the end.
 
     Args:
-        name: "mnist" or "cifar10" (from the network, or `archives`), "mnist-standin" or "cifar10-standin"
-            (generated), or "folder:NAME" (from an archive of pictures).
-        archives: a folder with the official archives, whose checksums are verified; for a folder of pictures
-            the tar archive, or the folder that holds NAME.tar, NAME.tar.gz or NAME.tar.xz.
-        data_dir: the data folder; None: `paths.data_dir()`.
-        progress: called with lines for people.
+        name: the dataset.
+        archives: a folder with the official archives (or NAME.tar.xz for a folder), or the archive itself.
+        data_dir: the folder of prepared data; None: `helpers.paths.data_dir()`.
+        progress: takes lines of text.
+
+    Returns:
+        The folder of the prepared data.
 
     Raises:
-        StudyError: with the remedy, for anything missing, altered, unreachable or without room.
+        StudyError: where the archives are missing, damaged or altered, the network is not there, the disk is
+            too small or cannot be written.
     """
+    from helpers import datasets
+
     datasets.check_name(name)
-    root = Path(data_dir).expanduser() if data_dir else paths.data_dir()
+    root = paths.data_dir() if data_dir is None else Path(data_dir).expanduser().resolve()
+    archives = None if archives is None else Path(archives).expanduser()
+    if archives is not None and not archives.exists():
+        raise StudyError(f"--archives must name a folder or file that exists (got {archives}); check the path")
     if name == "synthetic":
-        raise StudyError("synthetic data needs no preparing; use the dataset as it is")
+        progress("synthetic data needs no preparing")
+        return root
     if name.startswith("folder:"):
-        return _prepare_folder(name.removeprefix("folder:"), archives, root, progress)
-    place = root / ("standin" if name.endswith("-standin") else "tfds")
-    ready = sorted((place / datasets.tfds_name(name)).glob("*/dataset_info.json"))
-    if ready:
-        progress(f"{name} was prepared before")
-        return ready[-1].parent
+        return _prepare_folder(name, root, archives, progress)
     if name.endswith("-standin"):
-        if archives:
-            raise StudyError(f"{name} is generated and takes no archives; leave --archives out")
-        source = None
-    elif archives is None:
-        _check_reachable(name)
-        source = "network"
-    else:
-        source = Path(archives).expanduser()
-        if not source.is_dir():
-            raise StudyError(f"--archives must name a folder with the official archives (got {archives}, no folder)")
-    with _building(place, NEEDED_BYTES[name]) as partial:
-        built = _build(name, source, partial, progress)
-        target = place / datasets.tfds_name(name) / built.name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        built.replace(target)
-    return target
+        return _prepare_tfds(name, root, None, progress)
+    return _prepare_tfds(name, root, archives, progress)
 
 
-@contextmanager
-def _building(place, needed):
-    """Gives a temporary folder inside `place`, after looking whether it can be written and has room."""
-    existing = next(p for p in (place, *place.absolute().parents) if p.exists())
-    free = shutil.disk_usage(existing).free
-    if free < needed:
-        raise StudyError(
-            f"{place} needs {needed / MIB:,.0f} MiB free (got {free / MIB:,.0f}); make room or give --data-dir"
-        )
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=place))
-    except OSError as error:
-        raise StudyError(f"{place} must be a folder that can be written ({error.strerror}); give --data-dir") from error
-    try:
-        yield partial
-    except OSError as error:
-        raise StudyError(f"{place} could not be written ({error}); make room or give --data-dir") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+def _prepare_tfds(name, root, archives, progress):
+    tfds_name = name.removesuffix("-standin")
+    standin = tfds_name != name
+    target = root / ("standin" if standin else "tfds")
+    place = records.newest_version(target, tfds_name)
+    if place is None and root == paths.data_dir():
+        place = records.prepared_place(name)
+    if place is not None:
+        progress(f"{name} is already prepared in {place}")
+        return place
+    manual = None
+    if archives is not None:
+        manual = _archive_folder(name, archives)
+    elif not standin:
+        _require_network(name)
+    unpack.require_space(root, NEEDED_BYTES[name], what=name)
+    with _working_folder(root) as work:
+        import tensorflow_datasets as tfds
+
+        if manual is not None:
+            _check_archives(name, manual, tfds.builder_cls(name).url_infos)
+        if standin:
+            from helpers import stand_ins
+
+            progress(f"generating the archives of {name}")
+            return _run(lambda: stand_ins.prepare(tfds_name, work, target), name)
+        source = f"the archives in {manual}" if manual else "the network"
+        progress(f"preparing {name} from {source} with the builder of TensorFlow Datasets")
+        return _run(lambda: build(tfds_name, work, target, manual=manual), name)
 
 
-def _check_reachable(name):
-    """Finds out in two seconds, not in tfds' three minutes, that there is no network."""
+def build(tfds_name: str, work: Path, target: Path, *, manual: Path | None = None) -> Path:
+    """Runs TFDS' own builder in the folder `work`, and moves the whole prepared set to the data_dir `target`.
 
-    def connect():
-        socket.create_connection((HOSTS[name], 443), timeout=PROBE_S).close()
+    Args:
+        tfds_name: a name of TFDS.
+        work: a folder on the disk of `target`, with `downloads` if something was put there.
+        target: the TFDS data_dir that gets the set.
+        manual: a folder with the official archives.
 
-    pool = ThreadPoolExecutor(1)
-    try:
-        pool.submit(connect).result(timeout=PROBE_S + 0.5)
-    except (OSError, TimeoutError) as error:
-        raise StudyError(
-            f"{name} comes from {HOSTS[name]}, which cannot be reached ({error or 'no answer'}); lay the official "
-            f"archives in a folder and run `study prepare {name} --archives DIR`, or run "
-            f"`study prepare {name}-standin` and use the dataset {name}-standin"
-        ) from error
-    finally:
-        pool.shutdown(wait=False)
-
-
-def _build(name, source, partial, progress):
-    """Runs the real tfds builder and returns the folder of the version it wrote."""
+    Returns:
+        The folder of the prepared set.
+    """
     import tensorflow_datasets as tfds
-    from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
 
-    tfds.disable_progress_bar()
-    builder = tfds.builder(datasets.tfds_name(name), data_dir=partial / "built")
-    downloads = partial / "downloads"
-    config = tfds.download.DownloadConfig(manual_dir=source if isinstance(source, Path) else None)
-    if source is None:
-        from helpers import stand_ins
+    builder = tfds.builder(tfds_name, data_dir=str(work / "prepared"))
+    config = tfds.download.DownloadConfig(
+        manual_dir=str(manual or work / "manual"),
+        extract_dir=str(work / "extracted"),
+        try_download_gcs=False,
+    )
+    builder.download_and_prepare(download_dir=str(work / "downloads"), download_config=config)
+    made = Path(builder.data_path)
+    place = target / made.relative_to(work / "prepared")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if not place.exists():  # another process may have been faster
+        os.rename(made, place)
+    return place
 
-        progress(f"generating the archives of {name}")
-        stand_ins.write_archives(name, builder, downloads)
-    elif isinstance(source, Path):
-        _check_archives(builder, source)
-    progress(f"preparing {name} with TensorFlow Datasets {tfds.__version__}")
+
+def _run(work, name):
+    """Runs a preparation, and turns what a user can mend into a StudyError."""
+    import tensorflow_datasets as tfds
+    from tensorflow_datasets.core.download.downloader import DownloadError
+
+    remedy = f"run it again, or give the official archives with `study prepare {name} --archives DIR`"
     try:
-        builder.download_and_prepare(download_dir=downloads, download_config=config)
-    except NonMatchingChecksumError as error:
-        raise StudyError(f"the archives of {name} must be the official ones: {str(error).splitlines()[0]}") from error
-    return Path(builder.data_dir)
+        return work()
+    except tfds.download.NonMatchingChecksumError as error:
+        raise StudyError(f"{_first_line(error)}; what was fetched is not the official file: {remedy}") from None
+    except (DownloadError, ConnectionError) as error:
+        raise StudyError(f"the download of {name} must end whole (got {_first_line(error)}); {remedy}") from None
+    except OSError as error:
+        if type(error).__module__.startswith("requests"):
+            raise StudyError(f"the download of {name} must end whole (got {_first_line(error)}); {remedy}") from None
+        raise
 
 
-def _check_archives(builder, folder):
-    """Checks that the official archives are there and unaltered, before the builder starts."""
-    import hashlib
+def _first_line(error):
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:160]
 
-    wanted = {info.filename: info for info in builder.url_infos.values()}
-    missing = [name for name in wanted if not (folder / name).is_file()]
+
+def _archive_folder(name, archives):
+    """Returns the folder that holds all official archives of a dataset; does not read them."""
+    names = ARCHIVES[name]
+    if archives.is_file():
+        if archives.name not in names:
+            raise StudyError(f"the archives of {name} are {', '.join(names)} (got {archives.name}); keep their names")
+        archives = archives.parent
+    missing = [file for file in names if not (archives / file).is_file()]
     if missing:
-        raise StudyError(f"--archives must hold {', '.join(wanted)} (missing in {folder}: {', '.join(missing)})")
-    for name, info in wanted.items():
-        size = (folder / name).stat().st_size
-        if size != info.size:
-            raise StudyError(
-                f"{folder / name} must have {info.size:,} bytes (got {size:,}); it is not whole, get it again"
-            )
-        with open(folder / name, "rb") as opened:
+        raise StudyError(
+            f"{archives} must hold the official archives of {name} (missing {', '.join(missing)}); put them there "
+            "under these names"
+        )
+    return archives.resolve()
+
+
+def _check_archives(name, folder, url_infos):
+    """Raises StudyError where an archive has another size or checksum than TFDS has on record for it."""
+    expected = {info.filename: info for info in url_infos.values()}
+    for file in ARCHIVES[name]:
+        info, path = expected[file], folder / file
+        size = path.stat().st_size
+        if size != int(info.size):
+            state = "truncated" if size < int(info.size) else "altered"
+            raise StudyError(f"{path} is {state} (got {size} bytes, not {int(info.size)}); fetch the archive again")
+        with open(path, "rb") as opened:
             digest = hashlib.file_digest(opened, "sha256").hexdigest()
         if digest != info.checksum:
-            raise StudyError(f"{folder / name} must be the official archive (its SHA-256 differs); get it again")
+            raise StudyError(
+                f"{path} is altered (got sha256 {digest[:12]}…, not {info.checksum[:12]}…); fetch the archive again"
+            )
 
 
-def _prepare_folder(name, archives, root, progress):
-    target = root / "folders" / name
-    if Path(name).name != name or name.startswith("."):
-        raise StudyError(f"a prepared folder needs a plain name (got {name!r}); other folders are used as they are")
-    if target.is_dir():
-        progress(f"folder:{name} was prepared before")
-        return target
+def _require_network(name):
+    """Raises StudyError, naming the remedies, unless the download host answers soon."""
+    failure = _probe(PROBES[name])
+    if failure is None:
+        return
+    host = PROBES[name].split("/")[2]
+    raise StudyError(
+        f"{name} is not prepared, and {host} cannot be reached ({failure}); connect to the network, or give the "
+        f"official archives with `study prepare {name} --archives DIR`, or use the stand-in: "
+        f"`study prepare {name}-standin` and --dataset {name}-standin"
+    )
+
+
+def _probe(url):
+    """Returns why a URL does not answer within `PROBE_TIMEOUT_S`, or None where it does; obeys proxy settings."""
+    import ssl
+    import urllib.error
+    import urllib.request
+
+    outcome = ["no answer in time"]
+
+    def ask():
+        try:
+            request = urllib.request.Request(url, method="HEAD")
+            urllib.request.urlopen(request, timeout=PROBE_TIMEOUT_S).close()
+            outcome[0] = None
+        except urllib.error.URLError as error:
+            # A certificate that Python's own store does not know may be in the store that the download uses.
+            known = isinstance(getattr(error, "reason", None), ssl.SSLError)
+            outcome[0] = None if known else str(getattr(error, "reason", error))
+        except OSError as error:
+            outcome[0] = str(error)
+
+    # In a thread, because no time-out ends a name look-up.
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(PROBE_TIMEOUT_S)
+    return outcome[0]
+
+
+def _prepare_folder(name, root, archives, progress):
+    short = name.removeprefix("folder:")
+    target = root / "folders" / short
+    is_plain = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", short) is not None
     if archives is None:
-        raise StudyError(f"folder:{name} needs an archive: study prepare folder:{name} --archives FILE.tar.xz")
-    archive = Path(archives).expanduser()
-    if archive.is_dir():
-        found = [archive / f"{name}{suffix}" for suffix in (".tar", ".tar.gz", ".tgz", ".tar.xz")]
-        archive = next((file for file in found if file.is_file()), archive / f"{name}.tar.xz")
-    if not archive.is_file():
-        raise StudyError(f"--archives must name an archive of pictures (got {archive}, which is not there)")
-    with _building(root / "folders", 3 * archive.stat().st_size) as partial:
-        progress(f"extracting {archive.name}")
-        extract(archive, partial / "all")
-        entries = list((partial / "all").iterdir())
-        top = entries[0] if len(entries) == 1 and entries[0].is_dir() else partial / "all"
-        datasets.folder_files(f"folder:{top}")
-        top.replace(target)
+        if Path(short).expanduser().is_dir() or target.is_dir():
+            from helpers.folders import folder_path
+
+            place = folder_path(name if not target.is_dir() else f"folder:{target}")
+            progress(f"{name} is there: {place}")
+            return place
+        raise StudyError(
+            f"there is no folder {short!r}; name the folder of your pictures as folder:PATH, or unpack an archive "
+            f"with `study prepare {name} --archives FILE`"
+        )
+    if not is_plain:
+        raise StudyError(
+            f"the name in folder:NAME must be letters, digits, '.', '_' or '-' to unpack an archive (got {short!r}); "
+            "such as folder:flowers"
+        )
+    if target.exists():
+        progress(f"{name} is already prepared in {target}")
+        return target
+    if archives.is_dir():
+        found = [archives / (short + suffix) for suffix in unpack.SUFFIXES if (archives / (short + suffix)).is_file()]
+        if not found:
+            raise StudyError(
+                f"{archives} must hold {short}.tar.xz or the like (got no such file); give the file itself"
+            )
+        archives = found[0]
+    with _working_folder(root) as work:
+        unpack.unpack_folder(archives.resolve(), target, work=work, progress=progress)
     return target
 
 
-def extract(archive: Path, target: Path) -> None:
-    """Extracts a tar archive of files and folders into a new folder.
-
-    Raises:
-        StudyError: if it is not whole, or holds a link, a device, a path that leads outside, or more than
-            `MOST_FILES` files or `MOST_BYTES` bytes.
-    """
-    target.mkdir(parents=True)
-    room = min(MOST_BYTES, shutil.disk_usage(target).free)
-    files = size = 0
+@contextlib.contextmanager
+def _working_folder(root):
+    """Gives an empty hidden folder in `root` that is gone afterwards, and removes those of killed processes."""
     try:
-        with tarfile.open(archive) as opened:
-            for member in opened:
-                parts = Path(member.name).parts
-                if not (member.isfile() or member.isdir()) or ".." in parts or member.name.startswith("/"):
-                    raise StudyError(f"{archive.name} must hold plain files and folders only (got {member.name!r})")
-                files, size = files + 1, size + member.size
-                if files > MOST_FILES or size > room:
-                    raise StudyError(f"{archive.name} must hold at most {MOST_FILES:,} files and {room:,} bytes")
-                opened.extract(member, target, filter="data")
-    except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError) as error:
-        raise StudyError(f"{archive.name} must be a whole tar archive ({error}); get it again") from error
+        root.mkdir(parents=True, exist_ok=True)
+        for old in root.glob(f"{_WORK}*"):
+            _remove_if_orphan(old)
+        work = Path(tempfile.mkdtemp(prefix=f"{_WORK}{os.getpid()}-", dir=root))
+    except OSError as error:
+        raise StudyError(
+            f"the data folder must be writable (got {root}: {error.strerror}); choose another with --data-dir, or set "
+            "STUDY_DATA_DIR"
+        ) from None
+    try:
+        yield work
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StudyError(f"the disk of {root} is full; make room, or choose another with --data-dir") from None
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise StudyError(
+                f"the data folder must be writable (got {error.filename}: {error.strerror}); choose another with "
+                "--data-dir"
+            ) from None
+        raise
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _remove_if_orphan(folder):
+    import psutil
+
+    pid = folder.name.removeprefix(_WORK).split("-")[0]
+    if pid.isdigit() and not psutil.pid_exists(int(pid)):
+        shutil.rmtree(folder, ignore_errors=True)

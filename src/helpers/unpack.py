@@ -1,0 +1,139 @@
+"""Archives of image folders, unpacked with checks: nothing outside the folder, no links, bounded, all or nothing."""
+
+import os
+import shutil
+import tarfile
+from pathlib import Path
+
+from helpers.errors import StudyError
+from helpers.folders import PICTURES
+
+MOST_FILES = 2_000_000
+MOST_BYTES = 64 << 30
+SUFFIXES = (".tar.xz", ".tar.gz", ".tgz", ".tar.bz2", ".tar")
+_BLOCK_BYTES = 4096  # what a small file takes on disk
+
+
+def unpack_folder(archive: Path, target: Path, *, work: Path, progress=print) -> None:
+    """Unpacks an archive of CLASS/*.jpg, or of train/CLASS/*.jpg and test/CLASS/*.jpg, to the folder `target`.
+
+    One folder that holds everything in the archive is left out. The whole archive is read and checked before
+    anything is written; then it is unpacked into `work` and renamed, so that `target` is whole or not there.
+
+    Args:
+        archive: a tar file, compressed or not.
+        target: the folder to make; must not exist.
+        work: an empty folder on the same disk, which the caller removes.
+        progress: takes lines of text.
+
+    Raises:
+        StudyError: where the archive is unsafe, damaged, no image folder, or larger than the disk.
+    """
+    if not archive.name.endswith(SUFFIXES):
+        raise StudyError(f"an archive must end in one of {', '.join(SUFFIXES)} (got {archive.name})")
+    progress(f"checking {archive}")
+    pictures, ignored, size = _survey(archive, work)
+    prefix = _common_prefix(pictures, archive)
+    require_space(target.parent, size + len(pictures) * _BLOCK_BYTES, what=target.name)
+    progress(f"unpacking {len(pictures)} pictures" + (f", leaving {ignored} other files" if ignored else ""))
+    whole = work / "whole"
+    with _opened(archive) as tar:
+        for member in tar:
+            name = _checked_name(member, archive)
+            if member.isreg() and name in pictures:
+                file = whole.joinpath(*name.split("/")[prefix:])
+                file.parent.mkdir(parents=True, exist_ok=True)
+                with tar.extractfile(member) as source, open(file, "xb") as written:
+                    shutil.copyfileobj(source, written)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    os.rename(whole, target)
+
+
+def require_space(folder: Path, needed_bytes: int, *, what: str) -> None:
+    """Raises StudyError unless the disk of `folder` has `needed_bytes` free."""
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    if free < needed_bytes:
+        raise StudyError(
+            f"preparing {what} needs {needed_bytes / 2**20:.0f} MiB on the disk of {folder} (got "
+            f"{free / 2**20:.0f} MiB free); make room, or choose another disk with --data-dir"
+        )
+
+
+class _opened:
+    """Opens a tar file, and turns what a damaged one raises into a StudyError."""
+
+    def __init__(self, archive):
+        self.archive = archive
+
+    def __enter__(self):
+        try:
+            self.tar = tarfile.open(self.archive, "r:*")  # noqa: SIM115
+        except (tarfile.TarError, EOFError, OSError) as error:
+            raise self._damaged(error) from None
+        return self.tar
+
+    def __exit__(self, kind, error, traceback):
+        import lzma
+        import zlib
+
+        self.tar.close()
+        damage = (tarfile.TarError, EOFError, lzma.LZMAError, zlib.error)
+        if isinstance(error, damage) or (isinstance(error, OSError) and error.errno is None):
+            raise self._damaged(error) from None
+        return False
+
+    def _damaged(self, error):
+        reason = str(error).strip() or type(error).__name__
+        return StudyError(f"the archive must be whole (got {self.archive}: {reason}); fetch it again")
+
+
+def _survey(archive, work):
+    """Returns (the pictures' names in the archive, number of files that are none, bytes of the pictures)."""
+    pictures, ignored, size = set(), 0, 0
+    with _opened(archive) as tar:
+        for count, member in enumerate(tar, start=1):
+            name = _checked_name(member, archive)
+            tarfile.data_filter(member, str(work))
+            size += member.size
+            if count > MOST_FILES or size > MOST_BYTES:
+                raise StudyError(
+                    f"an archive must hold at most {MOST_FILES} files and {MOST_BYTES >> 30} GiB (got more in "
+                    f"{archive}); unpack it yourself and use folder:PATH"
+                )
+            if not member.isreg():
+                continue
+            if not name.lower().endswith(PICTURES) or name.rsplit("/", 1)[-1].startswith("."):
+                ignored += 1
+            elif name in pictures:
+                raise StudyError(f"an archive must hold a name once (got {name!r} twice in {archive}); pack it again")
+            else:
+                pictures.add(name)
+    return pictures, ignored, size
+
+
+def _checked_name(member, archive):
+    """Returns the member's name without a leading "./"; raises StudyError where it is no plain file or leaves."""
+    name = member.name.removeprefix("./")
+    if not (member.isreg() or member.isdir()):
+        raise StudyError(f"an archive must hold files and folders only (got the link or device {name!r} in {archive})")
+    parts = name.split("/")
+    if name.startswith("/") or ".." in parts or "\\" in name or "\0" in name or ":" in parts[0]:
+        raise StudyError(f"an archive must not reach outside its folder (got the name {name!r} in {archive})")
+    return "/".join(part for part in parts if part not in ("", "."))
+
+
+def _common_prefix(pictures, archive):
+    """Returns how many leading folders to leave out: 1 where one folder holds all classes, else 0."""
+    parts = [name.split("/") for name in pictures]
+    firsts, deep = {part[0] for part in parts}, {len(part) for part in parts}
+    prefix = int(len(firsts) == 1 and bool(deep) and min(deep) > 2)
+    rests = [part[prefix:] for part in parts]
+    split = all(rest[0] in ("train", "test") for rest in rests)
+    if not rests or min(map(len, rests)) < 2 + split:
+        raise StudyError(
+            f"an archive must hold CLASS/*.jpg or train/CLASS/*.jpg with JPEG or PNG files (got {archive}); "
+            "pack one folder a class"
+        )
+    return prefix
