@@ -1,0 +1,119 @@
+"""A results table that no machine measured: for tests of what reads such tables, and for nothing else."""
+
+import json
+
+import numpy as np
+import pandas as pd
+
+from helpers import ratios, results
+
+SPECS = {
+    "py_dataset": {"builder": "py_dataset"},
+    "py_dataset, 2 workers": {"builder": "py_dataset", "workers": 2},
+    "image_data_generator": {"builder": "image_data_generator"},
+    "tf_data": {"builder": "tf_data"},
+    "tf_data, batch map": {"builder": "tf_data", "map": "batch"},
+    "tf_data, no prefetch": {"builder": "tf_data", "prefetch": 0},
+    "tf_data, cache": {"builder": "tf_data", "cache": "memory"},
+}
+
+
+def cell(*, seconds, dataset="synthetic", transform="noise", batch_size=32, examples=1000, machine_id="made0up0",
+         unlike=(), rounds=12, noise=0.01, seed=0, **columns):  # fmt: skip
+    """Rows of one cell; `seconds`: label -> seconds of an epoch; labels in `unlike` do other work."""
+    cell_id = "-".join(map(str, (dataset, transform, batch_size, examples, *columns.values())))
+    generator = np.random.default_rng(seed)
+    drift = 1 + 0.1 * np.sin(np.arange(rounds))
+    timed = {label: time * drift * generator.lognormal(0, noise, rounds) for label, time in seconds.items()}
+    reference = next(iter(seconds))
+    rows = []
+    for label, raw in timed.items():
+        spec = dict(SPECS.get(label, {"builder": label}))
+        ratio = ratios.paired_ratio(raw, timed[reference])
+        fair = label not in unlike and reference not in unlike
+        epoch_s = float(np.median(raw))
+        rows.append(
+            {
+                "cell_id": cell_id,
+                "grid": "made up",
+                "machine_id": machine_id,
+                "launcher": "stock",
+                "started_at": "2000-01-01T00:00:00+00:00",
+                "dataset": dataset,
+                "dataset_label": f"made-up {dataset}",
+                "real": False,
+                "source": "arrays",
+                "transform": transform,
+                "batch_size": batch_size,
+                "image_height": 32,
+                "image_width": 32,
+                "channels": 3,
+                "examples": examples,
+                "shuffle": True,
+                "seed": 0,
+                "pipeline": label,
+                "builder": spec.pop("builder"),
+                "knobs": json.dumps(spec),
+                "reference": reference,
+                "same_work": label not in unlike,
+                "differences": "labels: float32 (10,) instead of int64 ()" if label in unlike else "",
+                "rounds": rounds,
+                "time_ratio": ratio.ratio if fair else np.nan,
+                "time_ratio_low": ratio.low if fair else np.nan,
+                "time_ratio_high": ratio.high if fair else np.nan,
+                "verdict": ratios.verdict(ratio) if fair else "not the same work",
+                "images_per_s": examples / epoch_s,
+                "epoch_s": epoch_s,
+                "first_batch_cold_s": 0.2 if spec else 0.1,
+                "first_batch_s": 0.01,
+                "steady_batch_s": epoch_s / max(1, examples // batch_size),
+                "train_epoch_s": 2 * epoch_s,
+                "train_step_s": 0.5 * epoch_s / max(1, examples // batch_size),
+                "waiting_share": 0.25,
+                "cpu_us_per_image": epoch_s / examples * 1e6,
+                "peak_rss_bytes": 8e8,
+                "gather_ceiling_images_per_s": 1e5,
+                "step_ceiling_images_per_s": 1e5,
+                "two_modes": False,
+                "flags": "",
+                "epoch_s_rounds": raw.tolist(),
+                "wall_s": 10.0,
+                "timed_s": 8.0,
+            }
+            | columns
+        )
+    return pd.DataFrame(rows)
+
+
+def table(cells) -> pd.DataFrame:
+    """Cells put together, in the columns of the results table."""
+    return pd.concat(cells, ignore_index=True).assign(schema_version=results.SCHEMA_VERSION)[list(results.COLUMNS)]
+
+
+def quick_like(machine_id="made0up0") -> pd.DataFrame:
+    """A table of the form that the quick sweep makes: the Sequence ahead in small batches, behind in large ones."""
+    cells = []
+    for dataset in ("synthetic", "mnist-standin"):
+        for batch_size, sequence, number in ((32, 0.9, 1), (256, 1.4, 2)):
+            for transform in ("noise", "brightness"):
+                seconds = {
+                    "py_dataset": sequence,
+                    "tf_data": 1.0,
+                    "tf_data, batch map": 0.6,
+                    "tf_data, no prefetch": 1.0 if transform == "noise" else 1.3,
+                    "image_data_generator": 3.5,
+                }
+                cells.append(
+                    cell(seconds=seconds, dataset=dataset, transform=transform, batch_size=batch_size,
+                         machine_id=machine_id, seed=number)
+                )  # fmt: skip
+    cells.append(
+        cell(seconds={"py_dataset": 2.0, "py_dataset, 2 workers": 1.3, "tf_data": 1.2}, transform="resize_standardize",
+             examples=256, machine_id=machine_id)
+    )  # fmt: skip
+    cells.append(
+        cell(seconds={"image_data_generator": 1.0, "tf_data": 0.4, "published_b3_imitation": 0.2},
+             unlike=("published_b3_imitation",), transform="shear_zoom_flip", dataset="cifar10-standin",
+             machine_id=machine_id)
+    )  # fmt: skip
+    return table(cells)
