@@ -164,7 +164,7 @@ def _run_cell(notebook, cell, folder, cell_timeout_s):
     folder.mkdir(parents=True)
     scratch = tempfile.mkdtemp(prefix="study-cell-")
     error = None
-    with _environment(TMPDIR=scratch, TF_CPP_MIN_LOG_LEVEL="2"):
+    with _environment(TMPDIR=scratch, TF_CPP_MIN_LOG_LEVEL="2"), _stderr_into(folder / "kernel.log"):
         try:
             papermill.execute_notebook(
                 str(notebook),
@@ -185,6 +185,20 @@ def _run_cell(notebook, cell, folder, cell_timeout_s):
     (folder / results.ROWS).unlink(missing_ok=True)
     (folder / "error.txt").write_text(f"{json.dumps(cell.parameters, indent=2)}\n\n{reason}\n")
     return False
+
+
+@contextmanager
+def _stderr_into(file):
+    """Sends what this process's children write to stderr into a file: a kernel's log lines, or its last words."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(file, "wb") as opened:
+        os.dup2(opened.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 @contextmanager

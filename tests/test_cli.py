@@ -1,0 +1,97 @@
+import json
+
+import pytest
+
+from helpers import cli
+from helpers.errors import StudyError
+
+
+def test_pipelines_read_with_their_knobs():
+    assert cli.parse_pipelines("py_dataset,tf_data:cache=none:prefetch=-1:deterministic=false") == {
+        "py_dataset": {"builder": "py_dataset"},
+        "tf_data:cache=none:prefetch=-1:deterministic=false": {
+            "builder": "tf_data",
+            "cache": "none",
+            "prefetch": -1,
+            "deterministic": False,
+        },
+    }
+    for bad in ("tf_data,tf_data", "tf_data:cache"):
+        with pytest.raises(StudyError):
+            cli.parse_pipelines(bad)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["compare", "--transform", "blur"], "transform must be one of"),
+        (["compare", "--dataset", "minst"], "did you mean"),
+        (["compare", "--dataset", "cifar10"], "study prepare cifar10"),
+        (["compare", "--pipelines", "py_dataset,tf"], "pipeline must be one of"),
+        (["compare", "--pipelines", "py_dataset"], "at least two pipelines"),
+        (["compare", "--batch-size", "0"], "batch_size must be >= 1"),
+        (["compare", "--reference", "torch"], "reference must be one of"),
+        (["compare", "--dataset", "folder:/nowhere"], "/nowhere"),
+        (["sweep", "none.yml", "--out", "x"], "must be a readable file"),
+        (["report", "nowhere"], "nowhere"),
+        (["prepare", "imagenet"], "dataset must be one of"),
+    ],
+)
+def test_bad_input_is_one_clear_line_and_exit_code_2(arguments, said, own_data_dir, capsys):
+    assert cli.main(arguments) == cli.BAD_INPUT
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("study: ") and printed.err.count("\n") == 1
+    assert said in printed.err
+
+
+def test_bad_usage_is_exit_code_2(capsys):
+    for arguments in (["compare", "--precision", "0"], ["compare", "--budget", "-1"], ["fly"], []):
+        with pytest.raises(SystemExit) as ended:
+            cli.main(arguments)
+        assert ended.value.code == 2
+    assert "must be above 0" in capsys.readouterr().err
+
+
+def test_debug_shows_the_traceback():
+    with pytest.raises(StudyError):
+        cli.main(["--debug", "compare", "--transform", "blur"])
+
+
+def test_compare_prints_parity_and_ratios(capsys):
+    arguments = [
+        "compare",
+        "--examples",
+        "64",
+        "--budget",
+        "1s",
+        "--precision",
+        "90%",
+        "--pipelines",
+        "py_dataset,tf_data",
+    ]
+    assert cli.main(arguments) == cli.DONE
+    printed = capsys.readouterr().out
+    assert "Same work" in printed and "time_ratio" in printed
+
+
+def test_compare_gives_json_and_no_ratio_for_unlike_work(capsys):
+    arguments = [
+        "compare",
+        "--examples",
+        "64",
+        "--budget",
+        "1",
+        "--pipelines",
+        "tf_data,published_a2_tf_data",
+        "--json",
+    ]
+    assert cli.main(arguments) == cli.DONE
+    fair, unlike = json.loads(capsys.readouterr().out)["rows"]
+    assert fair["same_work"] and not unlike["same_work"]
+    assert unlike["time_ratio"] is None and unlike["verdict"] == "not the same work"
+
+
+def test_the_machine_is_described(capsys):
+    assert cli.main(["machine", "--json"]) == cli.DONE
+    assert json.loads(capsys.readouterr().out)["machine"]

@@ -1,0 +1,76 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from helpers import grid
+from helpers.errors import StudyError
+
+SWEEPS = Path(__file__).resolve().parents[1] / "notebooks" / "sweeps"
+GOOD = {"cells": [{"dataset": "synthetic", "transform": "noise", "pipelines": ["py_dataset", "tf_data"]}]}
+
+
+def written(tmp_path, content):
+    place = tmp_path / "grid.yml"
+    place.write_text(content if isinstance(content, str) else yaml.safe_dump(content))
+    return place
+
+
+def changed(**keys):
+    return {"cells": [{**GOOD["cells"][0], **keys}]}
+
+
+@pytest.mark.parametrize("name", ["quick.yml", "full.yml"])
+def test_the_grids_of_the_kit_are_good(name):
+    assert len(grid.load(SWEEPS / name).cells) >= 8
+
+
+def test_a_block_is_the_product_of_its_lists(tmp_path):
+    plan = grid.load(written(tmp_path, changed(transform=["noise", "rescale"], batch_size=[16, 32, 64])))
+    assert len(plan.cells) == 6
+    assert len({cell.id for cell in plan.cells}) == 6
+    assert {cell.parameters["reference"] for cell in plan.cells} == {"py_dataset"}
+
+
+def test_a_cell_is_named_by_what_it_does(tmp_path):
+    plan = grid.load(written(tmp_path, GOOD))
+    assert grid.load(written(tmp_path, GOOD)).cells[0].id == plan.cells[0].id
+    assert grid.load(written(tmp_path, changed(seed=1))).cells[0].id != plan.cells[0].id
+    assert grid.load(written(tmp_path, GOOD), machine_id="other").cells[0].id != plan.cells[0].id
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("- 1\n- 2\n", "must be a grid"),
+        ("cells: []", "must be a grid"),
+        ("cells: [", "must be YAML"),
+        ("name: a\nname: b\ncells: [1]", "name a key once (got 'name' again in line 2)"),
+        ({**GOOD, "cell": 1}, "unknown key 'cell'"),
+        (changed(batchsize=1), "unknown key 'batchsize'"),
+        (changed(batch_size=0), "batch_size must be >= 1"),
+        (changed(batch_size=[32, 0]), "batch_size must be >= 1"),
+        (changed(transform="blur"), "transform must be one of"),
+        (changed(dataset="imagenet"), "dataset must be one of"),
+        (changed(pipelines=["py_dataset", "dask"]), "pipeline must be one of"),
+        (changed(pipelines=["py_dataset"]), "at least two pipelines"),
+        (changed(pipelines={"py_dataset": {}, "x": {"builder": "tf_data", "cach": 1}}), "has no knob 'cach'"),
+        (changed(reference="x"), "reference must be one of"),
+        (changed(budget_s=0), "budget_s must be above 0"),
+        (changed(precision="3%"), "precision must be above 0"),
+        (changed(train="yes"), "train must be true or false"),
+        ({"cells": [{"dataset": "synthetic", "transform": "noise"}]}, "must have pipelines"),
+        ({**GOOD, "notebook": "other.ipynb"}, "notebook must be a file"),
+        ("cells: !!python/object/apply:os.system ['true']", "must be YAML"),
+    ],
+)
+def test_a_grid_that_is_not_right_is_refused_in_one_line(tmp_path, content, said):
+    with pytest.raises(StudyError) as caught:
+        grid.load(written(tmp_path, content))
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_grid_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(StudyError, match="must be a readable file"):
+        grid.load(tmp_path / "none.yml")

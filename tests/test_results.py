@@ -1,0 +1,63 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers import results
+from helpers.errors import StudyError
+
+VALUES = {"int64": 1, "str": "a", "bool": True, "float64": 0.5, "object": [0.1, 0.2]}
+
+
+def row(**changes):
+    return {name: VALUES[kind] for name, kind in results.COLUMNS.items()} | changes
+
+
+def test_rows_come_back_as_they_were_written(tmp_path):
+    rows = pd.DataFrame([row(cell_id="x", time_ratio=float("nan")), row(cell_id="x", pipeline="b")])
+    results.write_cell(tmp_path, rows)
+    found = results.read(tmp_path / results.ROWS)
+    assert found["pipeline"].tolist() == ["a", "b"]
+    assert np.isnan(found["time_ratio"][0])
+    assert list(found["epoch_s_rounds"][0]) == [0.1, 0.2]
+    assert set(found["schema_version"]) == {results.SCHEMA_VERSION}
+
+
+def test_rows_with_other_columns_are_refused_and_nothing_is_written(tmp_path):
+    with pytest.raises(StudyError, match="unknown: speed"):
+        results.write_cell(tmp_path, pd.DataFrame([row(speed=3)]))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_table_is_made_of_the_cells_that_are_whole(tmp_path):
+    for cell in ("a", "b", "c"):
+        (tmp_path / "cells" / cell).mkdir(parents=True)
+    results.write_cell(tmp_path / "cells" / "a", pd.DataFrame([row(cell_id="a")]))
+    whole = results.write_cell(tmp_path / "cells" / "b", pd.DataFrame([row(cell_id="b")]))
+    whole.write_bytes(whole.read_bytes()[:-20])
+    assert results.gather(tmp_path, ["a", "b", "c"])["cell_id"].tolist() == ["a"]
+    assert results.read(tmp_path)["cell_id"].tolist() == ["a"]
+
+
+def test_a_table_that_is_missing_truncated_or_of_another_schema_is_refused_in_one_line(tmp_path):
+    with pytest.raises(StudyError, match="must be there"):
+        results.read(tmp_path)
+    pd.DataFrame([row(schema_version=99)]).to_parquet(tmp_path / results.TABLE)
+    with pytest.raises(StudyError, match="must have schema 1"):
+        results.read(tmp_path)
+    (tmp_path / results.TABLE).write_bytes(b"PAR1")
+    with pytest.raises(StudyError, match="whole Parquet file"):
+        results.read(tmp_path)
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path):
+    place = tmp_path / "kept.json"
+    results.write_json(place, {"old": 1})
+
+    def fail(path):
+        path.write_text("half")
+        raise OSError("no space left on device")
+
+    with pytest.raises(OSError, match="no space"):
+        results.write_whole(place, fail)
+    assert "old" in place.read_text()
+    assert list(tmp_path.iterdir()) == [place]
