@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import hashlib
+import io
 import os
 import re
 import shutil
@@ -66,8 +67,8 @@ def prepare(name: str, *, archives: Path | None = None, data_dir: Path | None = 
         return root
     if name.startswith("folder:"):
         return _prepare_folder(name, root, archives, progress)
-    if name.endswith("-standin"):
-        return _prepare_tfds(name, root, None, progress)
+    if name.endswith("-standin") and archives is not None:
+        raise StudyError(f"{name} is generated and takes no archives (got {archives}); leave --archives out")
     return _prepare_tfds(name, root, archives, progress)
 
 
@@ -96,10 +97,10 @@ def _prepare_tfds(name, root, archives, progress):
             from helpers import stand_ins
 
             progress(f"generating the archives of {name}")
-            return _run(lambda: stand_ins.prepare(tfds_name, work, target), name)
+            return _run(lambda: stand_ins.prepare(tfds_name, work, target), name, quiet=True)
         source = f"the archives in {manual}" if manual else "the network"
         progress(f"preparing {name} from {source} with the builder of TensorFlow Datasets")
-        return _run(lambda: build(tfds_name, work, target, manual=manual), name)
+        return _run(lambda: build(tfds_name, work, target, manual=manual), name, quiet=manual is not None)
 
 
 def build(tfds_name: str, work: Path, target: Path, *, manual: Path | None = None) -> Path:
@@ -131,20 +132,28 @@ def build(tfds_name: str, work: Path, target: Path, *, manual: Path | None = Non
     return place
 
 
-def _run(work, name):
-    """Runs a preparation, and turns what a user can mend into a StudyError."""
+def _run(work, name, *, quiet):
+    """Runs a preparation, and turns what a user can mend into a StudyError.
+
+    `quiet` drops what TFDS prints: bars of a "download" even where nothing is downloaded.
+    """
     import tensorflow_datasets as tfds
-    from tensorflow_datasets.core.download.downloader import DownloadError
+    from tensorflow_datasets.core.download.util import DownloadError
 
     remedy = f"run it again, or give the official archives with `study prepare {name} --archives DIR`"
     try:
-        return work()
+        with contextlib.ExitStack() as silence:
+            if quiet:
+                silence.enter_context(contextlib.redirect_stdout(io.StringIO()))
+                silence.enter_context(contextlib.redirect_stderr(io.StringIO()))
+            return work()
     except tfds.download.NonMatchingChecksumError as error:
         raise StudyError(f"{_first_line(error)}; what was fetched is not the official file: {remedy}") from None
-    except (DownloadError, ConnectionError) as error:
+    except DownloadError as error:
         raise StudyError(f"the download of {name} must end whole (got {_first_line(error)}); {remedy}") from None
     except OSError as error:
-        if type(error).__module__.startswith("requests"):
+        # What requests raises is an OSError.
+        if isinstance(error, ConnectionError) or type(error).__module__.startswith("requests"):
             raise StudyError(f"the download of {name} must end whole (got {_first_line(error)}); {remedy}") from None
         raise
 

@@ -188,12 +188,12 @@ def write_cifar10_archive(
     with (
         open(path, "wb") as file,
         gzip.GzipFile(fileobj=file, mode="wb", compresslevel=1, mtime=0, filename="") as packed,
+        tarfile.open(fileobj=packed, mode="w") as tar,
     ):
-        with tarfile.open(fileobj=packed, mode="w") as tar:
-            for name, content in parts:
-                member = tarfile.TarInfo(f"cifar-10-batches-bin/{name}")
-                member.size = len(content)
-                tar.addfile(member, io.BytesIO(content))
+        for name, content in parts:
+            member = tarfile.TarInfo(f"cifar-10-batches-bin/{name}")
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
     return path
 
 
