@@ -1,7 +1,7 @@
 """Evidence for claims that are a matter of experience rather than of time: counted or tried here and now.
 
 Every function returns an `Evidence`. Those in `RUN` need TensorFlow and some seconds each; they are in
-`evidence_runs.py`. `collect` runs what a claims file asks for, and may keep the answers in a file.
+the modules `evidence_*.py`. `collect` runs what a claims file asks for, and may keep the answers in a file.
 """
 
 import json
@@ -10,11 +10,13 @@ import sys
 import sysconfig
 import tempfile
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
 
 from helpers.errors import StudyError
 
 SCHEMA_VERSION = 1
+FAILED = "it could not be tried here"
 
 
 @dataclass(frozen=True)
@@ -73,39 +75,22 @@ def normalisation() -> Evidence:
     )
 
 
-def imitation() -> Evidence:
-    """How many of ImageDataGenerator's operations in the second answer its tf.data imitation does."""
-    original = {"rescale", "shear", "zoom", "horizontal flip"}
-    imitated = {"rescale", "horizontal flip", "brightness"}
-    lacks, adds = sorted(original - imitated), sorted(imitated - original)
-    return Evidence(
-        "refuted" if lacks else "supported",
-        f"as published it does {len(original & imitated)} of {len(original)} operations: it lacks "
-        f"{' and '.join(lacks)}, adds {' and '.join(adds)}, and its cache freezes the draws",
-    )
-
-
-def _runs():
-    from helpers import evidence_runs
-
-    return evidence_runs
-
-
 HERE = {
     "interpreter_jit": interpreter_jit,
     "knob_count": knob_count,
     "normalisation": normalisation,
-    "imitation": imitation,
 }
-RUN = {
-    "adapter_cost": lambda: _runs().adapter_cost(),
-    "adapter_graph": lambda: _runs().adapter_graph(),
-    "same_fault_twice": lambda: _runs().same_fault_twice(),
-    "python_runs_per_element": lambda: _runs().python_runs_per_element(),
-    "running_mean": lambda: _runs().running_mean(),
-    "profiler": lambda: _runs().profiler(),
-    "what_fit_receives": lambda: _runs().what_fit_receives(),
-    "unlike_work": lambda: _runs().unlike_work(),
+RUN = {  # name of the function -> its module
+    "adapter_cost": "evidence_feeding",
+    "adapter_graph": "evidence_feeding",
+    "running_mean": "evidence_feeding",
+    "what_fit_receives": "evidence_feeding",
+    "same_fault_twice": "evidence_debugging",
+    "python_runs_per_element": "evidence_debugging",
+    "profiler": "evidence_debugging",
+    "unlike_work": "evidence_published",
+    "published_generator": "evidence_published",
+    "published_imitation": "evidence_published",
 }
 
 
@@ -135,10 +120,25 @@ def collect(wanted=None, *, keep: Path | None = None) -> dict[str, Evidence]:
             raise StudyError(f"evidence must be one of {', '.join(names())} (got {name!r})")
     here = machine.describe().id
     kept = _read(keep, here) if keep else {}
-    found = {name: kept.get(name) or (HERE | RUN)[name]() for name in wanted}
-    if keep and set(found) - set(kept):
-        _write(keep, here, kept | found)
-    return found
+    tried = {name: _try(name) for name in wanted if name not in kept}
+    worth_keeping = {name: one for name, one in tried.items() if not one.text.startswith(FAILED)}
+    if keep and worth_keeping:
+        _write(keep, here, kept | worth_keeping)
+    return {name: kept.get(name) or tried[name] for name in wanted}
+
+
+def kept_for(path: Path, machine_id: str) -> dict[str, Evidence]:
+    """Returns what a file holds of one machine; {} if there is no such file, or it is another machine's."""
+    return _read(path, machine_id)
+
+
+def _try(name):
+    """One that cannot be tried here, on another backend say, leaves the others standing."""
+    try:
+        return HERE[name]() if name in HERE else getattr(import_module(f"helpers.{RUN[name]}"), name)()
+    except Exception as error:
+        first = str(error).strip().splitlines() or [""]
+        return Evidence("undecided yet", f"{FAILED}: {type(error).__name__}: {first[0][:120]}")
 
 
 def _read(path, machine_id):

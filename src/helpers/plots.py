@@ -6,67 +6,15 @@ displays it with that text. Meaning is carried by position, marker, hatch and wo
 
 import math
 import textwrap
-from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
 
 from helpers.errors import StudyError
+from helpers.plot_style import COLOURS, MARKERS, WIDTH, look, show, styled
 from helpers.winners import fair_rows, winners
 
-# Okabe and Ito's colours, which the colour-blind tell apart; ordered so that neighbours differ in grey too.
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-HATCHES = ("", "///", "...", "xxx", "\\\\\\", "ooo", "+++", "|||")
-# Builders keep their look in every picture.
-KNOWN = ("py_dataset", "tf_data", "image_data_generator", "tf_image_data_generator", "keras_layers")
-STYLE = {
-    "figure.dpi": 100,
-    "savefig.dpi": 100,
-    "font.size": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlelocation": "left",
-    "axes.grid": True,
-    "grid.alpha": 0.3,
-    "hatch.linewidth": 0.6,
-    "figure.constrained_layout.use": True,
-}
-WIDTH = 8.0  # inches
-
-
-@contextmanager
-def _figure(rows=1, columns=1, *, height, width=WIDTH, **options):
-    import matplotlib.pyplot as plt
-
-    with plt.rc_context(STYLE):
-        yield plt.subplots(rows, columns, figsize=(width, height), **options)
-
-
-def show(figure, *, alt: str | None = None) -> None:
-    """Displays a figure with its text alternative, once, and closes it.
-
-    Args:
-        figure: from one of this module's functions, or any other.
-        alt: what it shows, for those who cannot see it; None: the figure's own label.
-    """
-    import matplotlib.pyplot as plt
-    from IPython.display import display
-
-    text = alt or str(figure.get_label())
-    display(figure, metadata={"image/png": {"alt": text}})
-    plt.close(figure)
-
-
-def look(name: str, among=()) -> dict:
-    """Returns colour, marker and hatch of a builder or label: the same in every picture for the kit's own."""
-    order = [*KNOWN, *(one for one in dict.fromkeys(among) if one not in KNOWN)]
-    place = order.index(name) if name in order else len(order)
-    return {
-        "color": COLOURS[place % len(COLOURS)],
-        "marker": MARKERS[place % len(MARKERS)],
-        "hatch": HATCHES[place % len(HATCHES)],
-    }
+__all__ = ["augmented", "comparison_ratios", "crossover", "epoch_parts", "heat_map", "look", "ratios", "show"]
 
 
 def comparison_ratios(comparison):
@@ -78,7 +26,7 @@ def comparison_ratios(comparison):
     table = comparison.table
     others = table[table["pipeline"] != comparison.reference]
     rows = [
-        (row.pipeline, row.pipeline, row.time_ratio, row.low, row.high, row.verdict)
+        ("", row.pipeline, row.pipeline, row.time_ratio, row.low, row.high, row.verdict)
         for row in others.itertuples(index=False)
     ]
     return _forest(rows, f"time of an epoch / time of {comparison.reference}", margin=comparison.margin)
@@ -99,11 +47,12 @@ def ratios(results: pd.DataFrame, *, limit: int = 40, margin: float = 0.05):
     shown = shown[(shown["pipeline"] != shown["reference"]) & shown["time_ratio"].notna()]
     if shown.empty:
         raise StudyError("ratios need pipelines that did the same work (got none); choose other cells")
-    rows, references = [], set(shown["reference"])
+    rows, several = [], shown["reference"].nunique() > 1
     for row in shown.head(limit).itertuples():
-        name = f"{condition(row)}  |  {row.pipeline}"
-        rows.append((name, row.builder, row.time_ratio, row.time_ratio_low, row.time_ratio_high, row.verdict))
-    reference = references.pop() if len(references) == 1 else "the cell's reference"
+        interval = (row.time_ratio, row.time_ratio_low, row.time_ratio_high)
+        against = f"; against {row.reference}" if several else ""
+        rows.append((condition(row) + against, row.pipeline, row.builder, *interval, row.verdict))
+    reference = "the reference" if several else shown["reference"].iloc[0]
     more = f" (the first {limit} of {len(shown)})" if len(shown) > limit else ""
     return _forest(rows, f"time of an epoch / time of {reference}{more}", margin=margin)
 
@@ -114,26 +63,47 @@ def condition(row) -> str:
     return f"{row.dataset_label}, {row.transform}, batch {row.batch_size}, {row.examples:,} images{tail}"
 
 
+def _places(headings):
+    """Returns the height of each row, one unit apart, with a line left for each new heading, and those lines."""
+    places, lines, place, last = [], [], -1, ""
+    for heading in headings:
+        if heading != last:
+            place += 1
+            lines.append((place, heading))
+            last = heading
+        place += 1
+        places.append(place)
+    return places, lines
+
+
+def _label_rows(axes, places, lines, names):
+    axes.set_yticks(places, names)
+    axes.set_ylim(places[-1] + 0.6, -0.6)
+    axes.grid(axis="y", visible=False)
+    for place, heading in lines:
+        axes.text(0.01, place + 0.1, heading, transform=axes.get_yaxis_transform(), va="center", fontsize=9,
+                  fontweight="bold", bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})  # fmt: skip
+
+
 def _forest(rows, axis_label, *, margin):
-    builders = [builder for _, builder, *_ in rows]
-    with _figure(height=0.9 + 0.34 * len(rows)) as (figure, axes):
+    """Draws rows of (heading, name, builder, ratio, low, high, verdict)."""
+    builders = [row[2] for row in rows]
+    places, lines = _places([row[0] for row in rows])
+    with styled(height=1.1 + 0.27 * (places[-1] + 1)) as (figure, axes):
         axes.axvspan(1 / (1 + margin), 1 + margin, color="0.88", zorder=0)
         axes.axvline(1, color="0.3", linewidth=1, zorder=1)
-        for place, (_, builder, ratio, low, high, verdict) in enumerate(rows):
+        for place, (_, _, builder, ratio, low, high, verdict) in zip(places, rows, strict=True):
             looks = look(builder, builders)
             axes.plot([low, high], [place, place], color=looks["color"], linewidth=2)
             axes.plot(ratio, place, linestyle="", marker=looks["marker"], color=looks["color"], markersize=7,
                       markeredgecolor="black", markeredgewidth=0.5)  # fmt: skip
-            axes.annotate(f"{ratio:.2f} {verdict}", (1.01, place), xycoords=("axes fraction", "data"), va="center")
-        axes.set_yticks(range(len(rows)), [name for name, *_ in rows])
-        axes.set_ylim(len(rows) - 0.5, -0.5)
-        _ratio_axis(axes.xaxis, [value for _, _, ratio, low, high, _ in rows for value in (ratio, low, high)])
-        axes.grid(axis="y", visible=False)
-        axes.set_xlabel(
-            f"{axis_label}   (log scale, no unit)\n← faster    grey: the same within {margin:.0%}    slower →"
-        )
-        told = "; ".join(f"{name}: {ratio:.2f} ({low:.2f} to {high:.2f}), {verdict}"
-                         for name, _, ratio, low, high, verdict in rows[:12])  # fmt: skip
+            axes.annotate(f"{ratio:.2f} {verdict}", (1.02, place), xycoords=("axes fraction", "data"), va="center",
+                          annotation_clip=False)  # fmt: skip
+        _ratio_axis(axes.xaxis, [value for *_, ratio, low, high, _ in rows for value in (ratio, low, high)])
+        _label_rows(axes, places, lines, [row[1] for row in rows])
+        axes.set_xlabel(f"{axis_label}\n← faster    (log scale; grey: the same within {margin:.0%})    slower →")
+        told = "; ".join(f"{heading} {name}: {ratio:.2f} ({low:.2f} to {high:.2f}), {verdict}".strip()
+                         for heading, name, _, ratio, low, high, verdict in rows[:12])  # fmt: skip
         figure.set_label(f"Ratios with their intervals, {axis_label}. {told}")
         return figure
 
@@ -184,7 +154,7 @@ def heat_map(results: pd.DataFrame, *, columns: str = "batch_size", limit: int =
     rows = list(dict.fromkeys(names))[:limit]
     across = sorted(table[columns].unique())
     labels = list(dict.fromkeys(table["winner"]))
-    with _figure(height=1.8 + 0.62 * len(rows), width=max(WIDTH, 4.2 + 1.6 * len(across))) as (figure, axes):
+    with styled(height=1.8 + 0.62 * len(rows), width=max(WIDTH, 4.2 + 1.6 * len(across))) as (figure, axes):
         for row in table[table["row"].isin(rows)].itertuples():
             left, top = across.index(getattr(row, columns)), rows.index(row.row)
             looks = look(row.winner, labels)
@@ -244,12 +214,14 @@ def crossover(pairs: pd.DataFrame, *, along: str = "batch_size"):
         raise StudyError(f"a crossover needs at least two values of {along}; run the full sweep")
     fixed = [name for name in ("dataset_label", "source", "transform", "batch_size", "examples", "image_height",
                                "shuffle", "pipeline", "reference") if name != along]  # fmt: skip
+    pairs = pairs.dropna(subset=["ratio"])
+    pairs = pairs[pairs.groupby(fixed)[along].transform("nunique") > 1]
+    if pairs.empty:
+        raise StudyError(f"a crossover needs cells that differ in {along} alone (got none); run the full sweep")
     varying = [name for name in fixed if pairs[name].nunique() > 1] or ["pipeline"]
-    with _figure(height=4.2) as (figure, axes):
+    with styled(height=4.2) as (figure, axes):
         drawn = []
-        for place, (key, group) in enumerate(pairs.dropna(subset=["ratio"]).groupby(fixed, sort=False)):
-            if group[along].nunique() < 2:
-                continue
+        for place, (key, group) in enumerate(pairs.groupby(fixed, sort=False)):
             group = group.sort_values(along)
             named = dict(zip(fixed, key, strict=True))
             name = ", ".join(str(named[one]) for one in varying)
@@ -264,7 +236,7 @@ def crossover(pairs: pd.DataFrame, *, along: str = "batch_size"):
         values = sorted(pairs[along].unique())
         axes.set_xticks(values, [f"{value:,}" for value in values])
         axes.minorticks_off()
-        _ratio_axis(axes.yaxis, [*pairs["low"].dropna(), *pairs["high"].dropna()])
+        _ratio_axis(axes.yaxis, [*pairs["low"], *pairs["high"]])
         axes.set_xlabel(units[along])
         names = pairs["pipeline"].iloc[0], pairs["reference"].iloc[0]
         axes.set_ylabel(f"time of {names[0]} / {names[1]}\n(log scale; above 1: slower)")
@@ -287,23 +259,22 @@ def epoch_parts(results: pd.DataFrame, *, limit: int = 30):
     rows = results[results["train_epoch_s"].notna()].head(limit)
     if rows.empty:
         raise StudyError("the parts of an epoch need cells that trained (got none); set train: true in the grid")
-    with _figure(height=1.3 + 0.32 * len(rows)) as (figure, axes):
-        names, told = [], []
-        for place, row in enumerate(rows.itertuples()):
+    headings, names, told = [condition(row) for row in rows.itertuples()], list(rows["pipeline"]), []
+    places, lines = _places(headings)
+    with styled(height=1.1 + 0.27 * (places[-1] + 1)) as (figure, axes):
+        for place, heading, row in zip(places, headings, rows.itertuples(), strict=True):
             per_image = row.train_epoch_s / row.examples * 1e3
             waiting = per_image * row.waiting_share
+            first = place == places[0]
             axes.barh(place, per_image - waiting, color=COLOURS[4], edgecolor="black", linewidth=0.5,
-                      label="the steps" if place == 0 else None)  # fmt: skip
+                      label="the steps" if first else None)  # fmt: skip
             axes.barh(place, waiting, left=per_image - waiting, color=COLOURS[1], hatch="///", edgecolor="black",
-                      linewidth=0.5, label="waiting for data" if place == 0 else None)  # fmt: skip
-            axes.annotate(f"{row.waiting_share:.0%} waiting", (1.01, place), xycoords=("axes fraction", "data"),
-                          va="center")  # fmt: skip
-            names.append(f"{condition(row)}  |  {row.pipeline}")
-            told.append(f"{names[-1]}: {row.waiting_share:.0%} waiting")
-        axes.set_yticks(range(len(rows)), names)
-        axes.set_ylim(len(rows) - 0.5, -0.5)
-        axes.grid(axis="y", visible=False)
-        axes.set_xlabel("training epoch of a small CNN, milliseconds an image")
+                      linewidth=0.5, label="waiting for data" if first else None)  # fmt: skip
+            axes.annotate(f"{row.waiting_share:.0%} waiting", (1.02, place), xycoords=("axes fraction", "data"),
+                          va="center", annotation_clip=False)  # fmt: skip
+            told.append(f"{heading}, {row.pipeline}: {row.waiting_share:.0%} waiting")
+        _label_rows(axes, places, lines, names)
+        axes.set_xlabel("training epoch of a small CNN (milliseconds an image)")
         figure.legend(loc="outside upper right", ncols=2, frameon=False)
         figure.set_label(f"A training epoch taken apart. {'; '.join(told[:12])}")
         return figure
@@ -330,7 +301,7 @@ def augmented(images, titles=None, *, columns: int = 8):
     columns = min(columns, len(images))
     rows = math.ceil(len(images) / columns)
     has_titles = any(titles)
-    with _figure(rows, columns, height=(1.25 if has_titles else 1.0) * rows * WIDTH / columns, squeeze=False) as (
+    with styled(rows, columns, height=(1.25 if has_titles else 1.0) * rows * WIDTH / columns, squeeze=False) as (
         figure,
         grid,
     ):
