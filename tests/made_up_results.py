@@ -72,6 +72,8 @@ def cell(*, seconds, dataset="synthetic", transform="noise", batch_size=32, exam
                 "waiting_share": 0.25,
                 "cpu_us_per_image": epoch_s / examples * 1e6,
                 "peak_rss_bytes": 8e8,
+                "pipeline_rss_bytes": float("nan"),
+                "isolated": False,
                 "gather_ceiling_images_per_s": 1e5,
                 "step_ceiling_images_per_s": 1e5,
                 "two_modes": False,

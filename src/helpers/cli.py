@@ -41,6 +41,7 @@ def _parser():
     compare.add_argument("--margin", type=_share, default=0.05, help="differences up to this are the same: 5%%")
     compare.add_argument("--budget", type=_seconds, default=60.0, help="seconds for the rounds: 60s or 60")
     compare.add_argument("--train", action="store_true", help="also train a small CNN: share of time waiting for data")
+    compare.add_argument("--isolate", action="store_true", help="a process for each pipeline, as for memory figures")
     compare.add_argument("--json", action="store_true")
     compare.set_defaults(run=_compare)
 
@@ -137,6 +138,7 @@ def _compare(arguments):
         margin=arguments.margin,
         budget_s=arguments.budget,
         train=arguments.train,
+        isolate=arguments.isolate,
     )
     rows = measured.rows()
     if arguments.json:
@@ -151,6 +153,9 @@ def _compare(arguments):
     columns = ["verdict", "time_ratio", "time_ratio_low", "time_ratio_high", "images_per_s", "first_batch_s", "flags"]
     if arguments.train:
         columns.insert(-1, "waiting_share")
+    if arguments.isolate:
+        shown = shown.assign(pipeline_MB=shown["pipeline_rss_bytes"] / 1e6, tree_MB=shown["peak_rss_bytes"] / 1e6)
+        columns[-1:-1] = ["pipeline_MB", "tree_MB"]
     print(shown[columns].round({"images_per_s": 0}).round(3).to_string())
     return DONE
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from helpers import models, ratios, shapes, timing
 from helpers.errors import StudyError
+from helpers.isolation import Isolated
 from helpers.ratios import paired_ratio
 
 __all__ = ["MIN_ROUNDS", "Comparison", "compare", "paired_ratio"]
@@ -148,7 +149,7 @@ def compare(
     order drawn anew. Whether they do the same work is for `parity.check` to say, before.
 
     Args:
-        feeds: label -> what `fit` takes; at least two, all finite.
+        feeds: label -> what `fit` takes, or an `isolation.Isolated`; at least two, all finite.
         reference: the label that the others are compared with; None: the first.
         precision: stop when every interval's half-width is at most this share of its ratio.
         budget_s: seconds, warm-up included, after which no round is begun; at least five rounds are run.
@@ -168,8 +169,8 @@ def compare(
     start = clock()
     spent_s = lambda: (clock() - start) * 1e-9  # noqa: E731
     watch = noise.Watch()
-    fitted = {label: model(timing.first_batch(feed)) for label, feed in feeds.items()}
-    time_one = lambda label: timing.time_epoch(fitted[label], feeds[label], clock=clock)  # noqa: E731
+    timers = {label: _timer(feed, model, clock) for label, feed in feeds.items()}
+    time_one = lambda label: timers[label]()  # noqa: E731
     cold = [_row(0, place, label, time_one(label)) for place, label in enumerate(feeds)]
     for label in feeds:
         time_one(label)
@@ -199,6 +200,14 @@ def compare(
         if rounds >= MIN_ROUNDS and spent_s() >= budget_s:
             return so_far("budget")
     return so_far("rounds")
+
+
+def _timer(feed, model, clock):
+    """Returns a function that times one epoch of a feed, here or in the process that `isolation` gave it."""
+    if isinstance(feed, Isolated):
+        return feed.time_epoch
+    fitted = model(timing.first_batch(feed))
+    return lambda: timing.time_epoch(fitted, feed, clock=clock)
 
 
 def _row(number, place, label, epoch):

@@ -1,6 +1,7 @@
 """One point of the study: build the pipelines of a task, prove them alike, compare them, give table rows."""
 
 import json
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from helpers import comparison, memory, models, parity, pipelines, timing
+from helpers import comparison, isolation, memory, models, parity, pipelines, timing
 from helpers.comparison import Comparison
 from helpers.errors import StudyError
 from helpers.parity import Report
@@ -26,7 +27,10 @@ class Measurement:
         parity: whether the pipelines deliver the task.
         comparison: their epochs through `fit` with the smallest model.
         training: label -> a small CNN's epoch taken apart; empty where it was not asked for.
-        peak_rss_bytes: label -> highest resident memory of the process during one epoch.
+        peak_rss_bytes: label -> highest resident memory during one epoch, of this process, or of the pipeline's
+            own process with its children where it was isolated.
+        pipeline_rss_bytes: label -> how much of it the pipeline brought, where it was isolated; else NaN.
+        isolated: whether every pipeline had a process of its own.
         gather_images_per_s: what this machine gathers and converts at best.
         wall_s: seconds from the first build to the end.
         timed_s: seconds of it in warm-up and timed epochs.
@@ -39,6 +43,8 @@ class Measurement:
     comparison: Comparison
     training: dict
     peak_rss_bytes: dict
+    pipeline_rss_bytes: dict
+    isolated: bool
     gather_images_per_s: float
     wall_s: float
     timed_s: float
@@ -63,7 +69,7 @@ class Measurement:
         height, width, channels = self.description.image_shape
         examples = self.description.examples
         training = self.training.get(label)
-        nan = float("nan")
+        nan = math.nan
 
         def median(column):
             return float(np.median(comparison_.seconds(label, column)))
@@ -106,6 +112,8 @@ class Measurement:
             "step_ceiling_images_per_s": task.batch_size / training.step_s if training else nan,
             "gather_ceiling_images_per_s": self.gather_images_per_s,
             "peak_rss_bytes": self.peak_rss_bytes[label],
+            "pipeline_rss_bytes": self.pipeline_rss_bytes[label],
+            "isolated": self.isolated,
             "two_modes": "two modes" in comparison_.flags(label),
             "flags": ", ".join(comparison_.flags(label)),
             "epoch_s_rounds": comparison_.seconds(label).tolist(),
@@ -148,6 +156,7 @@ def measure(
     margin: float = 0.05,
     budget_s: float = 60.0,
     train: bool = False,
+    isolate: bool = False,
 ) -> Measurement:
     """Builds, proves and compares.
 
@@ -159,6 +168,7 @@ def measure(
         margin: within which ratios count as the same.
         budget_s: seconds for the rounds, warm-up included.
         train: also train a small CNN on each pipeline and tell the share of waiting.
+        isolate: give each pipeline a process of its own while the rounds run.
 
     Raises:
         StudyError: before anything is timed, for anything that cannot be.
@@ -170,22 +180,26 @@ def measure(
     feeds = build_all(task, specs)
     description = task.describe()
     report = parity.check(task, feeds)
-    rounds = comparison.compare(
-        feeds, reference=reference, precision=precision, margin=margin, budget_s=budget_s, seed=task.seed
-    )
-    timed_s = rounds.wall_s
+    settings = {
+        "reference": reference,
+        "precision": precision,
+        "margin": margin,
+        "budget_s": budget_s,
+        "seed": task.seed,
+    }
+    if isolate:
+        with isolation.pipelines(task, specs) as started:
+            rounds = comparison.compare(started, **settings)
+            peaks = {label: isolated.memory() for label, isolated in started.items()}
+    else:
+        rounds = comparison.compare(feeds, **settings)
+        peaks = {label: {"tree": _peak_of_an_epoch(feed), "pipeline": math.nan} for label, feed in feeds.items()}
     before_training = time.perf_counter()
-    training, peaks = {}, {}
-    for label, feed in feeds.items():
-        batch = timing.first_batch(feed)
-        memory.reset_peak()
-        if train:
-            model = models.small_cnn(batch, classes=description.classes)
-            training[label] = timing.take_training_apart(model, feed)
-        else:
-            timing.time_epoch(models.smallest(batch), feed)
-        peaks[label] = memory.peak_bytes()
-    timed_s += time.perf_counter() - before_training
+    training = {}
+    for label, feed in feeds.items() if train else ():
+        model = models.small_cnn(timing.first_batch(feed), classes=description.classes)
+        training[label] = timing.take_training_apart(model, feed)
+    timed_s = rounds.wall_s + time.perf_counter() - before_training
     return Measurement(
         task=task,
         description=description,
@@ -193,8 +207,16 @@ def measure(
         parity=report,
         comparison=rounds,
         training=training,
-        peak_rss_bytes=peaks,
+        peak_rss_bytes={label: peak["tree"] for label, peak in peaks.items()},
+        pipeline_rss_bytes={label: peak["pipeline"] for label, peak in peaks.items()},
+        isolated=isolate,
         gather_images_per_s=ceilings.gather_ceiling(task.arrays().images, batch_size=task.batch_size).images_per_s,
         wall_s=time.perf_counter() - start,
         timed_s=timed_s,
     )
+
+
+def _peak_of_an_epoch(feed):
+    memory.reset_peak()
+    timing.time_epoch(models.smallest(timing.first_batch(feed)), feed)
+    return memory.peak_bytes()

@@ -26,6 +26,19 @@ def resident_bytes() -> float:
     return _field_bytes("VmRSS")
 
 
+def tree_bytes() -> float:
+    """Returns the resident memory now of this process and its children together, bytes; shared pages count twice."""
+    import psutil
+
+    total = resident_bytes()
+    for child in psutil.Process().children(recursive=True):
+        try:
+            total += child.memory_info().rss
+        except psutil.NoSuchProcess:
+            continue
+    return total
+
+
 def peak_bytes() -> float:
     """Returns the highest resident memory since the process began or `reset_peak` was called, bytes."""
     return _field_bytes("VmHWM")

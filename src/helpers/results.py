@@ -54,6 +54,8 @@ COLUMNS = {
     "waiting_share": "float64",
     "cpu_us_per_image": "float64",
     "peak_rss_bytes": "float64",
+    "pipeline_rss_bytes": "float64",
+    "isolated": "bool",
     "gather_ceiling_images_per_s": "float64",
     "step_ceiling_images_per_s": "float64",
     "two_modes": "bool",
