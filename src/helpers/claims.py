@@ -137,8 +137,7 @@ def decide(test: Test, results: pd.DataFrame, shown: dict) -> Outcome:
         return Outcome(NOT_TESTABLE, test.settings["why"])
     if test.kind == "shown":
         found = shown[test.settings["by"]]
-        needs = "another try, on a quieter machine" if found.verdict == UNDECIDED else ""
-        return Outcome(found.verdict, found.text, needs=needs)
+        return Outcome(found.verdict, found.text, needs=found.needs)
     return claim_rules.RULES[test.kind](results, **test.settings)
 
 
@@ -166,9 +165,9 @@ def combine(parts: list[tuple[str, Outcome]]) -> Outcome:
     told = [f"({number}) {says}: {one.verdict}; {one.evidence}" for number, (says, one) in enumerate(parts, start=1)]
     turns = [f"({number}) {one.crossover}" for number, (_, one) in enumerate(parts, start=1) if one.crossover]
     if verdict == DEPENDS and len(decided - {DEPENDS}) > 1:
-        turns.insert(0, "on which part of the claim is meant")
+        turns.insert(0, ", ".join(f"({number}) {one.verdict}" for number, (_, one) in enumerate(parts, start=1)))
     needs = [f"({number}) {one.needs}" for number, (_, one) in enumerate(parts, start=1) if one.needs]
-    return Outcome(verdict, " ".join(told), crossover="; ".join(turns), needs="; ".join(needs))
+    return Outcome(verdict, "\n".join(told), crossover="; ".join(turns), needs="; ".join(needs))
 
 
 def _claim(file, number, entry):

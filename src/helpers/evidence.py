@@ -5,18 +5,17 @@ the modules `evidence_*.py`. `collect` runs what a claims file asks for, and may
 """
 
 import json
-import os
+import subprocess
 import sys
 import sysconfig
-import tempfile
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
 
+from helpers import results
 from helpers.errors import StudyError
 
 SCHEMA_VERSION = 1
-FAILED = "it could not be tried here"
 
 
 @dataclass(frozen=True)
@@ -26,10 +25,17 @@ class Evidence:
     Attributes:
         verdict: supported, refuted, depends, undecided yet or not testable.
         text: one or two sentences with the counts.
+        needs: what would decide it; "" if it is decided.
     """
 
     verdict: str
     text: str
+    needs: str = ""
+
+
+def timed(verdict: str, text: str) -> Evidence:
+    """Evidence that rests on a short timing, which noise may leave undecided."""
+    return Evidence(verdict, text, needs="another try, on a quieter machine" if verdict == "undecided yet" else "")
 
 
 def interpreter_jit() -> Evidence:
@@ -100,11 +106,11 @@ def names() -> tuple[str, ...]:
 
 
 def collect(wanted=None, *, keep: Path | None = None) -> dict[str, Evidence]:
-    """Counts and tries what is asked for.
+    """Counts and tries what is asked for; what needs TensorFlow in a process of its own, so that it logs nothing here.
 
     Args:
         wanted: names; None: all.
-        keep: a file for the answers. What it already holds for this machine is not tried again.
+        keep: a file for the answers, by machine. What it already holds for this machine is not tried again.
 
     Returns:
         name -> evidence.
@@ -119,45 +125,62 @@ def collect(wanted=None, *, keep: Path | None = None) -> dict[str, Evidence]:
         if name not in names():
             raise StudyError(f"evidence must be one of {', '.join(names())} (got {name!r})")
     here = machine.describe().id
-    kept = _read(keep, here) if keep else {}
-    tried = {name: _try(name) for name in wanted if name not in kept}
-    worth_keeping = {name: one for name, one in tried.items() if not one.text.startswith(FAILED)}
+    found = kept_for(keep, here) if keep else {}
+    missing = [name for name in wanted if name not in found]
+    tried = {name: HERE[name]() for name in missing if name in HERE}
+    tried |= _try_apart([name for name in missing if name in RUN])
+    worth_keeping = {name: one for name, one in tried.items() if not one.needs}
     if keep and worth_keeping:
-        _write(keep, here, kept | worth_keeping)
-    return {name: kept.get(name) or tried[name] for name in wanted}
+        _write(keep, here, found | worth_keeping)
+    found |= tried
+    return {name: found[name] for name in wanted}
+
+
+def try_all(wanted) -> dict[str, Evidence]:
+    """Tries evidence of `RUN` in this process. One that cannot be tried here leaves the others standing."""
+    found = {}
+    for name in wanted:
+        try:
+            found[name] = getattr(import_module(f"helpers.{RUN[name]}"), name)()
+        except Exception as error:
+            first = (str(error).strip().splitlines() or [""])[0][:120]
+            found[name] = _failed(f"{type(error).__name__}: {first}")
+    return found
+
+
+def _try_apart(wanted):
+    if not wanted:
+        return {}
+    code = (
+        "import dataclasses, json, sys; from helpers import evidence; found = evidence.try_all(sys.argv[1:]); "
+        "print(json.dumps({name: dataclasses.asdict(one) for name, one in found.items()}))"
+    )
+    ran = subprocess.run([sys.executable, "-W", "ignore", "-c", code, *wanted], capture_output=True, text=True)
+    try:
+        told = json.loads(ran.stdout.strip().splitlines()[-1])
+    except (IndexError, json.JSONDecodeError):
+        last = (ran.stderr.strip().splitlines() or ["no reason given"])[-1][:120]
+        return {name: _failed(last) for name in wanted}
+    return {name: Evidence(**one) for name, one in told.items()}
+
+
+def _failed(reason):
+    return Evidence("undecided yet", f"it could not be tried here: {reason}", needs="a machine where it can be tried")
 
 
 def kept_for(path: Path, machine_id: str) -> dict[str, Evidence]:
-    """Returns what a file holds of one machine; {} if there is no such file, or it is another machine's."""
-    return _read(path, machine_id)
+    """Returns what a file holds of one machine; {} if there is no such file or it holds nothing of it."""
+    return {name: Evidence(**one) for name, one in _stored(path).get(machine_id, {}).items() if name in names()}
 
 
-def _try(name):
-    """One that cannot be tried here, on another backend say, leaves the others standing."""
-    try:
-        return HERE[name]() if name in HERE else getattr(import_module(f"helpers.{RUN[name]}"), name)()
-    except Exception as error:
-        first = str(error).strip().splitlines() or [""]
-        return Evidence("undecided yet", f"{FAILED}: {type(error).__name__}: {first[0][:120]}")
-
-
-def _read(path, machine_id):
+def _stored(path):
     try:
         stored = json.loads(Path(path).read_text())
-    except (OSError, json.JSONDecodeError):
+    except (OSError, ValueError):
         return {}
-    if stored.get("schema_version") != SCHEMA_VERSION or stored.get("machine_id") != machine_id:
-        return {}
-    return {name: Evidence(**one) for name, one in stored["evidence"].items() if name in names()}
+    return stored.get("machines", {}) if stored.get("schema_version") == SCHEMA_VERSION else {}
 
 
 def _write(path, machine_id, found):
-    content = {
-        "schema_version": SCHEMA_VERSION,
-        "machine_id": machine_id,
-        "evidence": {name: asdict(one) for name, one in found.items()},
-    }
-    path = Path(path)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=path.name, delete=False) as file:
-        json.dump(content, file, indent=2)
-    os.replace(file.name, path)
+    machines = _stored(path) | {machine_id: {name: asdict(one) for name, one in found.items()}}
+    results.write_json(path, {"schema_version": SCHEMA_VERSION, "machines": machines})

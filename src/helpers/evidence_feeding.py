@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from helpers.evidence import Evidence
+from helpers.evidence import Evidence, timed
 
 BUDGET_S = 4.0  # for the rounds of one live comparison
 BATCH, BATCHES = 32, 32
@@ -36,7 +36,7 @@ def adapter_cost() -> Evidence:
     verdict = {"faster": "supported", "slower": "refuted", "the same": "refuted"}.get(
         found.verdict("Sequence"), "undecided yet"
     )
-    return Evidence(
+    return timed(
         verdict,
         f"with batches held ready, fit spends {cost['Sequence']:.2f} ms a step on a Sequence and "
         f"{cost['tf.data']:.2f} ms on a Dataset: {found.ratio('Sequence')} times as long",
@@ -105,7 +105,7 @@ def running_mean() -> Evidence:
     verdict = {"slower": "supported", "faster": "refuted", "the same": "refuted"}.get(
         found.verdict("tf.data"), "undecided yet"
     )
-    return Evidence(
+    return timed(
         verdict if same else "undecided yet",
         f"the mean of all images so far taken off each batch; same values: {'yes' if same else 'no'}; tf.data's scan "
         f"takes {found.ratio('tf.data')} times the Sequence's time. Neither may run it on parallel workers",

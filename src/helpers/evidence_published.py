@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from helpers.evidence import Evidence
+from helpers.evidence import Evidence, timed
 
 BUDGET_S = 4.0  # for the rounds of one live comparison
 BATCH = 32
@@ -63,7 +63,7 @@ def published_imitation() -> Evidence:
             f"{'; '.join(found) or 'none'}",
         )
     return Evidence(
-        "undecided yet", "neither cifar10 nor its stand-in is prepared; `study prepare cifar10-standin` generates one"
+        "undecided yet", "neither cifar10 nor its stand-in is prepared", needs="`study prepare cifar10-standin`"
     )
 
 
@@ -76,7 +76,7 @@ def unlike_work() -> Evidence:
     feeds = {name: pipelines.build("py_dataset", task.but(transform=name)) for name in ("brightness", "noise")}
     found = comparison.compare(feeds, reference="brightness", budget_s=BUDGET_S, precision=0.05)
     verdict = {"the same": "refuted", "undecided": "undecided yet"}.get(found.verdict("noise"), "supported")
-    return Evidence(
+    return timed(
         verdict,
         "one API, one difference: noise on every pixel (example 1 of the first answer) takes "
         f"{found.ratio('noise')} times as long as one number an image (its example 2)",

@@ -133,22 +133,31 @@ def open_runs(*places: str | Path) -> list[Run]:
     return runs
 
 
-def judge(run: Run) -> pd.DataFrame:
+def judge(run: Run, *, keeps: bool = False) -> pd.DataFrame:
     """Judges the project's claims on a run.
 
     What is shown rather than timed is read from the run's evidence.json if the machine that measured left it
-    there; otherwise it is tried here and now.
+    there; otherwise it is tried here and now, which takes about half a minute.
+
+    Args:
+        run: from `open_runs`.
+        keeps: whether what was tried is kept beside the results, for the next time.
     """
     asked = claims.load()
     wanted = claims.wanted_evidence(asked)
-    folder = run.place if run.place.is_dir() else run.place.parent
-    shown = evidence.kept_for(folder / EVIDENCE, run.machine_id)
+    keep = (run.place if run.place.is_dir() else run.place.parent) / EVIDENCE
+    shown = evidence.kept_for(keep, run.machine_id)
     missing = [name for name in wanted if name not in shown]
     if missing:
         here = machine.describe().id
-        where = "" if here == run.machine_id else f" (tried on machine {here}, not on the one that measured)"
-        tried = evidence.collect(missing)
-        shown |= {name: evidence.Evidence(one.verdict, one.text + where) for name, one in tried.items()}
+        where = "" if here == run.machine_id else f" (tried on machine {here})"
+        tried = evidence.kept_for(keep, here)
+        if not set(missing) <= set(tried):
+            tried = evidence.collect(missing, keep=keep if keeps and os.access(keep.parent, os.W_OK) else None)
+        shown |= {
+            name: evidence.Evidence(tried[name].verdict, tried[name].text + where, tried[name].needs)
+            for name in missing
+        }
     return claims.judge(asked, run.results, shown=shown)
 
 
@@ -167,7 +176,7 @@ def verdict_table(judged: dict[str, pd.DataFrame]) -> str:
         cells = "".join(f"<td><strong>{SIGNS[one['verdict']]} {one['verdict']}</strong></td>" for one in found)
         told = []
         for name, one in zip(names, found, strict=True):
-            parts = [html.escape(one["evidence"])]
+            parts = [html.escape(line) for line in one["evidence"].split("\n")]
             if one["crossover"]:
                 parts.append(f"<em>Depends:</em> {html.escape(one['crossover'])}")
             if one["needs"]:
@@ -188,8 +197,7 @@ def verdict_table(judged: dict[str, pd.DataFrame]) -> str:
 def print_verdicts(run: str | Path) -> None:
     """Prints a line a claim, and how many of each verdict there are."""
     for opened in open_runs(run):
-        _gather(opened)
-        judged = judge(opened)
+        judged = judge(opened, keeps=True)
         print(f"{opened.name}, machine {opened.machine_id}")
         for claim in judged.itertuples():
             tail = " ".join(filter(None, (claim.crossover, f"needs: {claim.needs}" if claim.needs else "")))
@@ -214,24 +222,22 @@ def write(run: str | Path, other: str | Path | None = None) -> Path:
     Raises:
         StudyError: where there are no results, or the report cannot be made or written.
     """
-    import papermill
-    from papermill.exceptions import PapermillExecutionError
-
     run = Path(run).resolve()
-    opened = open_runs(run, *([Path(other).resolve()] if other else []))
+    other = Path(other).resolve() if other else ""
+    opened = open_runs(run, other)
     for one in opened:
-        _gather(one)
+        judge(one, keeps=True)
     notebook = paths.project_root() / "notebooks" / NOTEBOOK
-    parameters = {"results_path": str(run), "other_path": str(Path(other).resolve()) if other else ""}
     folder = run if run.is_dir() else run.parent
     with tempfile.TemporaryDirectory(prefix="study-report-") as place:
         executed = Path(place) / NOTEBOOK
-        try:
-            papermill.execute_notebook(
-                notebook, executed, parameters=parameters, progress_bar=False, log_output=False, cwd=notebook.parent
-            )
-        except PapermillExecutionError as error:
-            raise StudyError(f"the report's notebook failed: {error.ename}: {error.evalue}") from error
+        # A process of its own keeps what the kernel logs off the screen.
+        command = [sys.executable, "-m", "papermill", notebook, executed, "--cwd", notebook.parent, "-k", "python3"]
+        given = ["-r", "results_path", run, "-r", "other_path", other, "--no-progress-bar"]
+        ran = subprocess.run([*command, *given], capture_output=True, text=True)
+        if ran.returncode:
+            told = (ran.stderr.strip().splitlines() or ["no reason given"])[-1]
+            raise StudyError(f"the report's notebook failed ({told}); run {NOTEBOOK} by hand to see where")
         page = to_html(executed, title=f"Verdicts: {', '.join(dict.fromkeys(one.name for one in opened))}")
     target = folder / REPORT
     try:
@@ -286,19 +292,3 @@ def to_html(notebook: Path, *, title: str) -> str:
         f'<meta name="viewport" content="width=device-width">\n<title>{name}</title>\n<style>{STYLE}</style>\n'
         f"</head>\n<body>\n<main>\n<h1>{name}</h1>\n{body}\n</main>\n</body>\n</html>\n"
     )
-
-
-def _gather(run):
-    """Tries what the claims ask for in a process of its own, and keeps the answers beside the results."""
-    folder = run.place if run.place.is_dir() else run.place.parent
-    keep = folder / EVIDENCE
-    wanted = set(claims.wanted_evidence(claims.load()))
-    if run.machine_id != machine.describe().id or wanted <= set(evidence.kept_for(keep, run.machine_id)):
-        return
-    if not os.access(folder, os.W_OK):
-        return
-    code = (
-        "import sys; from pathlib import Path; from helpers import evidence; "
-        "evidence.collect(sys.argv[2:], keep=Path(sys.argv[1]))"
-    )
-    subprocess.run([sys.executable, "-c", code, keep, *sorted(wanted)], check=False, capture_output=True)
