@@ -80,16 +80,6 @@ _PIPELINES = {
             "autotune": _TUNE,
         },
     ),
-    "tf_image_data_generator": Pipeline(
-        "tf_image_data_generator:build",
-        "ImageDataGenerator's work in tf.data, compiled by XLA",
-        {"prefetch": _PREFETCH},
-    ),
-    "keras_layers": Pipeline(
-        "keras_layers:build",
-        "Keras preprocessing layers, mapped in tf.data",
-        {"num_parallel_calls": _PARALLEL},
-    ),
     "published_a1_sequence": Pipeline(
         "published:a1_sequence", "first answer, example 1: a Sequence adds noise, float64", {}, published=True
     ),
