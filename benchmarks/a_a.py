@@ -33,9 +33,8 @@ def simulated(scenario, rng):
 def show(label, verdicts):
     wrong = sum(verdict in ("faster", "slower") for verdict in verdicts)
     counts = ", ".join(f"{name} {verdicts.count(name)}" for name in sorted(set(verdicts)))
-    print(
-        f"{label:44s}{len(verdicts):5d} comparisons, {wrong:3d} claim a difference ({wrong / len(verdicts):.1%}): {counts}"
-    )
+    share = f"{wrong} claim a difference ({wrong / len(verdicts):.1%})"
+    print(f"{label:44s}{len(verdicts):5d} comparisons, {share}: {counts}")
     return wrong
 
 

@@ -28,10 +28,18 @@ def main():
     options(parser, repeats=8)
     parser.add_argument("--rounds", type=int, default=15, help="epochs of each pipeline in an estimate")
     parser.add_argument("--epoch-s", type=float, default=0.3)
+    parser.add_argument(
+        "--pair",
+        choices=("more", "sequence"),
+        default="more",
+        help="tf.data against itself with 20%% more examples, or against a Sequence, whose ratio itself changes "
+        "with the machine's state",
+    )
     parser.add_argument("--neighbour", action="store_true")
     arguments = parser.parse_args()
     examples = examples_for(arguments.epoch_s)
-    feeds = [feed(examples), feed(examples, builder="py_dataset")]
+    other = feed(round(1.2 * examples)) if arguments.pair == "more" else feed(examples, builder="py_dataset")
+    feeds = [feed(examples), other]
     fitted = [models.smallest(timing.first_batch(each)) for each in feeds]
     rng = np.random.default_rng(arguments.seed)
 
