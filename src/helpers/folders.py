@@ -55,7 +55,7 @@ def folder_path(name: str, *, split: str = "train") -> Path:
 
 
 def _has_folders(path):
-    return path.is_dir() and any(entry.is_dir() for entry in os.scandir(path))
+    return path.is_dir() and any(entry.is_dir() for entry in path.iterdir())
 
 
 def _listing(root):
@@ -83,13 +83,12 @@ def _listing(root):
 
 def _evenly(files, examples):
     """Returns `examples` files of the classes' lists, balanced over the classes, evenly spaced within each."""
-    counts = [0] * len(files)
-    left = examples
+    counts, left = [0] * len(files), examples
     while left:  # rounds, because small classes run out
-        open_classes = [k for k in range(len(files)) if counts[k] < len(files[k])]
-        for position, k in enumerate(open_classes):
-            share = left // len(open_classes) + (position < left % len(open_classes))
-            counts[k] = min(len(files[k]), counts[k] + share)
+        unfilled = [k for k in range(len(files)) if counts[k] < len(files[k])]
+        share = left // len(unfilled)
+        for k in unfilled if share else unfilled[:left]:
+            counts[k] = min(len(files[k]), counts[k] + max(1, share))
         left = examples - sum(counts)
     return [[mine[i * len(mine) // count] for i in range(count)] for mine, count in zip(files, counts, strict=True)]
 
