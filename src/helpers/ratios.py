@@ -133,6 +133,8 @@ def log_ratio_interval(differences, confidence: float):
     low, high = _order_statistic_interval(np.sort(differences, axis=-1), confidence)
     effective = effective_rounds(differences)
     stretch = np.sqrt(rounds / effective)
+    # Interpolating between equal values rounds: the interval still holds its centre.
+    low, high = np.minimum(low, centre), np.maximum(high, centre)
     return centre, centre - (centre - low) * stretch, centre + (high - centre) * stretch, effective
 
 
