@@ -137,7 +137,7 @@ def _run(work, name, *, quiet):
 
     `quiet` drops what TFDS prints: bars of a "download" even where nothing is downloaded.
     """
-    import tensorflow_datasets as tfds
+    from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
     from tensorflow_datasets.core.download.util import DownloadError
 
     remedy = f"run it again, or give the official archives with `study prepare {name} --archives DIR`"
@@ -147,7 +147,7 @@ def _run(work, name, *, quiet):
                 silence.enter_context(contextlib.redirect_stdout(io.StringIO()))
                 silence.enter_context(contextlib.redirect_stderr(io.StringIO()))
             return work()
-    except tfds.download.NonMatchingChecksumError as error:
+    except NonMatchingChecksumError as error:
         raise StudyError(f"{_first_line(error)}; what was fetched is not the official file: {remedy}") from None
     except DownloadError as error:
         raise StudyError(f"the download of {name} must end whole (got {_first_line(error)}); {remedy}") from None

@@ -69,7 +69,7 @@ class _opened:
 
     def __enter__(self):
         try:
-            self.tar = tarfile.open(self.archive, "r:*")  # noqa: SIM115
+            self.tar = tarfile.open(self.archive, "r:*")
         except (tarfile.TarError, EOFError, OSError) as error:
             raise self._damaged(error) from None
         return self.tar
@@ -85,7 +85,7 @@ class _opened:
         return False
 
     def _damaged(self, error):
-        reason = str(error).strip() or type(error).__name__
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(": -")
         return StudyError(f"the archive must be whole (got {self.archive}: {reason}); fetch it again")
 
 
