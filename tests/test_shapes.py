@@ -74,3 +74,19 @@ def test_times_that_are_none_are_refused(wrong):
         shapes.two_modes(wrong)
     with pytest.raises(StudyError):
         shapes.outliers(wrong)
+
+
+def test_a_run_that_slows_by_a_third_is_said_to_drift():
+    rng = np.random.default_rng(0)
+    found = shapes.drift(np.linspace(1, 4 / 3, 40) * np.exp(0.05 * rng.standard_normal(40)))
+    assert found
+    assert found.low < 1 / 3 < found.high
+
+
+def test_steady_times_seldom_drift():
+    rng = np.random.default_rng(1)
+    assert np.mean([bool(shapes.drift(np.exp(0.1 * rng.standard_normal(30)))) for _ in range(400)]) < 0.08
+
+
+def test_few_rounds_show_no_drift():
+    assert not shapes.drift([1.0, 2.0, 3.0, 4.0])

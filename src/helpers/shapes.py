@@ -1,4 +1,4 @@
-"""The shape of one pipeline's times: outliers, which are flagged and kept, and two heaps instead of one."""
+"""The shape of one pipeline's times: outliers, flagged and kept; two heaps instead of one; drift over the run."""
 
 import math
 from dataclasses import dataclass
@@ -88,6 +88,43 @@ def two_modes(seconds) -> Modes:
         high_s=float(np.median(times[split:])),
         slow_share=(count - split) / count,
     )
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How times changed over a run; true where they did.
+
+    Attributes:
+        change: from the first round to the last, as a share: 0.2 is 20% slower at the end.
+        low: lower end of its 95% interval.
+        high: upper end.
+    """
+
+    change: float
+    low: float
+    high: float
+
+    def __bool__(self):
+        """Whether the interval excludes no change, and the change is 5% or more."""
+        return (self.low > 0 or self.high < 0) and abs(self.change) >= 0.05
+
+
+def drift(seconds) -> Drift:
+    """Tells how times changed over a run, by the median slope of all pairs of rounds (Theil and Sen).
+
+    Args:
+        seconds: (rounds,) positive, in the order of the rounds; fewer than 5 show no drift.
+
+    Raises:
+        StudyError: where a value is not positive and finite.
+    """
+    from scipy.stats import theilslopes
+
+    logs = np.log(checked_times("seconds", seconds, least=1))
+    if len(logs) < 5:
+        return Drift(0.0, -math.inf, math.inf)
+    slope, _, low, high = theilslopes(logs, alpha=0.95)
+    return Drift(*(math.expm1(value * (len(logs) - 1)) for value in (slope, low, high)))
 
 
 def checked_times(name: str, values, *, least: int) -> np.ndarray:
