@@ -1,5 +1,8 @@
 """Slices a results table by dataset, transform, batch size and pipeline: by parameters, or by widgets."""
 
+import base64
+import html
+
 import pandas as pd
 
 from helpers.errors import StudyError
@@ -64,9 +67,8 @@ def explore(results: pd.DataFrame, **start):
         **start: where the controls stand at first, as for `slice_of`.
     """
     import ipywidgets
-    from IPython.display import display
 
-    from helpers import plots
+    from helpers import plot_style
 
     def options(column):
         values = sorted(results[column].unique())
@@ -80,16 +82,17 @@ def explore(results: pd.DataFrame, **start):
         )
         for name, column in CONTROLS.items()
     }
-    screen = ipywidgets.Output()
+    # An HTML widget rather than an Output: it carries the text alternative, and no notebook runner waits for it.
+    screen = ipywidgets.HTML()
 
     def draw(_=None):
         figure = picture(results, **{name: control.value for name, control in controls.items()})
-        screen.clear_output(wait=True)
-        with screen:
-            if figure is None:
-                display("No two pipelines did the same work here: choose other values.")
-            else:
-                plots.show(figure)
+        if figure is None:
+            screen.value = "No two pipelines did the same work here: choose other values."
+            return
+        text = html.escape(str(figure.get_label()))
+        data = base64.b64encode(plot_style.png(figure)).decode()
+        screen.value = f'<img alt="{text}" src="data:image/png;base64,{data}">'
 
     for control in controls.values():
         control.observe(draw, names="value")

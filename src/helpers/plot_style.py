@@ -1,5 +1,6 @@
 """The one style of the kit's pictures, and how they are shown with their text alternative."""
 
+import io
 from contextlib import contextmanager
 
 # Okabe and Ito's colours, which the colour-blind tell apart; ordered so that neighbours differ in grey too.
@@ -36,15 +37,24 @@ def show(figure, *, alt: str | None = None) -> None:
     """Displays a figure with its text alternative, once, and closes it.
 
     Args:
-        figure: from one of this module's functions, or any other.
+        figure: from `helpers.plots`, or any other.
         alt: what it shows, for those who cannot see it; None: the figure's own label.
     """
-    import matplotlib.pyplot as plt
-    from IPython.display import display
+    from IPython.display import Image, display
 
     text = alt or str(figure.get_label())
-    display(figure, metadata={"image/png": {"alt": text}})
+    # Made here, not by the notebook's backend, which a kernel started with MPLBACKEND=agg has not.
+    display(Image(data=png(figure), format="png", alt=text))
+
+
+def png(figure) -> bytes:
+    """Returns a figure as a PNG file, and closes it."""
+    import matplotlib.pyplot as plt
+
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", bbox_inches="tight", metadata={"Software": None})
     plt.close(figure)
+    return picture.getvalue()
 
 
 def look(name: str, among=()) -> dict:

@@ -77,12 +77,19 @@ def _places(headings):
 
 
 def _label_rows(axes, places, lines, names):
+    from matplotlib.transforms import blended_transform_factory
+
     axes.set_yticks(places, names)
     axes.set_ylim(places[-1] + 0.6, -0.6)
     axes.grid(axis="y", visible=False)
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(axis="y", length=0)
     for place, heading in lines:
-        axes.text(0.01, place + 0.1, heading, transform=axes.get_yaxis_transform(), va="center", fontsize=9,
-                  fontweight="bold", bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})  # fmt: skip
+        # From the figure's left edge, and without a say in the layout: headings are longer than the axes.
+        across = blended_transform_factory(axes.figure.transFigure, axes.transData)
+        text = axes.text(0.01, place + 0.1, heading, transform=across, va="center", fontsize=9, fontweight="bold",
+                         bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})  # fmt: skip
+        text.set_in_layout(False)
 
 
 def _forest(rows, axis_label, *, margin):

@@ -233,7 +233,17 @@ def write(run: str | Path, other: str | Path | None = None) -> Path:
         executed = Path(place) / NOTEBOOK
         # A process of its own keeps what the kernel logs off the screen.
         command = [sys.executable, "-m", "papermill", notebook, executed, "--cwd", notebook.parent, "-k", "python3"]
-        given = ["-r", "results_path", run, "-r", "other_path", other, "--no-progress-bar"]
+        given = [
+            "-r",
+            "results_path",
+            run,
+            "-r",
+            "other_path",
+            other,
+            "--no-progress-bar",
+            "--execution-timeout",
+            "300",
+        ]
         ran = subprocess.run([*command, *given], capture_output=True, text=True)
         if ran.returncode:
             told = (ran.stderr.strip().splitlines() or ["no reason given"])[-1]

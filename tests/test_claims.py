@@ -1,0 +1,278 @@
+"""Claims: their file, their rules, their verdicts."""
+
+import numpy as np
+import pytest
+from made_up_results import cell, quick_like, table
+
+from helpers import claim_rules, claims, evidence, report
+from helpers.claims import Test as Rule
+from helpers.errors import StudyError
+from helpers.evidence import Evidence
+
+SEQUENCE = {"builder": "py_dataset", "others": "default"}
+TF_DATA = {"builder": "tf_data", "others": "default"}
+SHOWN = {name: Evidence("supported", "made up") for name in evidence.names()}
+
+
+def compare(results, **settings):
+    return claim_rules.compare(results, **{"pipeline": SEQUENCE, "reference": TF_DATA, "expect": "faster"} | settings)
+
+
+def of(*ratios_by_batch, **columns):
+    """A table with one cell a (batch size, time of the Sequence over tf.data's)."""
+    return table(
+        cell(seconds={"py_dataset": ratio, "tf_data": 1.0}, batch_size=batch, seed=batch, **columns)
+        for batch, ratio in ratios_by_batch
+    )
+
+
+def test_the_file_holds_the_twenty_claims_of_the_two_answers():
+    expected = [f"A{number}" for number in range(1, 13)] + [f"B{number}" for number in range(1, 9)]
+    assert [claim.id for claim in claims.load()] == expected
+
+
+def test_every_claim_gets_one_of_the_five_verdicts():
+    judged = claims.judge(claims.load(), quick_like(), shown=SHOWN)
+    assert list(judged.columns) == ["id", "claim", "verdict", "evidence", "crossover", "needs"]
+    assert set(judged["verdict"]) <= set(claims.VERDICTS)
+    assert judged["evidence"].str.len().min() > 0
+
+
+def test_a_claim_is_supported_where_it_holds_in_all_cells():
+    assert compare(of((32, 0.8), (64, 0.7))).verdict == "supported"
+
+
+def test_a_claim_is_refuted_where_it_holds_in_no_cell():
+    assert compare(of((32, 1.3), (64, 1.0))).verdict == "refuted"
+
+
+def test_a_claim_depends_and_names_the_column_and_the_crossover():
+    outcome = compare(of((16, 0.8), (64, 0.9), (256, 1.2), (1024, 1.5)))
+    assert outcome.verdict == "depends"
+    assert outcome.crossover.startswith("batch_size: holds for 64 and below; the ratio passes 1 at batch_size of about")
+    crossing = int(outcome.crossover.split()[-1])
+    assert 64 < crossing < 256
+
+
+def test_the_transform_is_named_where_it_separates():
+    results = table(
+        cell(seconds={"py_dataset": ratio, "tf_data": 1.0}, transform=transform, dataset=dataset)
+        for transform, ratio in (("noise", 0.8), ("resize_standardize", 1.6))
+        for dataset in ("synthetic", "mnist")
+    )
+    assert compare(results).crossover == "transform: holds for noise"
+
+
+def test_the_same_is_decided_within_the_margin():
+    results = table([cell(seconds={"py_dataset": 1.01, "tf_data": 1.0}, rounds=20, noise=0.005)])
+    assert compare(results, expect="same").verdict == "supported"
+    assert compare(results, expect="faster").verdict == "refuted"
+
+
+def test_wide_intervals_leave_a_claim_undecided_and_say_what_it_needs():
+    results = table([cell(seconds={"py_dataset": 1.02, "tf_data": 1.0}, noise=0.5, rounds=6)])
+    outcome = compare(results)
+    assert outcome.verdict == "undecided yet"
+    assert "more rounds" in outcome.needs
+
+
+def test_a_claim_without_cells_needs_the_full_sweep():
+    outcome = compare(of((32, 0.8)), cells={"transform": "resize_standardize"})
+    assert (outcome.verdict, outcome.needs) == ("undecided yet", "the full sweep")
+
+
+def test_pipelines_of_unlike_work_are_never_compared_for_speed():
+    unlike = table([cell(seconds={"py_dataset": 0.5, "tf_data": 1.0}, unlike=("py_dataset",))])
+    assert compare(unlike).needs == "the full sweep"
+
+
+def test_a_measure_without_rounds_is_compared_without_an_interval():
+    results = of((32, 0.5))
+    outcome = compare(results, measure="steady_batch_s")
+    assert outcome.verdict == "supported"
+    assert "without an interval" in outcome.evidence
+
+
+def test_the_best_of_each_side_is_compared_where_asked():
+    results = table([cell(seconds={"py_dataset": 2.0, "py_dataset, 2 workers": 0.9, "tf_data": 1.0})])
+    best = compare(results, pipeline={"builder": "py_dataset"}, take="best")
+    assert best.verdict == "supported"
+    assert compare(results, pipeline={"builder": "py_dataset"}).verdict == "depends"
+
+
+def test_knobs_select_rows_and_default_means_not_set():
+    rows = quick_like()
+    untouched = claim_rules.select_pipelines(rows, {"builder": "tf_data", "prefetch": "default", "others": "default"})
+    assert set(untouched["pipeline"]) == {"tf_data"}
+    off = claim_rules.select_pipelines(rows, {"builder": "tf_data", "prefetch": 0})
+    assert set(off["pipeline"]) == {"tf_data, no prefetch"}
+
+
+def test_a_number_does_not_select_a_switch_of_the_same_value():
+    rows = quick_like().assign(knobs='{"autotune": false}', builder="tf_data")
+    assert claim_rules.select_pipelines(rows, {"builder": "tf_data", "autotune": 0}).empty
+
+
+def test_a_range_of_a_column_includes_both_ends():
+    chosen = claim_rules.select_cells(of((16, 1.0), (32, 1.0), (64, 1.0)), {"batch_size": {"from": 16, "to": 32}})
+    assert set(chosen["batch_size"]) == {16, 32}
+
+
+def trend(results, expect):
+    return claim_rules.trend(results, pipeline=SEQUENCE, reference=TF_DATA, along="batch_size", expect=expect)
+
+
+def test_a_trend_is_supported_one_way_and_refuted_the_other():
+    results = of((32, 0.8), (256, 1.4))
+    assert trend(results, "rises").verdict == "supported"
+    assert trend(results, "falls").verdict == "refuted"
+
+
+def test_a_level_series_refutes_a_trend():
+    results = table(
+        cell(seconds={"py_dataset": 1.2, "tf_data": 1.0}, batch_size=batch, noise=0.002, rounds=20)
+        for batch in (32, 64)
+    )
+    assert trend(results, "rises").verdict == "refuted"
+
+
+def test_a_trend_over_one_value_needs_the_full_sweep():
+    assert trend(of((32, 0.8)), "rises").needs == "the full sweep"
+
+
+def test_unlike_work_is_told_with_its_aspects():
+    outcome = claim_rules.differ(quick_like(), pipeline={"builder": "published_b3_imitation"}, expect="different")
+    assert outcome.verdict == "supported"
+    assert "labels" in outcome.evidence
+
+
+def test_parts_that_agree_make_a_verdict_and_parts_that_do_not_depend():
+    supported, refuted = (claim_rules.Outcome(verdict, "") for verdict in ("supported", "refuted"))
+    missing = claim_rules.Outcome("undecided yet", "", needs="the full sweep")
+    untestable = claim_rules.Outcome("not testable", "")
+    parts = {
+        "supported": [supported, supported, untestable],
+        "refuted": [refuted, untestable],
+        "depends": [supported, refuted],
+        "undecided yet": [supported, missing],
+        "not testable": [untestable, untestable],
+    }
+    for verdict, outcomes in parts.items():
+        assert claims.combine([("part", one) for one in outcomes]).verdict == verdict
+    assert claims.combine([("a", supported), ("b", missing)]).needs == "(2) the full sweep"
+
+
+def test_a_reason_makes_a_claim_not_testable():
+    outcome = claims.decide(Rule("not testable", "", {"why": "nothing moves"}), quick_like(), {})
+    assert (outcome.verdict, outcome.evidence) == ("not testable", "nothing moves")
+
+
+def test_rows_of_two_machines_are_not_judged_together():
+    both = table([quick_like("one"), quick_like("two")])
+    with pytest.raises(StudyError, match="never merged"):
+        claims.judge(claims.load(), both, shown=SHOWN)
+
+
+GOOD = """
+claims:
+  - id: C1
+    claim: Two worker threads feed faster than one.
+    source: a colleague
+    tests:
+      - kind: compare
+        cells: {transform: noise, batch_size: {from: 32, to: 256}}
+        pipeline: {builder: py_dataset, workers: 2}
+        reference: {builder: py_dataset, workers: [default, 1]}
+        expect: faster
+"""
+
+
+def written(tmp_path, text):
+    place = tmp_path / "mine.yml"
+    place.write_text(text)
+    return place
+
+
+def test_a_claim_of_ones_own_is_judged(tmp_path):
+    (claim,) = claims.load(written(tmp_path, GOOD))
+    seconds = {"py_dataset": 1.0, "py_dataset, 2 workers": 0.6}
+    judged = claims.judge([claim], table([cell(seconds=seconds)]), shown={})
+    assert judged["verdict"].tolist() == ["supported"]
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "message"),
+    [
+        ("claims:", "claim:", "must hold a list named claims"),
+        ("  - id: C1\n", "  - name: C1\n", "claim number 1 must be a mapping with an id"),
+        ("    source: a colleague\n", "", "claim C1: it needs source"),
+        ("kind: compare", "kind: guess", "kind must be one of compare, trend, differ, shown, not testable"),
+        ("expect: faster", "expect: quicker", "expect must be one of faster"),
+        ("transform: noise", "transformation: noise", "no column 'transformation'"),
+        ("from: 32", "least: 32", "a range of batch_size must read"),
+        ("workers: 2", "worker: 2", "pipeline has no knob 'worker'"),
+        ("{builder: py_dataset, workers: 2}", "py_dataset", "pipeline must be a mapping"),
+        ("builder: py_dataset, workers: 2", "builder: pydataset", "pipeline must be one of"),
+        ("expect: faster", "expect: faster\n        speed: high", "unknown setting 'speed'"),
+        ("expect: faster", "expect: faster\n        margin: 5", "margin must be a share"),
+        ("    tests:\n", "    tests: []\n    more:\n", "unknown setting 'more'"),
+        ("claims:", "claims: [", "line .* must be YAML"),
+    ],
+)
+def test_a_bad_file_of_claims_is_one_clear_line(tmp_path, right, wrong, message):
+    assert right in GOOD
+    with pytest.raises(StudyError, match=message) as caught:
+        claims.load(written(tmp_path, GOOD.replace(right, wrong)))
+    assert "\n" not in str(caught.value)
+
+
+def test_an_id_may_come_once(tmp_path):
+    with pytest.raises(StudyError, match="C1 twice"):
+        claims.load(written(tmp_path, GOOD + GOOD.replace("\nclaims:\n", "")))
+
+
+def test_a_file_that_is_not_there_is_one_clear_line(tmp_path):
+    with pytest.raises(StudyError, match="must be a file that can be read"):
+        claims.load(tmp_path / "none.yml")
+
+
+def test_the_interpreters_jit_is_told_by_its_own_build():
+    assert evidence.interpreter_jit().verdict in ("refuted", "not testable")
+
+
+def test_the_normalisations_are_compared_bit_by_bit():
+    assert "256 of 256" in evidence.normalisation().text
+
+
+def test_unknown_evidence_is_one_clear_line():
+    with pytest.raises(StudyError, match="evidence must be one of"):
+        evidence.collect(["hearsay"])
+
+
+QUICK = ("adapter_graph", "same_fault_twice", "python_runs_per_element", "profiler", "what_fit_receives",
+         "published_generator")  # fmt: skip
+
+
+def test_what_is_shown_is_tried_and_kept_for_the_next_time(tmp_path, monkeypatch):
+    keep = tmp_path / report.EVIDENCE
+    found = evidence.collect(QUICK, keep=keep)
+    assert {name: one.verdict for name, one in found.items()} == dict.fromkeys(QUICK, "supported") | {
+        "adapter_graph": "refuted"
+    }, {name: one.text for name, one in found.items()}
+    monkeypatch.setattr(evidence, "_try_apart", lambda wanted: dict.fromkeys(wanted, None))
+    assert evidence.collect(QUICK, keep=keep) == found
+
+
+def test_what_cannot_be_tried_leaves_the_rest_standing(monkeypatch):
+    monkeypatch.setitem(evidence.RUN, "profiler", "no_such_module")
+    (found,) = evidence.try_all(["profiler"]).values()
+    assert found.verdict == "undecided yet"
+    assert found.needs
+
+
+def test_separation_by_number_finds_either_side():
+    from helpers.separation import separators
+
+    pairs = claim_rules.pairs_of(of((16, 1.4), (64, 1.2), (256, 0.9)), pipeline=SEQUENCE, reference=TF_DATA)
+    pairs["holds"] = np.array(pairs["verdict"] == "faster")
+    assert separators(pairs).startswith("batch_size: holds for 256 and above")
