@@ -105,12 +105,13 @@ def names() -> tuple[str, ...]:
     return (*HERE, *RUN)
 
 
-def collect(wanted=None, *, keep: Path | None = None) -> dict[str, Evidence]:
+def collect(wanted=None, *, keep: Path | None = None, retry: bool = False) -> dict[str, Evidence]:
     """Counts and tries what is asked for; what needs TensorFlow in a process of its own, so that it logs nothing here.
 
     Args:
         wanted: names; None: all.
         keep: a file for the answers, by machine. What it already holds for this machine is not tried again.
+        retry: try again what the file holds undecided.
 
     Returns:
         name -> evidence.
@@ -126,13 +127,12 @@ def collect(wanted=None, *, keep: Path | None = None) -> dict[str, Evidence]:
             raise StudyError(f"evidence must be one of {', '.join(names())} (got {name!r})")
     here = machine.describe().id
     found = kept_for(keep, here) if keep else {}
-    missing = [name for name in wanted if name not in found]
+    missing = [name for name in wanted if name not in found or (retry and found[name].needs)]
     tried = {name: HERE[name]() for name in missing if name in HERE}
     tried |= _try_apart([name for name in missing if name in RUN])
-    worth_keeping = {name: one for name, one in tried.items() if not one.needs}
-    if keep and worth_keeping:
-        _write(keep, here, found | worth_keeping)
     found |= tried
+    if keep and tried:
+        _write(keep, here, found)
     return {name: found[name] for name in wanted}
 
 

@@ -18,12 +18,12 @@ def _constant_feeds():
 
     class Ready(keras.utils.PyDataset):
         def __len__(self):
-            return 4 * BATCHES
+            return 2 * BATCHES
 
         def __getitem__(self, index):
             return images, labels
 
-    return {"Sequence": Ready(), "tf.data": tf.data.Dataset.from_tensors((images, labels)).repeat(4 * BATCHES)}
+    return {"Sequence": Ready(), "tf.data": tf.data.Dataset.from_tensors((images, labels)).repeat(2 * BATCHES)}
 
 
 def adapter_cost() -> Evidence:
@@ -31,7 +31,7 @@ def adapter_cost() -> Evidence:
     from helpers import comparison
 
     found = comparison.compare(_constant_feeds(), reference="tf.data", budget_s=BUDGET_S, precision=0.05)
-    batches = 4 * BATCHES
+    batches = 2 * BATCHES
     cost = {label: float(np.median(found.seconds(label, "epoch_s"))) / batches * 1e3 for label in found.labels}
     verdict = {"faster": "supported", "slower": "refuted", "the same": "refuted"}.get(
         found.verdict("Sequence"), "undecided yet"
@@ -69,7 +69,7 @@ def running_mean() -> Evidence:
 
     from helpers import comparison
 
-    images = np.random.default_rng(0).random((64 * BATCH, 32, 32, 3), dtype=np.float32)
+    images = np.random.default_rng(0).random((BATCHES * BATCH, 32, 32, 3), dtype=np.float32)
     labels = np.zeros(len(images), np.int64)
 
     class RunningMean(keras.utils.PyDataset):

@@ -22,6 +22,12 @@ def _differences(task, builder):
     return list(found.values())
 
 
+def _told(found):
+    return (
+        f"{len(found)} {'difference' if len(found) == 1 else 'differences'}: {'; '.join(found)}" if found else "alike"
+    )
+
+
 def published_generator() -> Evidence:
     """Whether the second answer's ImageDataGenerator example does the task that its two other examples' labels set."""
     from PIL import Image
@@ -38,8 +44,8 @@ def published_generator() -> Evidence:
         found = _differences(task, "published_b2_image_data_generator")
     return Evidence(
         "supported" if found else "refuted",
-        f"example 2 on 64 generated pictures, against a task with integer labels as in examples 1 and 3: "
-        f"{len(found)} differences; {'; '.join(found) or 'none'}",
+        "example 2 on 64 generated pictures, against a task with integer labels as in examples 1 and 3: "
+        + _told(found),
     )
 
 
@@ -59,8 +65,7 @@ def published_imitation() -> Evidence:
         label = task.describe().label
         return Evidence(
             "refuted" if found else "supported",
-            f"example 3 on 256 pictures of {label}, against shear, zoom and flip: {len(found)} differences; "
-            f"{'; '.join(found) or 'none'}",
+            f"example 3 on 256 pictures of {label}, against shear, zoom and flip: {_told(found)}",
         )
     return Evidence(
         "undecided yet", "neither cifar10 nor its stand-in is prepared", needs="`study prepare cifar10-standin`"

@@ -133,7 +133,7 @@ def open_runs(*places: str | Path) -> list[Run]:
     return runs
 
 
-def judge(run: Run, *, keeps: bool = False) -> pd.DataFrame:
+def judge(run: Run, *, keeps: bool = False, retry: bool = False) -> pd.DataFrame:
     """Judges the project's claims on a run.
 
     What is shown rather than timed is read from the run's evidence.json if the machine that measured left it
@@ -142,22 +142,23 @@ def judge(run: Run, *, keeps: bool = False) -> pd.DataFrame:
     Args:
         run: from `open_runs`.
         keeps: whether what was tried is kept beside the results, for the next time.
+        retry: whether what was kept undecided is tried again.
     """
     asked = claims.load()
     wanted = claims.wanted_evidence(asked)
     keep = (run.place if run.place.is_dir() else run.place.parent) / EVIDENCE
     shown = evidence.kept_for(keep, run.machine_id)
-    missing = [name for name in wanted if name not in shown]
+    here = machine.describe().id
+    missing = [name for name in wanted if name not in shown or (retry and here == run.machine_id)]
     if missing:
-        here = machine.describe().id
         where = "" if here == run.machine_id else f" (tried on machine {here})"
         tried = evidence.kept_for(keep, here)
-        if not set(missing) <= set(tried):
-            tried = evidence.collect(missing, keep=keep if keeps and os.access(keep.parent, os.W_OK) else None)
-        shown |= {
-            name: evidence.Evidence(tried[name].verdict, tried[name].text + where, tried[name].needs)
-            for name in missing
-        }
+        if retry or not set(missing) <= set(tried):
+            writable = keeps and os.access(keep.parent, os.W_OK)
+            tried = evidence.collect(missing, keep=keep if writable else None, retry=retry)
+        for name in missing:
+            one = tried[name]
+            shown[name] = evidence.Evidence(one.verdict, one.text + where, one.needs)
     return claims.judge(asked, run.results, shown=shown)
 
 
@@ -173,7 +174,10 @@ def verdict_table(judged: dict[str, pd.DataFrame]) -> str:
     rows = []
     for place, claim in enumerate(first.itertuples()):
         found = [judged[name].iloc[place] for name in names]
-        cells = "".join(f"<td><strong>{SIGNS[one['verdict']]} {one['verdict']}</strong></td>" for one in found)
+        cells = "".join(
+            f"<td><strong style='white-space:nowrap'>{SIGNS[one['verdict']]} {one['verdict']}</strong></td>"
+            for one in found
+        )
         told = []
         for name, one in zip(names, found, strict=True):
             parts = [html.escape(line) for line in one["evidence"].split("\n")]
@@ -197,7 +201,7 @@ def verdict_table(judged: dict[str, pd.DataFrame]) -> str:
 def print_verdicts(run: str | Path) -> None:
     """Prints a line a claim, and how many of each verdict there are."""
     for opened in open_runs(run):
-        judged = judge(opened, keeps=True)
+        judged = judge(opened, keeps=True, retry=True)
         print(f"{opened.name}, machine {opened.machine_id}")
         for claim in judged.itertuples():
             tail = " ".join(filter(None, (claim.crossover, f"needs: {claim.needs}" if claim.needs else "")))
@@ -263,7 +267,6 @@ body {font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff; ma
 table {border-collapse: collapse; margin: 1rem 0; font-size: .9rem; display: block; overflow-x: auto}
 th, td {border: 1px solid #bbb; padding: .35rem .6rem; text-align: left; vertical-align: top}
 thead th {background: #eee}
-td:nth-child(3) {white-space: nowrap}
 img {max-width: 100%; height: auto}
 pre {white-space: pre-wrap; font-size: .9rem}
 .anchor-link {display: none}
