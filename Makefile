@@ -45,3 +45,13 @@ lock:
 
 clean:
 	rm -rf .venv data/standin data/runs
+
+# Every performance claim of the README, measured here; about an hour. One alone: python benchmarks/NAME.py
+bench: setup
+	$(BIN)/python benchmarks/coverage.py
+	$(BIN)/python benchmarks/a_a.py --real 30
+	$(BIN)/python benchmarks/power.py
+	$(BIN)/python benchmarks/interleaving.py
+	$(BIN)/python benchmarks/measuring_cost.py
+	$(BIN)/python benchmarks/autotune_modes.py
+	$(BIN)/python benchmarks/isolation.py

@@ -107,9 +107,12 @@ class Comparison:
         return pd.DataFrame(rows)
 
     def flags(self, label: str) -> list[str]:
-        """Returns what a reader should know of one feed's rounds: two modes, outliers (kept)."""
+        """Returns what a reader should know of one feed's rounds: two modes, drift, outliers (kept)."""
         seconds = self.seconds(label)
         found = ["two modes"] if shapes.two_modes(seconds) else []
+        drift = shapes.drift(seconds)
+        if drift:
+            found.append(f"drifted by {drift.change:+.0%}")
         outliers = int(np.sum(shapes.outliers(seconds)))
         return [*found, f"{outliers} outlier{'s' * (outliers > 1)} kept"] if outliers else found
 
@@ -188,18 +191,23 @@ def compare(
             precision=precision,
             stopped=stopped,
             wall_s=spent_s(),
-            load=watch.summary(),
+            load=_load(watch.total()),
         )
 
     look_after = set(ratios.look_rounds(max_rounds))
-    for rounds in range(1, max_rounds + 1):
-        generator.shuffle(order)
-        rows += [_row(rounds, place, label, time_one(label)) for place, label in enumerate(order)]
-        if rounds in look_after and so_far("").is_precise:
-            return so_far("precise")
-        if rounds >= MIN_ROUNDS and spent_s() >= budget_s:
-            return so_far("budget")
+    with timing.garbage_set_aside():
+        for rounds in range(1, max_rounds + 1):
+            generator.shuffle(order)
+            rows += [_row(rounds, place, label, time_one(label)) for place, label in enumerate(order)]
+            if rounds in look_after and so_far("").is_precise:
+                return so_far("precise")
+            if rounds >= MIN_ROUNDS and spent_s() >= budget_s:
+                return so_far("budget")
     return so_far("rounds")
+
+
+def _load(noise):
+    return str(noise) if noise.is_quiet else f"{noise} The machine was not quiet: expect wider intervals."
 
 
 def _timer(feed, model, clock):

@@ -4,6 +4,7 @@ The processes are spawned, not forked: each imports TensorFlow itself, has its o
 allocator, and waits quietly between its epochs. `comparison.compare` takes what `pipelines` yields as feeds.
 """
 
+import gc
 from collections.abc import Mapping
 from contextlib import ExitStack, contextmanager, suppress
 
@@ -111,6 +112,8 @@ def _serve(connection, task, spec):
         connection.send(_portable(error))
         return
     tree_peak = memory.tree_bytes()
+    gc.collect()
+    gc.freeze()
     while (question := connection.recv()) != "stop":
         try:
             if question == "epoch":

@@ -87,7 +87,8 @@ def _label_rows(axes, places, lines, names):
     for place, heading in lines:
         # From the figure's left edge, and without a say in the layout: headings are longer than the axes.
         across = blended_transform_factory(axes.figure.transFigure, axes.transData)
-        text = axes.text(0.01, place + 0.1, heading, transform=across, va="center", fontsize=9, fontweight="bold",
+        size = min(9, 9 * 105 / max(len(heading), 1))  # a long heading is set smaller, so that it ends in the figure
+        text = axes.text(0.01, place + 0.1, heading, transform=across, va="center", fontsize=size, fontweight="bold",
                          bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})  # fmt: skip
         text.set_in_layout(False)
 

@@ -97,10 +97,17 @@ def write_whole(path: Path, write) -> None:
         write(Path(name))
         with open(name, "rb") as written:
             os.fsync(written.fileno())
+        os.chmod(name, 0o666 & ~_umask())  # mkstemp's files are for their owner alone
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def _umask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def write_table(path: Path, rows: pd.DataFrame) -> None:
