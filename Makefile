@@ -23,6 +23,7 @@ study: setup
 test: setup
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/nbstripout --verify --keep-count notebooks/*.ipynb notebooks/*/*.ipynb
 	$(BIN)/python -m pytest tests
 	$(BIN)/python -m pytest --nbval-lax --nbval-cell-timeout=120 notebooks/[0-9]*.ipynb
 
@@ -52,6 +53,7 @@ bench: setup
 	$(BIN)/python benchmarks/a_a.py --real 30
 	$(BIN)/python benchmarks/power.py
 	$(BIN)/python benchmarks/interleaving.py
+	$(BIN)/python benchmarks/interleaving.py --separate
 	$(BIN)/python benchmarks/measuring_cost.py
 	$(BIN)/python benchmarks/autotune_modes.py
 	$(BIN)/python benchmarks/isolation.py
