@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import feeds as feed_kinds
-from helpers import recover, transforms
+from helpers import matching, recover, transforms
 from helpers.errors import StudyError
 from helpers.tasks import Task
 
@@ -129,57 +129,15 @@ class _Expected:
         once, again = (self._signatures(np.random.default_rng((task.seed, part))) for part in (1, 2))
         self.signatures = once
         # How many different examples a perfect feed is recognised by: all of them, but where a warp blurs them.
-        self.recognised = len(np.unique(match(again, self.labels, once, self.labels)))
+        self.recognised = len(np.unique(matching.match(again, self.labels, once, self.labels)))
 
     def _signatures(self, generator):
         parts = []
         for start in range(0, len(self.images), 512):
             images = self.images[start : start + 512]
             draws = self.transform.draw_numpy(generator, len(images), images.shape[1:])
-            parts.append(_signature(self.transform.name, self.transform.apply_numpy(images, draws)))
+            parts.append(matching.signature(self.transform.name, self.transform.apply_numpy(images, draws)))
         return np.concatenate(parts)
-
-
-def _coarse(images, side=8):
-    """Returns block means, float32 (n, side, side, channels), of images of any size."""
-    height, width = images.shape[1:3]
-    rows = np.linspace(0, height, min(side, height) + 1).astype(int)
-    columns = np.linspace(0, width, min(side, width) + 1).astype(int)
-    sums = np.add.reduceat(np.add.reduceat(images, rows[:-1], axis=1, dtype=np.float32), columns[:-1], axis=2)
-    return sums / (np.diff(rows)[:, None, None] * np.diff(columns)[:, None])
-
-
-def _signature(name, images):
-    """Returns features, float32 (n, k), that this transform's draws leave (nearly) alone."""
-    means = _coarse(images, 4 if name == "shear_zoom_flip" else 8)
-    if name in ("flip_brightness", "shear_zoom_flip"):
-        means = means + means[:, :, ::-1]
-    if name in ("brightness", "flip_brightness"):
-        means = means - means.mean(axis=(1, 2, 3), keepdims=True)
-    return means.reshape(len(means), -1)
-
-
-def match(signatures, labels, source_signatures, source_labels) -> np.ndarray:
-    """Returns for each delivered example the index of the nearest source example of its label, or -1.
-
-    Args:
-        signatures: float32 (m, k), of what was delivered.
-        labels: (m,), as delivered.
-        source_signatures: float32 (n, k).
-        source_labels: (n,).
-    """
-    nearest = np.full(len(signatures), -1)
-    for label in np.unique(labels):
-        delivered, source = np.flatnonzero(labels == label), np.flatnonzero(source_labels == label)
-        if not len(source):
-            continue
-        points = source_signatures[source]
-        norms = np.square(points).sum(axis=1)
-        for start in range(0, len(delivered), 2048):
-            chosen = delivered[start : start + 2048]
-            distance = norms - 2 * (signatures[chosen] @ points.T)
-            nearest[chosen] = source[np.argmin(distance, axis=1)]
-    return nearest
 
 
 @dataclass
@@ -213,8 +171,8 @@ def _read_epoch(expected, feed):
         labels.append(given.argmax(axis=1) if given.ndim > 1 else given)
         if images.shape[1:] == expected.shape:
             images = images.astype(np.float32, copy=False)
-            signatures.append(_signature(expected.transform.name, images))
-            fingerprints.append(_coarse(images).reshape(len(images), -1))
+            signatures.append(matching.signature(expected.transform.name, images))
+            fingerprints.append(matching.block_means(images).reshape(len(images), -1))
             if total < wanted:
                 sample.append(images[: wanted - total])
         total += len(images)
@@ -253,12 +211,12 @@ def _check_feed(expected, feed):
     _check_form(expected, first, compare)
     if first.signatures is None or first.endless:
         return differences, details
-    order = match(first.signatures, first.labels, expected.signatures, expected.labels)
+    order = matching.match(first.signatures, first.labels, expected.signatures, expected.labels)
     _check_examples(expected, first, order, compare)
     _check_pixels(expected, first, order, compare)
     second = _read_epoch(expected, feed)
     if second.signatures is not None:
-        order_again = match(second.signatures, second.labels, expected.signatures, expected.labels)
+        order_again = matching.match(second.signatures, second.labels, expected.signatures, expected.labels)
         _check_epochs(expected, first, second, order, order_again, compare)
     return differences, details
 
