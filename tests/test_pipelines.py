@@ -116,3 +116,15 @@ def test_the_published_image_data_generator_gives_one_hot_float32_labels(picture
     task = Task(dataset=f"folder:{picture_folder}", source="folder")
     _, labels = pipelines.build("published_b2_image_data_generator", task)[0]
     assert labels.dtype == np.float32 and labels.ndim == 2
+
+
+@pytest.mark.parametrize("transform", ["rescale", "shear_zoom_flip"])
+def test_the_port_of_image_data_generator_does_the_same_work(transform):
+    task = Task(transform=transform, examples=70)
+    report = parity.check(task, {"port": pipelines.build("tf_image_data_generator", task)})
+    assert report.same, str(report)
+
+
+def test_the_port_says_what_it_has_no_option_for():
+    with pytest.raises(StudyError, match="tf_image_data_generator does rescale"):
+        pipelines.build("tf_image_data_generator", Task(transform="noise"))

@@ -80,6 +80,11 @@ _PIPELINES = {
             "autotune": _TUNE,
         },
     ),
+    "tf_image_data_generator": Pipeline(
+        "tf_image_data_generator:build",
+        "ImageDataGenerator's work in tf.data, compiled by XLA",
+        {"coordinates": Knob("of the warp: exact, or faster", choices=("float64", "float32"))},
+    ),
     "published_a1_sequence": Pipeline(
         "published:a1_sequence", "first answer, example 1: a Sequence adds noise, float64", {}, published=True
     ),

@@ -1,0 +1,228 @@
+"""What ImageDataGenerator does to pixels, for a batch at once in TensorFlow.
+
+The order is the original's (Keras, `legacy/preprocessing/image.py`, `apply_transform` and `standardize`): affine,
+channel shift, flips, brightness, preprocessing_function, rescale, samplewise, featurewise, ZCA.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from helpers import affine
+from helpers.idg_draws import COLUMNS, Ranges
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """The settings of the pixel arithmetic.
+
+    Attributes:
+        ranges: which changes can happen at all; those that cannot are left out.
+        fill_mode: what lies outside of the image.
+        cval: the constant.
+        order: of the spline, 0 to 5.
+        swap_center: turn about the original's centre.
+        exact_brightness: through uint8 as Pillow does; False: multiply, and clip at `white`.
+        white: the brightest value of the data.
+        coordinates: "float64" (exact) or "float32" (faster).
+        preprocessing_function: of one image, NumPy float32 (height, width, channels) or channels first.
+        channels_first: what preprocessing_function sees and the result is.
+        rescale: factor or None.
+        samplewise_center: subtract each image's mean.
+        samplewise_std: divide by each image's standard deviation + 1e-6.
+        mean: of the features, float32 (channels,), or None.
+        std: of the features, float32 (channels,), or None.
+        whitening: ZCA's matrix, float32, or None.
+        jit_compile: whether XLA compiles it.
+    """
+
+    ranges: Ranges
+    fill_mode: str = "nearest"
+    cval: float = 0.0
+    order: int = 1
+    swap_center: bool = True
+    exact_brightness: bool = True
+    white: float = 255.0
+    coordinates: str = "float64"
+    preprocessing_function: object = None
+    channels_first: bool = False
+    rescale: float | None = None
+    samplewise_center: bool = False
+    samplewise_std: bool = False
+    mean: object = None
+    std: object = None
+    whitening: object = None
+    jit_compile: bool = True
+
+
+def _per_image(values, kind="float32"):
+    import tensorflow as tf
+
+    return tf.cast(values, kind)[:, None, None, None]
+
+
+def _bounds(images):
+    import tensorflow as tf
+
+    return (reduce(images, [1, 2, 3], keepdims=True) for reduce in (tf.reduce_min, tf.reduce_max))
+
+
+def shift_channels(images, intensity):
+    """Adds one number an image to all channels and clips to that image's own range, float32."""
+    import tensorflow as tf
+
+    low, high = _bounds(images)
+    return tf.clip_by_value(images + _per_image(intensity), low, high)
+
+
+def change_brightness(images, factor, white):
+    """Multiplies as Pillow's `ImageEnhance.Brightness` does: truncated to uint8 before and after.
+
+    Images that leave 0 to 255 are stretched to it and back; the alpha of four channels stays. Source: Pillow
+    `ImageEnhance.py`, `Blend.c`; Keras, `apply_brightness_shift` and `array_to_img`.
+
+    Args:
+        images: float32 (n, height, width, channels), 0 to 255.
+        factor: float64 (n,).
+        white: a float32 tensor of 255: as a constant, XLA turns the division into a product that rounds otherwise.
+    """
+    import tensorflow as tf
+
+    low, high = _bounds(images)
+    leaves = (low < 0) | (high > 255)
+    span = high - low
+    stretched = (images - low) / tf.where(span == 0, tf.ones_like(span), span) * white
+    whole = tf.floor(tf.where(leaves, stretched, images))
+    brighter = tf.floor(tf.clip_by_value(_per_image(factor) * whole, 0.0, 255.0))
+    if images.shape[-1] == 4:
+        brighter = tf.concat([brighter[..., :3], whole[..., 3:]], axis=-1)
+    return tf.where(leaves, brighter / white * span + low, brighter)
+
+
+def multiply_brightness(images, factor, white):
+    """Multiplies and clips at `white`, whatever the scale of the data; alpha stays."""
+    import tensorflow as tf
+
+    brighter = tf.minimum(_per_image(factor) * images, white)
+    return tf.concat([brighter[..., :3], images[..., 3:]], axis=-1) if images.shape[-1] == 4 else brighter
+
+
+def _flip(images, horizontal, vertical):
+    import tensorflow as tf
+
+    images = tf.where(horizontal[:, None, None, None], images[:, :, ::-1], images)
+    return tf.where(vertical[:, None, None, None], images[:, ::-1], images)
+
+
+def _moved(recipe, images, coefficients, flips, in_tensorflow):
+    """Returns float32 images after affine and flips; the flips commute with the channel shift."""
+    import tensorflow as tf
+
+    ranges = recipe.ranges
+    if ranges.is_affine and in_tensorflow:
+        return affine.warp_tf(
+            images,
+            coefficients,
+            fill_mode=recipe.fill_mode,
+            cval=recipe.cval,
+            order=recipe.order,
+            flip_horizontal=flips[0] if ranges.horizontal_flip else None,
+            flip_vertical=flips[1] if ranges.vertical_flip else None,
+            coordinates=recipe.coordinates,
+        )
+    images = tf.cast(images, tf.float32)
+    return _flip(images, *flips) if ranges.horizontal_flip or ranges.vertical_flip else images
+
+
+def _standardise(recipe, images, mean, std):
+    import tensorflow as tf
+
+    if recipe.rescale:
+        images = images * np.float32(recipe.rescale)
+    if recipe.samplewise_center:
+        images = images - tf.reduce_mean(images, [1, 2, 3], keepdims=True)
+    if recipe.samplewise_std:
+        images = images / (tf.math.reduce_std(images, [1, 2, 3], keepdims=True) + 1e-6)
+    if recipe.mean is not None:
+        images = images - mean
+    if recipe.std is not None:
+        images = images / std
+    return images
+
+
+def make(recipe: Recipe):
+    """Returns a function of (images, draws) that gives the finished batch.
+
+    Args:
+        recipe: the settings.
+
+    Returns:
+        A function of images, uint8 or float32 (n, height, width, channels), 0 to 255 or the data's own range, and
+        draws, float64 (n, 10); it returns float32, channels first if the recipe says so. Call it in a map: random
+        draws and trigonometry stay outside of what XLA compiles.
+    """
+    import tensorflow as tf
+
+    in_tensorflow = recipe.order in (0, 1)
+    python_step = recipe.preprocessing_function is not None
+    mean = np.float32(0) if recipe.mean is None else np.asarray(recipe.mean, np.float32).ravel()
+    std = np.float32(1) if recipe.std is None else np.asarray(recipe.std, np.float32).ravel() + np.float32(1e-6)
+
+    def change(images, coefficients, flips, intensity, factor, white, mean, std):
+        images = _moved(recipe, images, coefficients, flips, in_tensorflow)
+        if recipe.ranges.channel_shift:
+            images = shift_channels(images, intensity)
+        if recipe.ranges.brightness is not None:
+            brighten = change_brightness if recipe.exact_brightness else multiply_brightness
+            images = brighten(images, factor, white)
+        return images if python_step else _standardise(recipe, images, mean, std)
+
+    compiled = tf.function(change, autograph=False, jit_compile=recipe.jit_compile)
+    finishing = tf.function(
+        lambda images, mean, std: _standardise(recipe, images, mean, std),
+        autograph=False,
+        jit_compile=recipe.jit_compile,
+    )
+
+    def warp_outside(images, coefficients):
+        def warp(images, coefficients):
+            return affine.warp_numpy(
+                images, coefficients, fill_mode=recipe.fill_mode, cval=recipe.cval, order=recipe.order
+            )
+
+        return tf.ensure_shape(tf.numpy_function(warp, [images, coefficients], tf.float32), images.shape)
+
+    def preprocess(images):
+        def each(images):
+            if recipe.channels_first:
+                images = images.transpose(0, 3, 1, 2)
+            done = np.stack([np.asarray(recipe.preprocessing_function(image), np.float32) for image in images])
+            return done.transpose(0, 2, 3, 1) if recipe.channels_first else done
+
+        return tf.ensure_shape(tf.numpy_function(each, [images], tf.float32), images.shape)
+
+    def finish(images, draws):
+        draw = {name: draws[:, place] for place, name in enumerate(COLUMNS)}
+        shape = images.shape[1:]
+        coefficients = affine.coefficients(
+            height=shape[0],
+            width=shape[1],
+            swap_center=recipe.swap_center,
+            **{name: draw[name] for name in COLUMNS[:6]},
+        )
+        if recipe.ranges.is_affine and not in_tensorflow:
+            images = warp_outside(images, coefficients)
+        flips = (draw["flip_horizontal"] > 0.5, draw["flip_vertical"] > 0.5)
+        white = tf.constant(recipe.white, tf.float32)
+        images = compiled(images, coefficients, flips, draw["channel_shift"], draw["brightness"], white, mean, std)
+        images = tf.ensure_shape(images, [None, *shape])
+        if python_step:
+            images = finishing(preprocess(images), mean, std)
+        if recipe.channels_first:
+            images = tf.transpose(images, [0, 3, 1, 2])
+        if recipe.whitening is not None:
+            flat = tf.reshape(images, [tf.shape(images)[0], int(np.prod(shape))])
+            images = tf.reshape(flat @ tf.constant(recipe.whitening, tf.float32), tf.shape(images))
+        return tf.ensure_shape(images, [None, *((shape[2], *shape[:2]) if recipe.channels_first else shape)])
+
+    return finish
