@@ -33,6 +33,7 @@ ASPECTS = (
 SIGNIFICANCE = 1e-5  # of each statistical check: a false alarm in 100,000
 SAMPLE = 256  # images whose pixels are recomputed
 FITTED_TOLERANCE = 5e-3  # where draws are found by a numerical fit
+FITTED_SHARE = 0.6  # of the images that such a fit must explain; it misses some by itself
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,9 @@ class _Expected:
         once, again = (self._signatures(np.random.default_rng((task.seed, part))) for part in (1, 2))
         self.signatures = once
         # How many different examples a perfect feed is recognised by: all of them, but where a warp blurs them.
-        self.recognised = len(np.unique(matching.match(again, self.labels, once, self.labels)))
+        found = matching.match(again, self.labels, once, self.labels)
+        self.recognised = len(np.unique(found))
+        self.hit_rate = float(np.mean(found == np.arange(len(found))))
 
     def _signatures(self, generator):
         parts = []
@@ -270,12 +273,14 @@ def _check_pixels(expected, seen, order, compare):
     worst = np.abs(transform.apply_numpy(sources, draws) - delivered).max(axis=(1, 2, 3))
     fitted = transform.name in recover.SAMPLE
     tolerance = FITTED_TOLERANCE if fitted else transform.tolerance + 1e-6
-    # Where examples can be mistaken for one another, most of the sample has to be explained, not all of it.
+    # Where a warp lets examples be mistaken for one another, as many must be explained as a perfect feed would show.
     share = float((worst <= tolerance).mean())
+    spread = 4 * np.sqrt(expected.hit_rate * (1 - expected.hit_rate) / len(worst))
+    wanted = max(0.05, min(FITTED_SHARE, expected.hit_rate - spread)) if fitted else 1.0
     compare(
         "pixels",
-        share >= (0.6 if fitted else 1.0),
-        f"within {tolerance:.0e} of the NumPy transform",
+        share >= wanted,
+        f"{wanted:.0%} within {tolerance:.0e} of the NumPy transform",
         f"{share:.0%} within, median difference {np.median(worst):.1e}",
     )
     explained = worst <= tolerance
