@@ -151,8 +151,11 @@ def _compare(arguments):
     print(measured.parity)
     shown = rows.set_index("pipeline")
     columns = ["verdict", "time_ratio", "time_ratio_low", "time_ratio_high", "images_per_s", "first_batch_s", "flags"]
+    shown = shown.assign(share_of_gather=shown["images_per_s"] / shown["gather_ceiling_images_per_s"])
+    columns.insert(-1, "share_of_gather")
     if arguments.train:
-        columns.insert(-1, "waiting_share")
+        shown = shown.assign(share_of_step=shown["images_per_s"] / shown["step_ceiling_images_per_s"])
+        columns[-1:-1] = ["share_of_step", "waiting_share"]
     if arguments.isolate:
         shown = shown.assign(pipeline_MB=shown["pipeline_rss_bytes"] / 1e6, tree_MB=shown["peak_rss_bytes"] / 1e6)
         columns[-1:-1] = ["pipeline_MB", "tree_MB"]
