@@ -1,7 +1,7 @@
 """The random parameters that ImageDataGenerator draws for an image: as it draws them, and as TensorFlow can.
 
 Both give an array of float64 (images, 10) whose columns `COLUMNS` names, in the terms of the original's
-`get_random_transform` (Keras, `legacy/preprocessing/image.py`): degrees, pixels, factors; flips are 0 or 1.
+`get_random_transform` (Keras, `legacy/preprocessing/image.py`): degrees, pixels, factors; a flip happens above 0.5.
 """
 
 import numbers
@@ -102,7 +102,7 @@ def draw_stream(random: np.random.RandomState, count: int, ranges: Ranges) -> np
 
 
 def draw_stateless(seed, count, ranges: Ranges):
-    """Draws the same distributions from a stateless generator of TensorFlow.
+    """Draws the same distributions from a stateless generator of TensorFlow, in few operations.
 
     Args:
         seed: int64 tensor (2,): the same seed and count give the same draws, whatever runs in parallel.
@@ -114,34 +114,23 @@ def draw_stateless(seed, count, ranges: Ranges):
     """
     import tensorflow as tf
 
-    unit = tf.random.stateless_uniform([12, count], seed, dtype=tf.float64, alg="philox")
-
-    def between(place, low, high):
-        return low + unit[place] * (high - low)
-
-    def shift(place, sign_place, option, size):
-        if not np.any(option):
-            return tf.zeros_like(unit[place])
-        scale = size if np.max(option) < 1 else 1
-        choices = _choices(option, ranges.whole_reaches)
-        if choices is None:
-            return between(place, -option, option) * scale
-        picked = tf.gather(tf.constant(choices, tf.float64), tf.cast(unit[place] * len(choices), tf.int32))
-        return tf.where(unit[sign_place] < 0.5, -picked, picked) * scale
-
-    def flip(place, wanted):
-        return tf.cast((unit[place] < 0.5) & wanted, tf.float64)
-
-    columns = [
-        between(0, -ranges.rotation, ranges.rotation),
-        shift(1, 10, ranges.tx, ranges.tx_size),
-        shift(2, 11, ranges.ty, ranges.ty_size),
-        between(3, -ranges.shear, ranges.shear),
-        between(4, *ranges.zoom),
-        between(5, *ranges.zoom),
-        flip(6, ranges.horizontal_flip),
-        flip(7, ranges.vertical_flip),
-        between(8, -ranges.channel_shift, ranges.channel_shift),
-        between(9, *(ranges.brightness or (1.0, 1.0))),
-    ]
-    return tf.stack(columns, axis=1)
+    shifts = {1: (ranges.tx, ranges.tx_size), 2: (ranges.ty, ranges.ty_size)}
+    scales = {place: size if np.max(option) < 1 else 1 for place, (option, size) in shifts.items()}
+    choices = {place: _choices(option, ranges.whole_reaches) for place, (option, _) in shifts.items()}
+    reach = {
+        place: 0 if choices[place] is not None else option * scales[place] for place, (option, _) in shifts.items()
+    }
+    high = [ranges.rotation, reach[1], reach[2], ranges.shear, ranges.zoom[1], ranges.zoom[1]]
+    low = [-ranges.rotation, -reach[1], -reach[2], -ranges.shear, ranges.zoom[0], ranges.zoom[0]]
+    darkest, brightest = ranges.brightness or (1.0, 1.0)
+    high += [float(ranges.horizontal_flip), float(ranges.vertical_flip), ranges.channel_shift, brightest]
+    low += [0.0, 0.0, -ranges.channel_shift, darkest]
+    low, high = np.array(low, float), np.array(high, float)
+    unit = tf.random.stateless_uniform([count, len(COLUMNS)], seed, dtype=tf.float64, alg="philox")
+    drawn = unit * (high - low) + low
+    for place, picks in choices.items():
+        if picks is not None and np.any(picks):
+            both_signs = np.concatenate([-picks[::-1], picks]) * float(scales[place])
+            picked = tf.gather(both_signs, tf.cast(unit[:, place] * len(both_signs), tf.int32))
+            drawn = tf.concat([drawn[:, :place], picked[:, None], drawn[:, place + 1 :]], axis=1)
+    return drawn

@@ -11,6 +11,8 @@ import numpy as np
 from helpers import affine
 from helpers.idg_draws import COLUMNS, Ranges
 
+IN_TENSORFLOW = (0, 1)  # orders of the spline; SciPy does the others
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
@@ -114,12 +116,12 @@ def _flip(images, horizontal, vertical):
     return tf.where(vertical[:, None, None, None], images[:, ::-1], images)
 
 
-def _moved(recipe, images, coefficients, flips, in_tensorflow):
+def _moved(recipe, images, coefficients, flips, one):
     """Returns float32 images after affine and flips; the flips commute with the channel shift."""
     import tensorflow as tf
 
     ranges = recipe.ranges
-    if ranges.is_affine and in_tensorflow:
+    if ranges.is_affine and recipe.order in IN_TENSORFLOW:
         return affine.warp_tf(
             images,
             coefficients,
@@ -129,12 +131,14 @@ def _moved(recipe, images, coefficients, flips, in_tensorflow):
             flip_horizontal=flips[0] if ranges.horizontal_flip else None,
             flip_vertical=flips[1] if ranges.vertical_flip else None,
             coordinates=recipe.coordinates,
+            one=one if recipe.jit_compile else None,
         )
     images = tf.cast(images, tf.float32)
     return _flip(images, *flips) if ranges.horizontal_flip or ranges.vertical_flip else images
 
 
-def _standardise(recipe, images, mean, std):
+def _scale(recipe, images):
+    """Rescales, then centres and scales each image."""
     import tensorflow as tf
 
     if recipe.rescale:
@@ -143,11 +147,48 @@ def _standardise(recipe, images, mean, std):
         images = images - tf.reduce_mean(images, [1, 2, 3], keepdims=True)
     if recipe.samplewise_std:
         images = images / (tf.math.reduce_std(images, [1, 2, 3], keepdims=True) + 1e-6)
-    if recipe.mean is not None:
-        images = images - mean
-    if recipe.std is not None:
-        images = images / std
     return images
+
+
+def _use_statistics(recipe, images):
+    """Centres and scales by what `fit` found, channels last; never compiled.
+
+    XLA would contract rescale and the subtraction into one operation, which rounds once instead of twice.
+    """
+    if recipe.mean is not None:
+        images = images - np.asarray(recipe.mean, np.float32).ravel()
+    if recipe.std is not None:
+        images = images / (np.asarray(recipe.std, np.float32).ravel() + np.float32(1e-6))
+    return images
+
+
+def _whiten(recipe, images):
+    import tensorflow as tf
+
+    flat = tf.reshape(images, [tf.shape(images)[0], int(np.prod(images.shape[1:]))])
+    return tf.reshape(flat @ tf.constant(recipe.whitening, tf.float32), tf.shape(images))
+
+
+def _warp_by_scipy(recipe, images, coefficients):
+    import tensorflow as tf
+
+    def warp(images, coefficients):
+        return affine.warp_numpy(images, coefficients, fill_mode=recipe.fill_mode, cval=recipe.cval, order=recipe.order)
+
+    return tf.ensure_shape(tf.numpy_function(warp, [images, coefficients], tf.float32), images.shape)
+
+
+def _preprocess(recipe, images):
+    """Calls preprocessing_function image by image, in Python as the original does."""
+    import tensorflow as tf
+
+    def each(images):
+        if recipe.channels_first:
+            images = images.transpose(0, 3, 1, 2)
+        done = np.stack([np.asarray(recipe.preprocessing_function(image), np.float32) for image in images])
+        return done.transpose(0, 2, 3, 1) if recipe.channels_first else done
+
+    return tf.ensure_shape(tf.numpy_function(each, [images], tf.float32), images.shape)
 
 
 def make(recipe: Recipe):
@@ -158,71 +199,47 @@ def make(recipe: Recipe):
 
     Returns:
         A function of images, uint8 or float32 (n, height, width, channels), 0 to 255 or the data's own range, and
-        draws, float64 (n, 10); it returns float32, channels first if the recipe says so. Call it in a map: random
-        draws and trigonometry stay outside of what XLA compiles.
+        draws, float64 (n, 10); it returns float32, channels first if the recipe says so. Call it in a map: cosines
+        and sines stay outside of what XLA compiles, as do random draws.
     """
     import tensorflow as tf
 
-    in_tensorflow = recipe.order in (0, 1)
     python_step = recipe.preprocessing_function is not None
-    mean = np.float32(0) if recipe.mean is None else np.asarray(recipe.mean, np.float32).ravel()
-    std = np.float32(1) if recipe.std is None else np.asarray(recipe.std, np.float32).ravel() + np.float32(1e-6)
 
-    def change(images, coefficients, flips, intensity, factor, white, mean, std):
-        images = _moved(recipe, images, coefficients, flips, in_tensorflow)
+    def change(images, draws, cosines, sines, white, one):
+        draw = {name: draws[:, place] for place, name in enumerate(COLUMNS)}
+        size = images.shape[1:3]
+        shifts, zooms = (draw["tx"], draw["ty"]), (draw["zx"], draw["zy"])
+        angles = (tf.unstack(cosines, num=2, axis=1), tf.unstack(sines, num=2, axis=1))
+        coefficients = affine.combine(*angles, shifts, zooms, size, recipe.swap_center)
+        flips = (draw["flip_horizontal"] > 0.5, draw["flip_vertical"] > 0.5)
+        images = _moved(recipe, images, coefficients, flips, one)
         if recipe.ranges.channel_shift:
-            images = shift_channels(images, intensity)
+            images = shift_channels(images, draw["channel_shift"])
         if recipe.ranges.brightness is not None:
             brighten = change_brightness if recipe.exact_brightness else multiply_brightness
-            images = brighten(images, factor, white)
-        return images if python_step else _standardise(recipe, images, mean, std)
+            images = brighten(images, draw["brightness"], white)
+        return images if python_step else _scale(recipe, images)
 
     compiled = tf.function(change, autograph=False, jit_compile=recipe.jit_compile)
-    finishing = tf.function(
-        lambda images, mean, std: _standardise(recipe, images, mean, std),
-        autograph=False,
-        jit_compile=recipe.jit_compile,
-    )
-
-    def warp_outside(images, coefficients):
-        def warp(images, coefficients):
-            return affine.warp_numpy(
-                images, coefficients, fill_mode=recipe.fill_mode, cval=recipe.cval, order=recipe.order
-            )
-
-        return tf.ensure_shape(tf.numpy_function(warp, [images, coefficients], tf.float32), images.shape)
-
-    def preprocess(images):
-        def each(images):
-            if recipe.channels_first:
-                images = images.transpose(0, 3, 1, 2)
-            done = np.stack([np.asarray(recipe.preprocessing_function(image), np.float32) for image in images])
-            return done.transpose(0, 2, 3, 1) if recipe.channels_first else done
-
-        return tf.ensure_shape(tf.numpy_function(each, [images], tf.float32), images.shape)
 
     def finish(images, draws):
-        draw = {name: draws[:, place] for place, name in enumerate(COLUMNS)}
         shape = images.shape[1:]
-        coefficients = affine.coefficients(
-            height=shape[0],
-            width=shape[1],
-            swap_center=recipe.swap_center,
-            **{name: draw[name] for name in COLUMNS[:6]},
-        )
-        if recipe.ranges.is_affine and not in_tensorflow:
-            images = warp_outside(images, coefficients)
-        flips = (draw["flip_horizontal"] > 0.5, draw["flip_vertical"] > 0.5)
-        white = tf.constant(recipe.white, tf.float32)
-        images = compiled(images, coefficients, flips, draw["channel_shift"], draw["brightness"], white, mean, std)
+        if recipe.ranges.is_affine and recipe.order not in IN_TENSORFLOW:
+            drawn = {name: draws[:, place] for place, name in enumerate(COLUMNS[:6])}
+            coefficients = affine.coefficients(height=shape[0], width=shape[1], swap_center=recipe.swap_center, **drawn)
+            images = _warp_by_scipy(recipe, images, coefficients)
+        angles = tf.gather(draws, [COLUMNS.index("theta"), COLUMNS.index("shear")], axis=1) * affine.RADIANS
+        white, one = tf.constant(recipe.white, tf.float32), tf.constant(1.0)
+        images = compiled(images, draws, tf.cos(angles), tf.sin(angles), white, one)
         images = tf.ensure_shape(images, [None, *shape])
         if python_step:
-            images = finishing(preprocess(images), mean, std)
+            images = _scale(recipe, _preprocess(recipe, images))
+        images = _use_statistics(recipe, images)
         if recipe.channels_first:
             images = tf.transpose(images, [0, 3, 1, 2])
         if recipe.whitening is not None:
-            flat = tf.reshape(images, [tf.shape(images)[0], int(np.prod(shape))])
-            images = tf.reshape(flat @ tf.constant(recipe.whitening, tf.float32), tf.shape(images))
+            images = _whiten(recipe, images)
         return tf.ensure_shape(images, [None, *((shape[2], *shape[:2]) if recipe.channels_first else shape)])
 
     return finish

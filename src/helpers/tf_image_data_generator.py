@@ -12,9 +12,9 @@ import warnings
 
 import numpy as np
 
-from helpers import affine, idg_folders, idg_pixels
+from helpers import affine, idg_folders, idg_pixels, idg_plans
 from helpers.errors import StudyError
-from helpers.idg_draws import COLUMNS, Ranges, draw_stateless, draw_stream
+from helpers.idg_draws import COLUMNS, Ranges, draw_stream
 
 MODES = ("stream", "semantics", "corrected")
 _warned = set()
@@ -352,8 +352,11 @@ class TFImageDataGenerator:
         with tf.device("CPU"):
             y, more, weights = (_constant(part) for part in (y, more, weights))
 
-        def prepare(indices, draws):
-            images = finish(read(indices), draws)
+        plan = idg_plans.stream_plan if self.mode == "stream" else idg_plans.stateless_plan
+        planned, draw = plan(count, batch_size, shuffle=shuffle, seed=seed, ranges=ranges)
+
+        def prepare(indices, drawn_from):
+            images = finish(read(indices), draw(indices, drawn_from))
             images = tf.cast(images, self.original.dtype)
             if saving[0]:
                 images = _save(images, indices, self.data_format, saving)
@@ -367,9 +370,10 @@ class TFImageDataGenerator:
                 parts.append(tf.gather(weights, indices))
             return tuple(parts) if len(parts) > 1 else parts[0]
 
-        plan = _stream_plan if self.mode == "stream" else _stateless_plan
-        planned = plan(count, batch_size, shuffle, seed, ranges)
-        return planned.map(prepare, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+        dataset = planned.map(prepare, num_parallel_calls=len(os.sched_getaffinity(0)))
+        options = tf.data.Options()
+        options.autotune.enabled = False  # its thread sleeps when an epoch's iterator is deleted: up to 0.6 s
+        return dataset.prefetch(2).with_options(options)
 
 
 def _constant(arrays):
@@ -383,42 +387,6 @@ def _split_inputs(x):
         return np.asarray(x), []
     more = x[1] if isinstance(x[1], list) else [x[1]]
     return np.asarray(x[0]), [np.asarray(array) for array in more]
-
-
-def _stateless_plan(count, batch_size, shuffle, seed, ranges):
-    """Returns a dataset of (indices, draws) a batch; the seeds are dealt out before anything runs in parallel."""
-    import tensorflow as tf
-
-    seed = int(np.random.default_rng().integers(2**31)) if seed is None else int(seed)
-    indices = tf.data.Dataset.range(count)
-    if shuffle:
-        indices = indices.shuffle(max(count, 1), seed=seed, reshuffle_each_iteration=True)
-    seeds = tf.data.Dataset.random(seed=seed + 1, rerandomize_each_iteration=True).batch(2, drop_remainder=True)
-    planned = tf.data.Dataset.zip((indices.batch(batch_size), seeds))
-    return planned.map(lambda taken, seed: (taken, draw_stateless(seed, tf.size(taken), ranges)))
-
-
-def _stream_plan(count, batch_size, shuffle, seed, ranges):
-    """Returns a dataset of (indices, draws) a batch, seeded as Keras' `Iterator._flow_index`; a pass is an epoch."""
-    import tensorflow as tf
-
-    batches = -(-count // batch_size)
-    passes = iter(range(2**62))
-
-    def generate():
-        seen = next(passes) * batches
-        random = np.random.random.__self__ if seed is None else np.random.RandomState()
-        for number in range(batches):
-            if seed is not None:
-                random.seed(seed + seen + number)
-            if number == 0:
-                order = random.permutation(count) if shuffle else np.arange(count)
-            taken = order[number * batch_size : (number + 1) * batch_size]
-            yield taken, draw_stream(random, len(taken), ranges)
-
-    kinds = (tf.TensorSpec([None], tf.int64), tf.TensorSpec([None, len(COLUMNS)], tf.float64))
-    planned = tf.data.Dataset.from_generator(generate, output_signature=kinds)
-    return planned.apply(tf.data.experimental.assert_cardinality(batches))
 
 
 def _save(images, indices, data_format, saving):
