@@ -7,12 +7,11 @@ The `flow*` methods return a `tf.data.Dataset` with its cardinality set. What co
 this one holds; nothing of it runs while batches are made.
 """
 
-import os
 import warnings
 
 import numpy as np
 
-from helpers import affine, idg_folders, idg_pixels, idg_plans
+from helpers import affine, idg_flow, idg_folders, idg_pixels
 from helpers.errors import StudyError
 from helpers.idg_draws import COLUMNS, Ranges, draw_stream
 
@@ -270,10 +269,13 @@ class TFImageDataGenerator:
         with tf.device("CPU"):
             source = tf.constant(x)
         white = 1.0 if x.dtype != np.uint8 and x.size and x.max() <= 1 else 255.0
-        saving = (save_to_dir, save_prefix, save_format)
-        return self._dataset(
-            len(x), x.shape[1:], lambda indices: tf.gather(source, indices), y=y, more=more, weights=sample_weight,
-            batch_size=batch_size, shuffle=shuffle, seed=seed, white=white, saving=saving,
+        parts = idg_flow.Parts(
+            labels=y, more=tuple(more), weights=sample_weight, saving=(save_to_dir, save_prefix, save_format),
+            data_format=self.data_format,
+        )  # fmt: skip
+        return self._batches(
+            len(x), x.shape[1:], lambda indices: tf.gather(source, indices), white=white, parts=parts,
+            span_of=idg_flow.span_of, batch_size=batch_size, shuffle=shuffle, seed=seed,
         )  # fmt: skip
 
     def _rows(self, count, y, subset, ignore_class_split):
@@ -326,60 +328,33 @@ class TFImageDataGenerator:
             interpolation=listing.interpolation, keep_aspect_ratio=listing.keep_aspect_ratio,
         )  # fmt: skip
         channels = {"grayscale": 1, "rgb": 3, "rgba": 4}[listing.color_mode]
-        dataset = self._dataset(
-            listing.samples, (*listing.target_size, channels), read,
-            y=idg_folders.labels_of(listing, class_mode, self.original.dtype), more=[],
-            weights=listing.sample_weight, batch_size=listing.batch_size, shuffle=listing.shuffle, seed=listing.seed,
-            white=255.0, saving=(listing.save_to_dir, listing.save_prefix, listing.save_format),
-            images_are_labels=class_mode == "input",
+        parts = idg_flow.Parts(
+            labels=idg_folders.labels_of(listing, class_mode, self.original.dtype), weights=listing.sample_weight,
+            saving=(listing.save_to_dir, listing.save_prefix, listing.save_format),
+            images_are_labels=class_mode == "input", data_format=self.data_format,
+        )  # fmt: skip
+        dataset = self._batches(
+            listing.samples, (*listing.target_size, channels), read, white=255.0, parts=parts,
+            span_of=lambda batch_size, image_bytes: batch_size, batch_size=listing.batch_size,
+            shuffle=listing.shuffle, seed=listing.seed,
         )  # fmt: skip
         for name in ("class_indices", "classes", "filenames", "samples", "filepaths"):
             setattr(dataset, name, getattr(listing, name, None))
         return dataset
 
-    def _dataset(
-        self, count, shape, read, *, y, more, weights, batch_size, shuffle, seed, white, saving,
-        images_are_labels=False,
-    ):  # fmt: skip
-        import tensorflow as tf
-
+    def _batches(self, count, shape, read, *, white, parts, span_of, batch_size, shuffle, seed):
         if batch_size < 1:
             raise StudyError(f"batch_size must be >= 1 (got {batch_size}); give a positive whole number")
         if self.mode != "corrected":
             self._warn_of_data(*shape[:2], white)
         ranges = self._ranges(*shape[:2])
         finish = idg_pixels.make(self._recipe(ranges, white))
-        with tf.device("CPU"):
-            y, more, weights = (_constant(part) for part in (y, more, weights))
-
-        plan = idg_plans.stream_plan if self.mode == "stream" else idg_plans.stateless_plan
-        planned, draw = plan(count, batch_size, shuffle=shuffle, seed=seed, ranges=ranges)
-
-        def prepare(indices, drawn_from):
-            images = finish(read(indices), draw(indices, drawn_from))
-            images = tf.cast(images, self.original.dtype)
-            if saving[0]:
-                images = _save(images, indices, self.data_format, saving)
-            take = [tf.gather(array, indices) for array in more]
-            parts = [(images, *take) if take else images]
-            if images_are_labels:
-                parts.append(images)
-            elif y is not None:
-                parts.append(tf.nest.map_structure(lambda array: tf.gather(array, indices), y))
-            if weights is not None and len(parts) > 1:
-                parts.append(tf.gather(weights, indices))
-            return tuple(parts) if len(parts) > 1 else parts[0]
-
-        dataset = planned.map(prepare, num_parallel_calls=len(os.sched_getaffinity(0)))
-        options = tf.data.Options()
-        options.autotune.enabled = False  # its thread sleeps when an epoch's iterator is deleted: up to 0.6 s
-        return dataset.prefetch(2).with_options(options)
-
-
-def _constant(arrays):
-    import tensorflow as tf
-
-    return None if arrays is None else tf.nest.map_structure(tf.constant, arrays)
+        stream = self.mode == "stream"  # whose draws are seeded batch by batch
+        span = batch_size if stream else span_of(batch_size, 4 * int(np.prod(shape)))
+        return idg_flow.batches(
+            count, read, finish, ranges=ranges, parts=parts, dtype=self.original.dtype, stream=stream,
+            batch_size=batch_size, span=span, shuffle=shuffle, seed=seed,
+        )  # fmt: skip
 
 
 def _split_inputs(x):
@@ -387,19 +362,3 @@ def _split_inputs(x):
         return np.asarray(x), []
     more = x[1] if isinstance(x[1], list) else [x[1]]
     return np.asarray(x[0]), [np.asarray(array) for array in more]
-
-
-def _save(images, indices, data_format, saving):
-    import tensorflow as tf
-
-    folder, prefix, kind = saving
-
-    def write(images, indices):
-        from keras.utils import array_to_img
-
-        for image, index in zip(images, indices, strict=True):
-            name = f"{prefix}_{index}_{np.random.default_rng().integers(10**7)}.{kind}"
-            array_to_img(image, data_format, scale=True).save(os.path.join(folder, name))
-        return images
-
-    return tf.ensure_shape(tf.numpy_function(write, [images, indices], images.dtype), images.shape)
