@@ -93,6 +93,15 @@ def test_a_whole_shift_of_one_moves_nothing_in_the_original():
     assert mended == {-1, 0, 1}
 
 
+def test_the_training_subset_gets_the_weights_of_the_first_rows_in_the_original():
+    images, weights = np.zeros((10, 4, 4, 1), np.float32), np.arange(10.0)
+    options = {"y": np.arange(10), "sample_weight": weights, "subset": "training", "ignore_class_split": True}
+    _, labels, given = next(original(validation_split=0.3).flow(images, shuffle=False, **options))
+    assert labels.tolist() == [3, 4, 5, 6, 7, 8, 9] and given.tolist() == [0, 1, 2, 3, 4, 5, 6]
+    ((_, labels, given),) = corrected(validation_split=0.3).flow(images, shuffle=False, **options)
+    assert labels.numpy().tolist() == given.numpy().tolist()
+
+
 def test_by_default_the_oddities_are_kept():
     kept = TFImageDataGenerator(brightness_range=(0.9, 0.9), mode="stream")
     image = np.linspace(0, 1, 64, dtype=np.float32).reshape(1, 8, 8, 1)

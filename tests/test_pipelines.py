@@ -125,6 +125,24 @@ def test_the_port_of_image_data_generator_does_the_same_work(transform):
     assert report.same, str(report)
 
 
-def test_the_port_says_what_it_has_no_option_for():
-    with pytest.raises(StudyError, match="tf_image_data_generator does rescale"):
-        pipelines.build("tf_image_data_generator", Task(transform="noise"))
+@pytest.mark.parametrize("transform", ["noise", "flip_brightness", "resize_standardize"])
+def test_the_port_takes_what_the_original_takes(transform):
+    task = Task(transform=transform, examples=40)
+    assert parity.check(task, {"port": pipelines.build("tf_image_data_generator", task)}).same
+
+
+def test_the_port_reads_a_folder(picture_folder):
+    task = Task(dataset=f"folder:{picture_folder}", source="folder", transform="shear_zoom_flip", batch_size=16)
+    assert parity.check(task, {"port": pipelines.build("tf_image_data_generator", task)}).same
+
+
+@pytest.mark.parametrize(("transform", "same"), [("rescale", True), ("noise", True), ("brightness", False)])
+def test_keras_layers_do_part_of_the_work(transform, same):
+    task = Task(transform=transform, examples=200)
+    report = parity.check(task, {"layers": pipelines.build("keras_layers", task)})
+    assert report.same == same, str(report)  # RandomBrightness clips to the range it is given
+
+
+def test_keras_layers_say_what_they_have_no_layer_for():
+    with pytest.raises(StudyError, match="no layer for 'resize_standardize'"):
+        pipelines.build("keras_layers", Task(transform="resize_standardize", examples=8))

@@ -25,7 +25,8 @@ def both(mode="stream", **options):
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # the oddities that it warns about are wanted here
-        return ImageDataGenerator(**options), TFImageDataGenerator(**options, mode=mode)
+        jit_compile = options.pop("jit_compile", True)
+        return ImageDataGenerator(**options), TFImageDataGenerator(**options, mode=mode, jit_compile=jit_compile)
 
 
 def worst_difference(images, labels, *, epochs=2, batch_size=32, shuffle=True, **options):
@@ -67,31 +68,41 @@ def test_images_that_are_not_square_are_the_same():
     assert worst_difference(images, np.arange(40), **GEOMETRY) == 0
 
 
-@settings(max_examples=12, deadline=None)
-@given(
-    options=st.fixed_dictionaries(
-        {},
-        optional={
-            "rotation_range": st.sampled_from([5, 90.5]),
-            "width_shift_range": st.sampled_from([0.3, 4, [-2, 3]]),
-            "height_shift_range": st.sampled_from([0.1, 2.5]),
-            "shear_range": st.just(15.0),
-            "zoom_range": st.sampled_from([0.3, [0.5, 0.9]]),
-            "channel_shift_range": st.just(40.0),
-            "brightness_range": st.just((0.4, 1.7)),
-            "horizontal_flip": st.booleans(),
-            "vertical_flip": st.booleans(),
-            "rescale": st.just(1 / 255),
-            "fill_mode": st.sampled_from(["nearest", "reflect", "wrap", "constant"]),
-            "featurewise_center": st.booleans(),
-            "featurewise_std_normalization": st.booleans(),
-        },
-    )
+CONFIGURATIONS = st.fixed_dictionaries(
+    {},
+    optional={
+        "rotation_range": st.sampled_from([5, 90.5]),
+        "width_shift_range": st.sampled_from([0.3, 4, [-2, 3]]),
+        "height_shift_range": st.sampled_from([0.1, 2.5]),
+        "shear_range": st.just(15.0),
+        "zoom_range": st.sampled_from([0.3, [0.5, 0.9]]),
+        "channel_shift_range": st.just(40.0),
+        "brightness_range": st.just((0.4, 1.7)),
+        "horizontal_flip": st.booleans(),
+        "vertical_flip": st.booleans(),
+        "rescale": st.just(1 / 255),
+        "fill_mode": st.sampled_from(["nearest", "reflect", "wrap", "constant"]),
+        "cval": st.just(17.0),
+        "interpolation_order": st.sampled_from([0, 1]),
+        "featurewise_center": st.booleans(),
+        "featurewise_std_normalization": st.booleans(),
+    },
 )
-def test_any_configuration_gives_the_originals_pixels(options):
-    # XLA contracts rescale and the featurewise mean into one operation that rounds once instead of twice.
-    allowed = 1e-6 if options.get("featurewise_center") or options.get("featurewise_std_normalization") else 0
-    assert worst_difference(IMAGES, LABELS, epochs=1, **options) <= allowed
+SHAPES = st.sampled_from([(28, 28, 1), (32, 32, 3), (12, 12, 3), (9, 14, 4)])
+
+
+@settings(max_examples=32, deadline=None)
+@given(options=CONFIGURATIONS, shape=SHAPES)
+def test_any_configuration_gives_the_originals_pixels(options, shape):
+    images = np.random.default_rng(5).integers(0, 256, (6, *shape), dtype=np.uint8)
+    assert worst_difference(images, np.arange(6), epochs=1, batch_size=4, jit_compile=False, **options) == 0
+
+
+@settings(max_examples=8, deadline=None)
+@given(options=CONFIGURATIONS, shape=SHAPES)
+def test_any_configuration_compiled_by_xla_gives_the_originals_pixels(options, shape):
+    images = np.random.default_rng(5).integers(0, 256, (6, *shape), dtype=np.uint8)
+    assert worst_difference(images, np.arange(6), epochs=1, batch_size=6, **options) == 0
 
 
 @pytest.mark.parametrize(
@@ -157,3 +168,139 @@ def test_a_folder_is_read_as_the_original_reads_it(picture_folder):
         expected_images, expected_labels = next(theirs)
         np.testing.assert_array_equal(labels, expected_labels)
         np.testing.assert_array_equal(images, expected_images)
+
+
+def test_zca_is_the_originals_and_within_rounding_where_a_batch_is_whitened_at_once():
+    images = np.random.default_rng(0).uniform(0, 255, (60, 6, 6, 3)).astype("float32")
+    options = {"featurewise_center": True, "zca_whitening": True}
+    assert worst_difference(images, np.arange(60), **options) <= 1e-6  # image by image, as the original
+    theirs, at_once = both(mode="semantics", **options)
+    theirs.fit(images)
+    at_once.fit(images)
+    (ours,) = at_once.flow(images, batch_size=60, shuffle=False)
+    assert np.abs(ours - next(theirs.flow(images, batch_size=60, shuffle=False))).max() <= 5e-6
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_channels_first_and_dtype_are_the_originals(dtype):
+    images = IMAGES[:20].transpose(0, 3, 1, 2)
+    original, port = both(**GEOMETRY, data_format="channels_first", dtype=dtype)
+    theirs = next(original.flow(images, batch_size=20, seed=2))
+    (ours,) = port.flow(images, batch_size=20, seed=2)
+    assert ours.dtype == theirs.dtype and ours.shape == theirs.shape
+    assert np.abs(ours - theirs).max() <= (0 if dtype == "float32" else 1e-11)
+
+
+@pytest.mark.filterwarnings("ignore:subset='training'")
+@pytest.mark.parametrize("subset", ["training", "validation"])
+def test_subsets_weights_and_further_inputs_are_the_originals(subset):
+    original, port = both(rescale=1 / 255, validation_split=0.3)
+    more = np.arange(70)[:, None] * 2.0
+    options = {"batch_size": 16, "seed": 1, "subset": subset, "ignore_class_split": True}
+    theirs = original.flow((IMAGES, [more]), LABELS, sample_weight=LABELS / 10, **options)
+    ours = port.flow((IMAGES, [more]), LABELS, sample_weight=LABELS / 10, **options)
+    assert int(ours.cardinality()) == len(theirs)
+    for (images, further), labels, weights in ours.as_numpy_iterator():
+        (expected_images, expected_further), expected_labels, expected_weights = next(theirs)
+        np.testing.assert_array_equal(images, expected_images)
+        np.testing.assert_array_equal(further, expected_further)
+        np.testing.assert_array_equal(labels, expected_labels)
+        np.testing.assert_allclose(weights, expected_weights)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"class_mode": "binary", "classes": ["bird", "cat"]},
+        {"class_mode": "sparse", "color_mode": "grayscale"},
+        {"class_mode": "input", "color_mode": "rgba"},
+        {"class_mode": None, "interpolation": "bilinear", "target_size": (20, 40)},
+        {"target_size": (17, 45)},
+        {"target_size": (48, 20), "keep_aspect_ratio": True, "subset": "validation"},
+    ],
+)
+def test_every_way_to_read_a_folder_is_the_originals(picture_folder, options):
+    original, port = both(rescale=1 / 255, validation_split=0.25)
+    options = {"target_size": (32, 32), "batch_size": 16, "seed": 5} | options
+    theirs = original.flow_from_directory(picture_folder, **options)
+    ours = port.flow_from_directory(picture_folder, **options)
+    assert int(ours.cardinality()) == len(theirs)
+    for made in ours.as_numpy_iterator():
+        expected = next(theirs)
+        if options.get("class_mode", "categorical") is None:
+            made, expected = (made,), (expected,)
+        for part, expected_part in zip(made, expected, strict=True):
+            assert part.dtype == expected_part.dtype
+            np.testing.assert_array_equal(part, expected_part)
+
+
+def test_png_is_decoded_as_the_original_decodes_it(tmp_path):
+    from PIL import Image
+
+    (tmp_path / "only").mkdir()
+    for number, image in enumerate(IMAGES[:5]):
+        Image.fromarray(image).save(tmp_path / "only" / f"{number}.png")
+    original, port = both()
+    options = {"target_size": (12, 12), "shuffle": False, "class_mode": None}
+    (ours,) = port.flow_from_directory(tmp_path, **options)
+    np.testing.assert_array_equal(ours, next(original.flow_from_directory(tmp_path, **options)))
+
+
+def test_a_table_of_files_is_read_as_the_original_reads_it(picture_folder):
+    import pandas as pd
+
+    names = sorted(str(path.relative_to(picture_folder)) for path in picture_folder.rglob("*.jpg"))[::5]
+    table = pd.DataFrame({"filename": names, "class": np.linspace(0, 1, len(names))})
+    original, port = both(rescale=1 / 255)
+    options = {"directory": picture_folder, "class_mode": "raw", "target_size": (32, 32), "batch_size": 4, "seed": 9}
+    theirs = original.flow_from_dataframe(table, **options)
+    for images, labels in port.flow_from_dataframe(table, **options).as_numpy_iterator():
+        expected_images, expected_labels = next(theirs)
+        np.testing.assert_array_equal(images, expected_images)
+        np.testing.assert_array_equal(labels, expected_labels)
+
+
+def test_pictures_are_saved_where_that_is_asked_for(tmp_path):
+    _, port = both(horizontal_flip=True)
+    for _ in port.flow(IMAGES[:10], batch_size=4, save_to_dir=tmp_path, save_prefix="seen"):
+        pass
+    assert len(list(tmp_path.glob("seen_*.png"))) == 10
+
+
+def test_small_batches_are_cut_from_larger_spans_without_losing_any():
+    images = np.random.default_rng(3).integers(0, 256, (1000, 4, 4, 1), dtype=np.uint8)
+    _, port = both(mode="semantics")
+    sizes, labels = [], []
+    for batch, batch_labels in port.flow(images, np.arange(1000), batch_size=7, seed=0).as_numpy_iterator():
+        np.testing.assert_array_equal(batch, images[batch_labels])
+        sizes.append(len(batch))
+        labels.extend(batch_labels)
+    assert sizes == [7] * 142 + [6]
+    assert sorted(labels) == list(range(1000))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"width_shift_range": [-2, 3, 5]},
+        {"height_shift_range": 4},
+        {"height_shift_range": 0.25},
+        {"zoom_range": [0.5, 0.9]},
+        {"channel_shift_range": 30.0},
+        {"brightness_range": (0.4, 1.7)},
+        {"rotation_range": 40, "horizontal_flip": True},
+    ],
+)
+def test_stateless_draws_have_the_originals_distribution(options):
+    from scipy import stats
+
+    from helpers.idg_draws import COLUMNS, draw_stateless, draw_stream
+
+    _, port = both(**options)
+    ranges = port._ranges(20, 20)
+    ours = draw_stateless([3, 4], 4000, ranges).numpy()
+    theirs = draw_stream(np.random.RandomState(0), 4000, ranges)
+    for place, name in enumerate(COLUMNS):
+        if name.startswith("flip"):
+            ours[:, place] = ours[:, place] > 0.5
+        assert stats.ks_2samp(ours[:, place], theirs[:, place]).pvalue > 1e-4, name

@@ -81,6 +81,7 @@ def warp_numpy(
     order=1,
     flip_horizontal=None,
     flip_vertical=None,
+    dtype="float32",
 ) -> np.ndarray:
     """Warps a batch with SciPy, one image and channel at a time, as the original does.
 
@@ -92,9 +93,10 @@ def warp_numpy(
         order: of the spline, 0 to 5; the original's default is 1, bilinear.
         flip_horizontal: bool (n,): mirror the warped image left to right; None: none.
         flip_vertical: bool (n,): mirror it top to bottom; None: none.
+        dtype: of what SciPy reads and gives.
 
     Returns:
-        float32, the same shape, in the same value range.
+        `dtype`, the same shape, in the same value range.
 
     Raises:
         StudyError: for an unknown fill mode.
@@ -103,12 +105,12 @@ def warp_numpy(
 
     _check_fill_mode(fill_mode)
     images = np.asarray(images)
-    warped = np.empty(images.shape, np.float32)
+    warped = np.empty(images.shape, dtype)
     for index, (image, (a, b, u, d, e, v)) in enumerate(zip(images, coefficients, strict=True)):
         matrix, offset = np.array([[e, d], [b, a]]), np.array([v, u])
         for channel in range(image.shape[-1]):
             warped[index, :, :, channel] = ndimage.affine_transform(
-                image[:, :, channel].astype(np.float32), matrix, offset, order=order, mode=fill_mode, cval=cval
+                image[:, :, channel].astype(dtype), matrix, offset, order=order, mode=fill_mode, cval=cval
             )
     if flip_horizontal is not None:
         warped = np.where(np.reshape(flip_horizontal, (-1, 1, 1, 1)), warped[:, :, ::-1], warped)
@@ -127,6 +129,7 @@ def warp_tf(
     flip_horizontal=None,
     flip_vertical=None,
     coordinates="float64",
+    dtype="float32",
     one=None,
 ):
     """Warps a batch with TensorFlow gathers; compiles under XLA, and needs no XLA.
@@ -142,11 +145,12 @@ def warp_tf(
         flip_vertical: the same, top to bottom.
         coordinates: "float64" gives the original's float32 values exactly; "float32" is faster, and differs
             by up to some 1e-2 of 255 where a coordinate falls near a pixel's edge.
+        dtype: of the result, "float32" or "float64".
         one: float32 tensor of 1, an argument of a function that XLA compiles: colour is then read a pixel at a time
             instead of a channel at a time, for the same result.
 
     Returns:
-        float32 tensor, the same shape, in the same value range.
+        Tensor of `dtype`, the same shape, in the same value range.
 
     Raises:
         StudyError: for an unknown fill mode, or an order that only SciPy has.
@@ -182,9 +186,9 @@ def warp_tf(
         warped = tf.gather(pixels, first + nearest_row * width + nearest_column)
     else:
         warped = _bilinear(pixels, first, rows, columns, height, width, kind)
-    warped = tf.cast(warped, tf.float32)
+    warped = tf.cast(warped, dtype)
     if outside is not None:
-        warped = tf.where(outside[..., None], tf.cast(cval, tf.float32), warped)
+        warped = tf.where(outside[..., None], tf.cast(cval, dtype), warped)
     return tf.ensure_shape(warped, [None, height, width, channels])
 
 

@@ -27,14 +27,16 @@ class Recipe:
         exact_brightness: through uint8 as Pillow does; False: multiply, and clip at `white`.
         white: the brightest value of the data.
         coordinates: "float64" (exact) or "float32" (faster).
-        preprocessing_function: of one image, NumPy float32 (height, width, channels) or channels first.
+        preprocessing_function: of one image, NumPy (height, width, channels) or channels first.
         channels_first: what preprocessing_function sees and the result is.
         rescale: factor or None.
         samplewise_center: subtract each image's mean.
         samplewise_std: divide by each image's standard deviation + 1e-6.
-        mean: of the features, float32 (channels,), or None.
-        std: of the features, float32 (channels,), or None.
-        whitening: ZCA's matrix, float32, or None.
+        mean: of the features, (channels,), or None.
+        std: of the features, (channels,), or None.
+        whitening: ZCA's matrix, or None.
+        whiten_singly: multiply by the matrix image by image, as the original rounds; else a batch at once, faster.
+        dtype: of the result, "float32" or "float64".
         jit_compile: whether XLA compiles it.
     """
 
@@ -54,13 +56,15 @@ class Recipe:
     mean: object = None
     std: object = None
     whitening: object = None
+    whiten_singly: bool = False
+    dtype: str = "float32"
     jit_compile: bool = True
 
 
-def _per_image(values, kind="float32"):
+def _per_image(values, images):
     import tensorflow as tf
 
-    return tf.cast(values, kind)[:, None, None, None]
+    return tf.cast(values, images.dtype)[:, None, None, None]
 
 
 def _bounds(images):
@@ -70,11 +74,11 @@ def _bounds(images):
 
 
 def shift_channels(images, intensity):
-    """Adds one number an image to all channels and clips to that image's own range, float32."""
+    """Adds one number an image to all channels and clips to that image's own range."""
     import tensorflow as tf
 
     low, high = _bounds(images)
-    return tf.clip_by_value(images + _per_image(intensity), low, high)
+    return tf.clip_by_value(images + _per_image(intensity, images), low, high)
 
 
 def change_brightness(images, factor, white):
@@ -95,7 +99,7 @@ def change_brightness(images, factor, white):
     span = high - low
     stretched = (images - low) / tf.where(span == 0, tf.ones_like(span), span) * white
     whole = tf.floor(tf.where(leaves, stretched, images))
-    brighter = tf.floor(tf.clip_by_value(_per_image(factor) * whole, 0.0, 255.0))
+    brighter = tf.floor(tf.clip_by_value(_per_image(factor, whole) * whole, 0.0, 255.0))
     if images.shape[-1] == 4:
         brighter = tf.concat([brighter[..., :3], whole[..., 3:]], axis=-1)
     return tf.where(leaves, brighter / white * span + low, brighter)
@@ -105,7 +109,7 @@ def multiply_brightness(images, factor, white):
     """Multiplies and clips at `white`, whatever the scale of the data; alpha stays."""
     import tensorflow as tf
 
-    brighter = tf.minimum(_per_image(factor) * images, white)
+    brighter = tf.minimum(_per_image(factor, images) * images, tf.cast(white, images.dtype))
     return tf.concat([brighter[..., :3], images[..., 3:]], axis=-1) if images.shape[-1] == 4 else brighter
 
 
@@ -117,7 +121,7 @@ def _flip(images, horizontal, vertical):
 
 
 def _moved(recipe, images, coefficients, flips, one):
-    """Returns float32 images after affine and flips; the flips commute with the channel shift."""
+    """Returns floating-point images after affine and flips; the flips commute with the channel shift."""
     import tensorflow as tf
 
     ranges = recipe.ranges
@@ -131,9 +135,10 @@ def _moved(recipe, images, coefficients, flips, one):
             flip_horizontal=flips[0] if ranges.horizontal_flip else None,
             flip_vertical=flips[1] if ranges.vertical_flip else None,
             coordinates=recipe.coordinates,
+            dtype=recipe.dtype,
             one=one if recipe.jit_compile else None,
         )
-    images = tf.cast(images, tf.float32)
+    images = tf.cast(images, recipe.dtype)
     return _flip(images, *flips) if ranges.horizontal_flip or ranges.vertical_flip else images
 
 
@@ -142,7 +147,7 @@ def _scale(recipe, images):
     import tensorflow as tf
 
     if recipe.rescale:
-        images = images * np.float32(recipe.rescale)
+        images = images * tf.cast(recipe.rescale, images.dtype)
     if recipe.samplewise_center:
         images = images - tf.reduce_mean(images, [1, 2, 3], keepdims=True)
     if recipe.samplewise_std:
@@ -156,17 +161,22 @@ def _use_statistics(recipe, images):
     XLA would contract rescale and the subtraction into one operation, which rounds once instead of twice.
     """
     if recipe.mean is not None:
-        images = images - np.asarray(recipe.mean, np.float32).ravel()
+        images = images - np.asarray(recipe.mean, recipe.dtype).ravel()
     if recipe.std is not None:
-        images = images / (np.asarray(recipe.std, np.float32).ravel() + np.float32(1e-6))
+        images = images / (np.asarray(recipe.std, recipe.dtype).ravel() + np.dtype(recipe.dtype).type(1e-6))
     return images
 
 
 def _whiten(recipe, images):
     import tensorflow as tf
 
-    flat = tf.reshape(images, [tf.shape(images)[0], int(np.prod(images.shape[1:]))])
-    return tf.reshape(flat @ tf.constant(recipe.whitening, tf.float32), tf.shape(images))
+    matrix = np.asarray(recipe.whitening, recipe.dtype)
+    flat = tf.reshape(images, [-1, int(np.prod(images.shape[1:]))])
+    if recipe.whiten_singly:
+        white = tf.numpy_function(lambda rows: np.concatenate([row[None] @ matrix for row in rows]), [flat], flat.dtype)
+    else:
+        white = flat @ matrix
+    return tf.reshape(white, tf.shape(images))
 
 
 def _warp_by_scipy(recipe, images, coefficients):
@@ -185,10 +195,10 @@ def _preprocess(recipe, images):
     def each(images):
         if recipe.channels_first:
             images = images.transpose(0, 3, 1, 2)
-        done = np.stack([np.asarray(recipe.preprocessing_function(image), np.float32) for image in images])
+        done = np.stack([np.asarray(recipe.preprocessing_function(image), recipe.dtype) for image in images])
         return done.transpose(0, 2, 3, 1) if recipe.channels_first else done
 
-    return tf.ensure_shape(tf.numpy_function(each, [images], tf.float32), images.shape)
+    return tf.ensure_shape(tf.numpy_function(each, [images], recipe.dtype), images.shape)
 
 
 def make(recipe: Recipe):
@@ -199,7 +209,7 @@ def make(recipe: Recipe):
 
     Returns:
         A function of images, uint8 or float32 (n, height, width, channels), 0 to 255 or the data's own range, and
-        draws, float64 (n, 10); it returns float32, channels first if the recipe says so. Call it in a map: cosines
+        draws, float64 (n, 10); it returns `dtype`, channels first if the recipe says so. Call it in a map: cosines
         and sines stay outside of what XLA compiles, as do random draws.
     """
     import tensorflow as tf
@@ -218,7 +228,9 @@ def make(recipe: Recipe):
             images = shift_channels(images, draw["channel_shift"])
         if recipe.ranges.brightness is not None:
             brighten = change_brightness if recipe.exact_brightness else multiply_brightness
-            images = brighten(images, draw["brightness"], white)
+            # Pillow's way goes through float32, whatever the dtype.
+            source = tf.cast(images, tf.float32) if recipe.exact_brightness else images
+            images = tf.cast(brighten(source, draw["brightness"], white), images.dtype)
         return images if python_step else _scale(recipe, images)
 
     compiled = tf.function(change, autograph=False, jit_compile=recipe.jit_compile)

@@ -7,22 +7,13 @@ The `flow*` methods return a `tf.data.Dataset` with its cardinality set. What co
 this one holds; nothing of it runs while batches are made.
 """
 
-import warnings
-
 import numpy as np
 
-from helpers import affine, idg_flow, idg_folders, idg_pixels
+from helpers import affine, idg_flow, idg_folders, idg_oddities, idg_pixels
 from helpers.errors import StudyError
 from helpers.idg_draws import COLUMNS, Ranges, draw_stream
 
 MODES = ("stream", "semantics", "corrected")
-_warned = set()
-
-
-def _warn_once(text):
-    if text not in _warned:
-        _warned.add(text)
-        warnings.warn(text, UserWarning, stacklevel=4)
 
 
 class TFImageDataGenerator:
@@ -64,7 +55,7 @@ class TFImageDataGenerator:
         self.jit_compile = jit_compile
         self._check()
         if mode != "corrected":
-            self._warn_of_oddities()
+            idg_oddities.warn_of_options(self.original)
 
     def __getattr__(self, name):
         """Returns what the original has: `mean`, `std`, `rotation_range`, `standardize`, …"""
@@ -85,28 +76,6 @@ class TFImageDataGenerator:
                 "brightness_range needs data_format 'channels_last' (got 'channels_first'), in the original too; "
                 "use mode='corrected' or transpose"
             )
-
-    def _warn_of_oddities(self):
-        given, remedy = self.original, "; mode='corrected' mends it"
-        shifts = {"width_shift_range": given.width_shift_range, "height_shift_range": given.height_shift_range}
-        if not np.array_equal(*shifts.values()):
-            _warn_once(f"width_shift_range moves pixels up and down, height_shift_range sideways{remedy}")
-        for name, shift in shifts.items():
-            if type(shift) is int and shift == 1:
-                _warn_once(f"{name}=1 moves nothing: a whole number n draws up to n - 1{remedy}, or give 1.0")
-        if given.channel_shift_range and given.rescale and abs(given.channel_shift_range * given.rescale) < 0.01:
-            _warn_once(
-                f"channel_shift_range={given.channel_shift_range} is in the data's values before rescale: "
-                f"it hardly shows{remedy}"
-            )
-
-    def _warn_of_data(self, height, width, white):
-        given, remedy = self.original, "; mode='corrected' mends it"
-        moved = given.rotation_range or np.any(given.width_shift_range) or np.any(given.height_shift_range)
-        if height != width and (moved or given.shear_range or tuple(given.zoom_range) != (1, 1)):
-            _warn_once(f"on images that are not square the centre of rotation and the shifts are swapped{remedy}")
-        if given.brightness_range is not None and white <= 1:
-            _warn_once(f"brightness_range truncates to whole numbers: data in 0 to 1 turns to 0 or 1{remedy}")
 
     def _ranges(self, height, width):
         given, corrected = self.original, self.mode == "corrected"
@@ -139,7 +108,9 @@ class TFImageDataGenerator:
         fitted = {name: getattr(given, name) if use else None for name, use in wanted.items()}
         for name, use in wanted.items():
             if use and fitted[name] is None:
-                _warn_once(f"{name} is wanted and not known, so it is left out: call fit(images) before flow")
+                idg_oddities.warn_once(
+                    f"{name} is wanted and not known, so it is left out: call fit(images) before flow"
+                )
         return idg_pixels.Recipe(
             ranges=ranges,
             fill_mode=given.fill_mode,
@@ -157,6 +128,8 @@ class TFImageDataGenerator:
             mean=fitted["mean"],
             std=fitted["std"],
             whitening=fitted["zca_whitening_matrix"],
+            whiten_singly=self.mode == "stream",
+            dtype=np.dtype(given.dtype).name,
             jit_compile=self.jit_compile,
         )
 
@@ -179,7 +152,7 @@ class TFImageDataGenerator:
             if self.mode == "corrected":
                 x = np.stack([given.preprocessing_function(image) for image in np.array(x, given.dtype)])
             else:
-                _warn_once("fit ignores preprocessing_function; mode='corrected' mends it")
+                idg_oddities.warn_once("fit ignores preprocessing_function; mode='corrected' mends it")
         given.fit(x, augment=augment, rounds=rounds, seed=seed)
 
     def get_random_transform(self, img_shape, seed=None):
@@ -231,7 +204,7 @@ class TFImageDataGenerator:
         """Returns a dataset of batches of the images in memory.
 
         Args:
-            x: images (n, height, width, channels) or channels first, uint8 (kept so) or numbers that become float32;
+            x: images (n, height, width, channels) or channels first, uint8 (kept so) or numbers that become `dtype`;
                 or a pair of those and a list of more arrays to hand through.
             y: labels, kept in their dtype.
             batch_size: images a batch; the last one is partial.
@@ -260,8 +233,9 @@ class TFImageDataGenerator:
         if subset is not None:
             rows = self._rows(len(x), y, subset, ignore_class_split)
             x, more = x[rows], [array[rows] for array in more]
-            y, sample_weight = (None if array is None else np.asarray(array)[rows] for array in (y, sample_weight))
-        x = x if x.dtype == np.uint8 else x.astype(np.float32, copy=False)
+            y = None if y is None else np.asarray(y)[rows]
+            sample_weight = self._weights(sample_weight, rows, len(x))
+        x = x if x.dtype == np.uint8 else x.astype(self.original.dtype, copy=False)
         if self.data_format == "channels_first":
             x = np.ascontiguousarray(x.transpose(0, 2, 3, 1))
         import tensorflow as tf
@@ -288,6 +262,16 @@ class TFImageDataGenerator:
                 "shuffle the data, or give ignore_class_split=True"
             )
         return slice(None, split) if subset == "validation" else slice(split, None)
+
+    def _weights(self, weights, rows, count):
+        """Returns the weights of a subset: the right ones, or the first ones as the original takes them."""
+        if weights is None or self.mode == "corrected":
+            return None if weights is None else np.asarray(weights)[rows]
+        if rows.start:
+            idg_oddities.warn_once(
+                "subset='training' takes the weights of the first rows, not its own; mode='corrected' mends it"
+            )
+        return np.asarray(weights)[:count]
 
     def flow_from_directory(self, directory, class_mode="categorical", **options):
         """Returns a dataset of batches of the image files of a folder a class; arguments as the original's.
@@ -346,7 +330,7 @@ class TFImageDataGenerator:
         if batch_size < 1:
             raise StudyError(f"batch_size must be >= 1 (got {batch_size}); give a positive whole number")
         if self.mode != "corrected":
-            self._warn_of_data(*shape[:2], white)
+            idg_oddities.warn_of_data(self.original, *shape[:2], white)
         ranges = self._ranges(*shape[:2])
         finish = idg_pixels.make(self._recipe(ranges, white))
         stream = self.mode == "stream"  # whose draws are seeded batch by batch

@@ -14,6 +14,7 @@ import numpy as np
 from helpers.errors import StudyError
 
 NOISE_SD = 0.1
+ADDED = {"brightness": 0.1, "flip_brightness": 0.2}  # the largest brightness added or taken away, of 1
 RESIZED = 224
 SHEAR_DEGREES = 0.2
 ZOOM = 0.2
@@ -115,7 +116,7 @@ def _brightness_tf(images, draws):
 def _draw_flip_brightness_numpy(generator, count, image_shape):
     return {
         "flip": generator.random((count, 1, 1, 1)) < 0.5,
-        "delta": _uniform_numpy(generator, count, -0.2, 0.2),
+        "delta": _uniform_numpy(generator, count, -ADDED["flip_brightness"], ADDED["flip_brightness"]),
     }
 
 
@@ -123,7 +124,7 @@ def _draw_flip_brightness_tf(seed, batch_shape, image_shape):
     import tensorflow as tf
 
     both = tf.random.stateless_uniform([2, *batch_shape, 1, 1, 1], seed)
-    return {"flip": both[0] < 0.5, "delta": both[1] * 0.4 - 0.2}
+    return {"flip": both[0] < 0.5, "delta": (both[1] * 2 - 1) * ADDED["flip_brightness"]}
 
 
 def _flip_brightness_numpy(images, draws):
@@ -228,7 +229,7 @@ def _shear_zoom_flip_tf(images, draws):
 
 
 INFINITE = (-np.inf, np.inf)
-_DRAW_BRIGHTNESS = _brightness(0.1)
+_DRAW_BRIGHTNESS = _brightness(ADDED["brightness"])
 
 _ALL = (
     Transform(

@@ -83,7 +83,15 @@ _PIPELINES = {
     "tf_image_data_generator": Pipeline(
         "tf_image_data_generator:build",
         "ImageDataGenerator's work in tf.data, compiled by XLA",
-        {"coordinates": Knob("of the warp: exact, or faster", choices=("float64", "float32"))},
+        {
+            "coordinates": Knob("of the warp: exact, or faster", choices=("float64", "float32")),
+            "jit_compile": Knob("whether XLA compiles the pixel arithmetic", choices=_SWITCH),
+        },
+    ),
+    "keras_layers": Pipeline(
+        "keras_layers:build",
+        "Keras' preprocessing layers in the map of tf.data",
+        {"num_parallel_calls": _PARALLEL, "prefetch": _PREFETCH},
     ),
     "published_a1_sequence": Pipeline(
         "published:a1_sequence", "first answer, example 1: a Sequence adds noise, float64", {}, published=True

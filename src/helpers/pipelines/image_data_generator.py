@@ -13,8 +13,8 @@ from helpers.tasks import Task
 WHITE = np.float32(255)
 
 
-def _options(task):
-    """Returns (arguments of ImageDataGenerator, change of its batches or None) for the task's transform."""
+def options_of(task: Task):
+    """Returns (arguments of ImageDataGenerator, whether its batches are still to be resized) for the transform."""
     transform = transforms.get(task.transform)
     generator = np.random.default_rng(task.seed)
 
@@ -29,7 +29,7 @@ def _options(task):
 
     rescale = {"rescale": 1 / 255.0}
     if task.transform == "resize_standardize":
-        return {}, transform.apply_numpy
+        return {}, True
     options = {
         "rescale": rescale,
         "noise": {**rescale, "preprocessing_function": add_noise},
@@ -42,10 +42,11 @@ def _options(task):
             "horizontal_flip": True,
         },
     }[task.transform]
-    return options, None
+    return options, False
 
 
-def _flow(generator, task):
+def flow(generator, task: Task):
+    """Returns what the generator's flow, flow_from_directory or flow_from_dataframe gives for the task's source."""
     common = {"batch_size": task.batch_size, "shuffle": task.shuffle, "seed": task.seed}
     if task.source != "folder":
         data = task.arrays()
@@ -71,16 +72,17 @@ def build(task: Task, *, workers: int = 1, max_queue_size: int = 10):
 
     from tensorflow.keras.preprocessing.image import ImageDataGenerator
 
-    options, change = _options(task)
+    options, to_resize = options_of(task)
     with contextlib.redirect_stdout(io.StringIO()):  # "Found … images belonging to … classes."
-        iterator = _flow(ImageDataGenerator(**options), task)
+        iterator = flow(ImageDataGenerator(**options), task)
     from_directory = task.source == "folder" and task.examples is None
-    if change is None and not from_directory:
+    if not to_resize and not from_directory:
         iterator.workers = workers
         iterator.max_queue_size = max_queue_size
         return iterator
 
     def finish(images, labels):
-        return images if change is None else change(images), labels.astype(np.int64)
+        resized = transforms.get(task.transform).apply_numpy(images) if to_resize else images
+        return resized, labels.astype(np.int64)
 
     return Transformed(iterator, finish, workers=workers, max_queue_size=max_queue_size)

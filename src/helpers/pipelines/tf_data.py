@@ -12,7 +12,7 @@ from helpers.pipelines import AUTOTUNE
 from helpers.tasks import Task
 
 
-def _source(task, map):
+def source_of(task: Task, map: str):
     """Returns (dataset of undecoded elements, decode: element(s) -> (uint8 image(s), label(s)), examples)."""
     if task.source == "tfds":
         dataset = datasets.tfds_dataset(task.dataset, examples=task.examples)
@@ -76,7 +76,7 @@ def build(
     """
     transform = transforms.get(task.transform)
     calls = num_parallel_calls or None
-    dataset, decode, examples = _source(task, map)
+    dataset, decode, examples = source_of(task, map)
     by_index = map == "gather" and task.source == "arrays"
     whole_batches = map != "element"
 

@@ -1,31 +1,36 @@
-"""The task by `TFImageDataGenerator`: ImageDataGenerator's work in tf.data, compiled by XLA."""
+"""The task by `TFImageDataGenerator`: ImageDataGenerator's work in tf.data, compiled by XLA.
+
+It takes the very arguments that the original gets, `preprocessing_function` in Python included.
+"""
+
+import contextlib
+import io
+
+import tensorflow as tf
 
 from helpers import transforms
-from helpers.errors import StudyError
+from helpers.pipelines import image_data_generator
 from helpers.tasks import Task
 from helpers.tf_image_data_generator import TFImageDataGenerator
 
-_OPTIONS = {
-    "rescale": {},
-    "shear_zoom_flip": {
-        "shear_range": transforms.SHEAR_DEGREES,
-        "zoom_range": transforms.ZOOM,
-        "horizontal_flip": True,
-    },
-}
 
+def build(task: Task, *, coordinates: str = "float64", jit_compile: bool = True) -> tf.data.Dataset:
+    """Returns the task as a tf.data.Dataset made by `TFImageDataGenerator`.
 
-def build(task: Task, *, coordinates: str = "float64"):
-    """Returns the task as a tf.data.Dataset made by `TFImageDataGenerator.flow`.
-
-    Raises:
-        StudyError: for a transform that ImageDataGenerator has no option for, or a folder.
+    Args:
+        task: what to deliver.
+        coordinates: of the warp: "float64" gives the original's pixels, "float32" is faster.
+        jit_compile: whether XLA compiles the pixel arithmetic.
     """
-    if task.transform not in _OPTIONS or task.source == "folder":
-        raise StudyError(
-            f"tf_image_data_generator does {', '.join(_OPTIONS)} on arrays (got {task.transform} on {task.source}); "
-            "use image_data_generator or tf_data"
-        )
-    data = task.arrays()
-    generator = TFImageDataGenerator(rescale=1 / 255, coordinates=coordinates, **_OPTIONS[task.transform])
-    return generator.flow(data.images, data.labels, batch_size=task.batch_size, shuffle=task.shuffle, seed=task.seed)
+    options, to_resize = image_data_generator.options_of(task)
+    generator = TFImageDataGenerator(**options, coordinates=coordinates, jit_compile=jit_compile)
+    with contextlib.redirect_stdout(io.StringIO()):  # "Found … images belonging to … classes."
+        dataset = image_data_generator.flow(generator, task)
+    if not to_resize and dataset.element_spec[1].dtype == tf.int64:
+        return dataset
+
+    def finish(images, labels):
+        resized = transforms.get(task.transform).apply_tf(images) if to_resize else images
+        return resized, tf.cast(labels, tf.int64)
+
+    return dataset.map(finish, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
