@@ -12,6 +12,7 @@ import numpy as np
 from helpers import affine, idg_flow, idg_folders, idg_oddities, idg_pixels
 from helpers.errors import StudyError
 from helpers.idg_draws import COLUMNS, Ranges, draw_stream
+from helpers.idg_oddities import warn_once
 
 MODES = ("stream", "semantics", "corrected")
 
@@ -108,7 +109,7 @@ class TFImageDataGenerator:
         fitted = {name: getattr(given, name) if use else None for name, use in wanted.items()}
         for name, use in wanted.items():
             if use and fitted[name] is None:
-                idg_oddities.warn_once(
+                warn_once(
                     f"{name} is wanted and not known, so it is left out: call fit(images) before flow"
                 )
         return idg_pixels.Recipe(
@@ -152,7 +153,7 @@ class TFImageDataGenerator:
             if self.mode == "corrected":
                 x = np.stack([given.preprocessing_function(image) for image in np.array(x, given.dtype)])
             else:
-                idg_oddities.warn_once("fit ignores preprocessing_function; mode='corrected' mends it")
+                warn_once("fit ignores preprocessing_function; mode='corrected' mends it")
         given.fit(x, augment=augment, rounds=rounds, seed=seed)
 
     def get_random_transform(self, img_shape, seed=None):
@@ -268,7 +269,7 @@ class TFImageDataGenerator:
         if weights is None or self.mode == "corrected":
             return None if weights is None else np.asarray(weights)[rows]
         if rows.start:
-            idg_oddities.warn_once(
+            warn_once(
                 "subset='training' takes the weights of the first rows, not its own; mode='corrected' mends it"
             )
         return np.asarray(weights)[:count]
