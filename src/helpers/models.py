@@ -2,6 +2,8 @@
 
 from functools import cache
 
+from helpers import device
+
 
 @cache
 def _one_pixel():
@@ -19,8 +21,12 @@ def _one_pixel():
 def _compiled(layers, images, outputs, loss):
     import keras
 
-    model = keras.Sequential([keras.Input(images.shape[1:]), *layers, keras.layers.Dense(outputs)])
-    model.compile(optimizer="sgd", loss=loss, jit_compile=False)
+    device.use()
+    model = keras.Sequential(
+        [keras.Input(images.shape[1:], dtype=images.dtype.name), *layers, keras.layers.Dense(outputs, dtype="float32")]
+    )
+    # On JAX, a step that is not compiled runs operation by operation, which nobody trains with.
+    model.compile(optimizer="sgd", loss=loss, jit_compile=keras.backend.backend() == "jax")
     return model
 
 
