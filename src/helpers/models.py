@@ -30,31 +30,37 @@ def _compiled(layers, images, outputs, loss):
     return model
 
 
-def smallest(batch):
+def smallest(batch, *, before_last=None):
     """Returns a compiled model whose step costs almost nothing, for batches like this one.
 
     Its loss is the mean squared error, which takes any labels; nobody asks how well it learns.
 
     Args:
         batch: (images (n, height, width, channels), labels (n,) or one-hot (n, classes)) as NumPy arrays.
+        before_last: a layer that comes before the last one; None: no other.
     """
     images, labels = batch
     outputs = labels.shape[1] if labels.ndim > 1 else 1
-    return _compiled([_one_pixel()()], images, outputs, "mean_squared_error")
+    layers = [_one_pixel()(), *([before_last] if before_last is not None else [])]
+    return _compiled(layers, images, outputs, "mean_squared_error")
 
 
-def small_cnn(batch, *, classes: int, filters: int = 16):
+def small_cnn(batch, *, classes: int, filters: int = 16, rescale: bool = False, first=()):
     """Returns a compiled CNN of two convolutions, for batches like this one.
 
     Args:
         batch: as for `smallest`.
         classes: how many there are; a batch need not show them all.
         filters: of the first convolution; the second has twice as many.
+        rescale: whether the model itself brings 0 … 255 to 0 … 1, on the device.
+        first: further layers that come first, such as augmentation on the device.
     """
     import keras
 
     images, labels = batch
     layers = [
+        *([keras.layers.Rescaling(1 / 255)] if rescale else []),
+        *first,
         keras.layers.Conv2D(filters, 3, strides=2, activation="relu"),
         keras.layers.Conv2D(2 * filters, 3, strides=2, activation="relu"),
         keras.layers.GlobalAveragePooling2D(),
