@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 from slices import add
@@ -112,24 +113,22 @@ def uint8(size):
     return compared("uint8", fitted, size)
 
 
-def _layers():
+def _layers(what):
     import keras
 
-    return [
-        keras.layers.RandomFlip("horizontal", seed=1),
-        keras.layers.RandomRotation(0.1, seed=2),
-        keras.layers.RandomZoom(0.2, seed=3),
-    ]
+    if what == "flip":
+        return [keras.layers.RandomFlip("horizontal", seed=1)]
+    return [keras.layers.RandomRotation(0.1, seed=2), keras.layers.RandomZoom(0.2, seed=3)]
 
 
-def augmented(size, where):
+def augmented(size, what, where):
     """A model and a feed: the same layers in tf.data on the CPU, or inside the model on the device, or nowhere."""
     import tensorflow as tf
 
     feed = batches(size, "float32")
     if where == "nowhere":
         return timing.Fitted(cnn(feed, size), feed)
-    layers = _layers()
+    layers = _layers(what)
     if where == "in the model":
         return timing.Fitted(cnn(feed, size, first=layers), feed)
 
@@ -144,17 +143,24 @@ def augmented(size, where):
 
 def augment(size):
     """Augmentation on the CPU in tf.data, against the same layers inside the model: time, and the GPU's memory."""
-    places = ("nowhere", "in the model", "in tf.data")
-    rows = compared("augment", {place: augmented(size, place) for place in places}, size)
-    if not device.is_gpu():
-        print("  memory: a CPU has none of its own to tell")
-        return rows
-    for place in places:  # peaks cannot be reset in every backend: a process each
-        command = [sys.executable, __file__, "--memory-of", place, *size.as_options()]
-        told = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
-        print(f"  {place}: at most {float(told) / 1e6:,.0f} MB on the device")
-        rows.append(row("augment", f"{place}, peak bytes on the device", float(told)))
+    rows, places = [], ("nowhere", "in the model", "in tf.data")
+    for what in ("flip", "rotate and zoom"):
+        fitted = {place: augmented(size, what, place) for place in places}
+        rows += compared(f"augment: {what}", fitted, size)
+        if device.is_gpu():
+            rows += [_memory(size, what, place) for place in places]
+        in_model = fitted["in the model"].model
+        if device.use().endswith("(jax)") and not in_model.jit_compile:
+            print("  Keras does not compile a model with these layers: on JAX it runs operation by operation")
     return rows
+
+
+def _memory(size, what, place):
+    # Peaks cannot be reset in every backend: a process each.
+    command = [sys.executable, __file__, "--memory-of", what, place, *size.as_options()]
+    told = float(subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1])
+    print(f"  {place}: at most {told / 1e6:,.0f} MB on the device")
+    return row(f"augment: {what}", f"{place}, peak bytes on the device", told)
 
 
 def batch(size):
@@ -258,8 +264,8 @@ def options():
     parser.add_argument("--largest", type=int, help="largest batch to try")
     parser.add_argument("--budget-s", type=float, default=8.0, help="of each comparison")
     parser.add_argument("--simulated", action="store_true", help="crossover: a simulated device, not growing models")
-    parser.add_argument("--json", type=lambda text: __import__("pathlib").Path(text), help="add the rows to this file")
-    parser.add_argument("--memory-of", help=argparse.SUPPRESS)
+    parser.add_argument("--json", type=Path, help="add the rows to this file")
+    parser.add_argument("--memory-of", nargs=2, help=argparse.SUPPRESS)
     size = parser.parse_args()
     gpu = device.is_gpu()
     fitting = {"image": (64, 224), "batch": (32, 128), "batches": (16, 40), "filters": (8, 64), "largest": (128, 4096)}
@@ -275,7 +281,7 @@ def options():
 def main():
     size = options()
     if size.memory_of:
-        augmented(size, size.memory_of).time_epoch()
+        augmented(size, *size.memory_of).time_epoch()
         print(device.memory_bytes())
         return
     print(f"{device.use()}; {size.image}x{size.image} pixels, batches of {size.batch}")

@@ -25,8 +25,8 @@ def _compiled(layers, images, outputs, loss):
     model = keras.Sequential(
         [keras.Input(images.shape[1:], dtype=images.dtype.name), *layers, keras.layers.Dense(outputs, dtype="float32")]
     )
-    # On JAX, a step that is not compiled runs operation by operation, which nobody trains with.
-    model.compile(optimizer="sgd", loss=loss, jit_compile=keras.backend.backend() == "jax")
+    # On JAX, a step that is not compiled runs operation by operation; "auto" compiles unless a layer forbids it.
+    model.compile(optimizer="sgd", loss=loss, jit_compile="auto" if keras.backend.backend() == "jax" else False)
     return model
 
 
