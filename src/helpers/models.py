@@ -22,9 +22,9 @@ def _compiled(layers, images, outputs, loss):
     import keras
 
     device.use()
-    model = keras.Sequential(
-        [keras.Input(images.shape[1:], dtype=images.dtype.name), *layers, keras.layers.Dense(outputs, dtype="float32")]
-    )
+    kept = "uint8" if images.dtype == "uint8" else None  # bytes are sent as they are; all else becomes float32
+    last = keras.layers.Dense(outputs, dtype="float32")
+    model = keras.Sequential([keras.Input(images.shape[1:], dtype=kept), *layers, last])
     # On JAX, a step that is not compiled runs operation by operation; "auto" compiles unless a layer forbids it.
     model.compile(optimizer="sgd", loss=loss, jit_compile="auto" if keras.backend.backend() == "jax" else False)
     return model
