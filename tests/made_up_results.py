@@ -89,7 +89,9 @@ def cell(*, seconds, dataset="synthetic", transform="noise", batch_size=32, exam
 
 def table(cells) -> pd.DataFrame:
     """Cells put together, in the columns of the results table."""
-    return pd.concat(cells, ignore_index=True).assign(schema_version=results.SCHEMA_VERSION)[list(results.COLUMNS)]
+    return pd.concat(cells, ignore_index=True).assign(schema_version=results.SCHEMA_VERSION, **results.ADDED)[
+        list(results.COLUMNS)
+    ]
 
 
 def quick_like(machine_id="made0up0") -> pd.DataFrame:

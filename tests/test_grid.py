@@ -20,7 +20,7 @@ def changed(**keys):
     return {"cells": [{**GOOD["cells"][0], **keys}]}
 
 
-@pytest.mark.parametrize("name", ["quick.yml", "full.yml"])
+@pytest.mark.parametrize("name", ["quick.yml", "full.yml", "gpu.yml"])
 def test_the_grids_of_the_kit_are_good(name):
     assert len(grid.load(SWEEPS / name).cells) >= 8
 
@@ -59,6 +59,7 @@ def test_a_cell_is_named_by_what_it_does(tmp_path):
         (changed(budget_s=0), "budget_s must be above 0"),
         (changed(precision="3%"), "precision must be above 0"),
         (changed(train="yes"), "train must be true or false"),
+        (changed(filters=0), "filters must be a whole number >= 1"),
         ({"cells": [{"dataset": "synthetic", "transform": "noise"}]}, "must have pipelines"),
         ({**GOOD, "notebook": "other.ipynb"}, "notebook must be a file"),
         ("cells: !!python/object/apply:os.system ['true']", "must be YAML"),

@@ -9,7 +9,6 @@ import pandas as pd
 
 from helpers import models, ratios, shapes, timing
 from helpers.errors import StudyError
-from helpers.isolation import Isolated
 from helpers.ratios import paired_ratio
 
 __all__ = ["MIN_ROUNDS", "Comparison", "compare", "paired_ratio"]
@@ -152,7 +151,7 @@ def compare(
     order drawn anew. Whether they do the same work is for `parity.check` to say, before.
 
     Args:
-        feeds: label -> what `fit` takes, or an `isolation.Isolated`; at least two, all finite.
+        feeds: label -> what `fit` takes, a `timing.Fitted` or an `isolation.Isolated`; at least two, all finite.
         reference: the label that the others are compared with; None: the first.
         precision: stop when every interval's half-width is at most this share of its ratio.
         budget_s: seconds, warm-up included, after which no round is begun; at least five rounds are run.
@@ -211,8 +210,8 @@ def _load(noise):
 
 
 def _timer(feed, model, clock):
-    """Returns a function that times one epoch of a feed, here or in the process that `isolation` gave it."""
-    if isinstance(feed, Isolated):
+    """Returns a function that times one epoch of a feed, with its own model or process where it has one."""
+    if hasattr(feed, "time_epoch"):
         return feed.time_epoch
     fitted = model(timing.first_batch(feed))
     return lambda: timing.time_epoch(fitted, feed, clock=clock)

@@ -14,7 +14,7 @@ from helpers.tasks import Task
 
 TOP = {"name", "description", "stand_in", "defaults", "cells", "notebook"}
 TASK_KEYS = ("dataset", "source", "transform", "batch_size", "image_size", "examples", "shuffle", "seed")
-RUN_KEYS = ("reference", "precision", "margin", "budget_s", "train")
+RUN_KEYS = ("reference", "precision", "margin", "budget_s", "train", "filters")
 DEFAULTS = {
     "source": "arrays",
     "batch_size": 32,
@@ -26,6 +26,7 @@ DEFAULTS = {
     "margin": 0.05,
     "budget_s": 15.0,
     "train": True,
+    "filters": 16,
 }
 COMPARE = "compare_pipelines.ipynb"
 
@@ -165,6 +166,9 @@ def _check_point(parameters, where, checked):
                     raise StudyError(f"{name} must be above {low} and below {high} (got {value!r})")
             if not isinstance(parameters["train"], bool):
                 raise StudyError(f"train must be true or false (got {parameters['train']!r})")
+            filters = parameters["filters"]
+            if isinstance(filters, bool) or not isinstance(filters, int) or filters < 1:
+                raise StudyError(f"filters must be a whole number >= 1 (got {filters!r})")
             checked.add(key)
     except StudyError as error:
         raise StudyError(f"{where}: {error}") from error

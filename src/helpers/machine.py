@@ -17,7 +17,21 @@ from pathlib import Path
 from helpers import paths
 
 KIT = "input-pipeline-study-kit"
-PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "pillow", "tensorflow-datasets", "jax", KIT)
+PACKAGES = (
+    "tensorflow",
+    "tensorflow-cpu",
+    "keras",
+    "numpy",
+    "scipy",
+    "pillow",
+    "tensorflow-datasets",
+    "jax",
+    "jax-cuda12-plugin",
+    "jax-cuda13-plugin",
+    "nvidia-cudnn-cu12",
+    "nvidia-cudnn-cu13",
+    KIT,
+)
 # Settings that change how fast a pipeline or a step runs; others, such as log levels, do not count.
 SETTINGS = (
     "KERAS_BACKEND",
@@ -54,6 +68,7 @@ class Machine:
         kernel: its release.
         versions: Python and package -> version; only packages that are installed.
         threads: TensorFlow's thread counts, 0: as many as cores; empty where TensorFlow is not imported.
+        devices: "tensorflow" and "jax" -> the devices that each sees; only of those that are imported.
         settings: environment variable -> value, of those that change speed and are set.
         git_commit: of the checkout, "+" added where files differ from it; "" outside a checkout.
     """
@@ -67,6 +82,7 @@ class Machine:
     kernel: str = ""
     versions: dict[str, str] = field(default_factory=dict)
     threads: dict[str, int] = field(default_factory=dict)
+    devices: dict[str, list[str]] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
     git_commit: str = ""
 
@@ -74,8 +90,9 @@ class Machine:
     def id(self) -> str:
         """Eight hex digits of hardware, versions and settings: rows of different ids are never merged.
 
-        Memory counts to the nearest GiB; kernel, git commit and TensorFlow's own thread counts do not count,
-        so that a run may be resumed, and be read before TensorFlow is imported.
+        Keras' backend is one of the settings. Memory counts to the nearest GiB; kernel, git commit, TensorFlow's
+        thread counts and the devices that it and JAX see do not count, so that a run may be resumed, and be read
+        before they are imported.
         """
         what = {
             "cpu": self.cpu,
@@ -95,8 +112,10 @@ class Machine:
     def summary(self) -> str:
         """One line for people."""
         gpu = ", ".join(self.gpus) or "no GPU"
-        versions = ", ".join(f"{name} {self.versions[name]}" for name in ("tensorflow", "keras", "python")
-                             if name in self.versions)  # fmt: skip
+        backend = self.settings.get("KERAS_BACKEND", "tensorflow")
+        named = ["tensorflow", "tensorflow-cpu", "keras", "python"] + ["jax"] * (backend == "jax")
+        versions = ", ".join(f"{name} {self.versions[name]}" for name in named if name in self.versions)
+        versions += f", trains on {backend}" if backend != "tensorflow" else ""
         return (
             f"{self.cpu}, {self.cores:g} of {self.cores_in_machine} cores, "
             f"{self.memory_bytes / GIB:.1f} GiB, {gpu}, {self.system}; {versions} (machine {self.id})"
@@ -108,7 +127,9 @@ class Machine:
             "CPU": self.cpu,
             "cores usable": f"{self.cores:g} of {self.cores_in_machine}",
             "memory usable": f"{self.memory_bytes / GIB:.1f} GiB",
-            "GPU": ", ".join(self.gpus) or "none",
+            "GPU": "; ".join(self.gpus) or "none",
+            "devices seen": "; ".join(f"{name}: {', '.join(seen)}" for name, seen in self.devices.items())
+            or "not asked: TensorFlow is not imported yet",
             "system": f"{self.system} {self.kernel}",
             "versions": ", ".join(f"{name} {version}" for name, version in self.versions.items()),
             "TensorFlow's threads": _named(self.threads) or "not imported yet",
@@ -136,7 +157,8 @@ def describe() -> Machine:
         kernel=platform.release(),
         versions=installed_versions(),
         threads=_tensorflow_threads(),
-        settings={"KERAS_BACKEND": "tensorflow"}
+        devices=_devices_seen(),
+        settings={"KERAS_BACKEND": keras_backend()}
         | {name: os.environ[name] for name in SETTINGS if os.environ.get(name)},
         git_commit=_git_commit(),
     )
@@ -151,6 +173,17 @@ def installed_versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return versions
+
+
+def keras_backend() -> str:
+    """Returns what Keras trains on, or will: KERAS_BACKEND, else what `keras.json` says, else "tensorflow"."""
+    if os.environ.get("KERAS_BACKEND"):
+        return os.environ["KERAS_BACKEND"]
+    home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+    try:
+        return str(json.loads((home / "keras.json").read_text())["backend"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return "tensorflow"
 
 
 def usable_cores() -> float:
@@ -223,6 +256,20 @@ def _tensorflow_threads():
         "intra_op": threading.get_intra_op_parallelism_threads(),
         "inter_op": threading.get_inter_op_parallelism_threads(),
     }
+
+
+def _devices_seen():
+    tensorflow, jax = sys.modules.get("tensorflow"), sys.modules.get("jax")
+    seen = {}
+    if hasattr(tensorflow, "config"):
+        visible = tensorflow.config.get_visible_devices()
+        seen["tensorflow"] = [one.name.removeprefix("/physical_device:") for one in visible]
+    if hasattr(jax, "local_devices") and keras_backend() == "jax":
+        from helpers import device
+
+        device.grow_memory()
+        seen["jax"] = [f"{one.platform}:{one.id} {one.device_kind}" for one in jax.local_devices()]
+    return seen
 
 
 def _git_commit():

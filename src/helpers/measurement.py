@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from helpers import comparison, isolation, memory, models, parity, pipelines, timing
+from helpers import comparison, device, isolation, memory, models, parity, pipelines, timing
 from helpers.comparison import Comparison
 from helpers.errors import StudyError
 from helpers.parity import Report
@@ -34,6 +34,7 @@ class Measurement:
         gather_images_per_s: what this machine gathers and converts at best.
         wall_s: seconds from the first build to the end.
         timed_s: seconds of it in warm-up and timed epochs.
+        device: what trained, and by which backend: "CPU (tensorflow)".
     """
 
     task: Task
@@ -48,6 +49,7 @@ class Measurement:
     gather_images_per_s: float
     wall_s: float
     timed_s: float
+    device: str
 
     def rows(self, **identity) -> pd.DataFrame:
         """Returns a row a pipeline, in the columns of the results table.
@@ -119,6 +121,9 @@ class Measurement:
             "epoch_s_rounds": comparison_.seconds(label).tolist(),
             "wall_s": self.wall_s,
             "timed_s": self.timed_s,
+            "backend": self.device.rpartition("(")[2].rstrip(")"),
+            "device": self.device,
+            "device_busy_share": training.device_busy_share if training else nan,
         }
 
 
@@ -157,6 +162,7 @@ def measure(
     budget_s: float = 60.0,
     train: bool = False,
     isolate: bool = False,
+    filters: int = 16,
 ) -> Measurement:
     """Builds, proves and compares.
 
@@ -169,6 +175,7 @@ def measure(
         budget_s: seconds for the rounds, warm-up included.
         train: also train a small CNN on each pipeline and tell the share of waiting.
         isolate: give each pipeline a process of its own while the rounds run.
+        filters: of that CNN's first convolution: more make its step longer.
 
     Raises:
         StudyError: before anything is timed, for anything that cannot be.
@@ -177,6 +184,7 @@ def measure(
 
     start = time.perf_counter()
     specs = check_specs(specs)
+    trains_on = device.use()
     feeds = build_all(task, specs)
     description = task.describe()
     report = parity.check(task, feeds)
@@ -197,7 +205,7 @@ def measure(
     before_training = time.perf_counter()
     training = {}
     for label, feed in feeds.items() if train else ():
-        model = models.small_cnn(timing.first_batch(feed), classes=description.classes)
+        model = models.small_cnn(timing.first_batch(feed), classes=description.classes, filters=filters)
         training[label] = timing.take_training_apart(model, feed)
     timed_s = rounds.wall_s + time.perf_counter() - before_training
     return Measurement(
@@ -213,6 +221,7 @@ def measure(
         gather_images_per_s=ceilings.gather_ceiling(task.arrays().images, batch_size=task.batch_size).images_per_s,
         wall_s=time.perf_counter() - start,
         timed_s=timed_s,
+        device=trains_on,
     )
 
 

@@ -63,14 +63,19 @@ COLUMNS = {
     "epoch_s_rounds": "object",
     "wall_s": "float64",
     "timed_s": "float64",
+    "backend": "str",
+    "device": "str",
+    "device_busy_share": "float64",
 }
+# Columns that came later, and what stands in them for tables that were written before: it was not asked.
+ADDED = {"backend": "", "device": "", "device_busy_share": float("nan")}
 TABLE = "results.parquet"
 ROWS = "rows.parquet"
 
 
 def _conform(rows: pd.DataFrame) -> pd.DataFrame:
     """Returns the rows with exactly the table's columns and dtypes."""
-    rows = rows.assign(schema_version=SCHEMA_VERSION)
+    rows = _with_added(rows.assign(schema_version=SCHEMA_VERSION))
     missing, unknown = set(COLUMNS) - set(rows), set(rows) - set(COLUMNS)
     if missing or unknown:
         raise StudyError(
@@ -78,6 +83,10 @@ def _conform(rows: pd.DataFrame) -> pd.DataFrame:
             f"(missing: {', '.join(sorted(missing)) or 'none'}; unknown: {', '.join(sorted(unknown)) or 'none'})"
         )
     return rows[list(COLUMNS)].astype(COLUMNS)
+
+
+def _with_added(rows):
+    return rows.assign(**{name: value for name, value in ADDED.items() if name not in rows})
 
 
 def write_whole(path: Path, write) -> None:
@@ -145,6 +154,7 @@ def read(place: Path | str) -> pd.DataFrame:
     except (OSError, ValueError) as error:
         raise StudyError(f"{path} must be a whole Parquet file ({error}); run the sweep again with --resume") from error
     found = set(table.get("schema_version", []))
+    table = _with_added(table)
     if not found <= {SCHEMA_VERSION} or set(table) != set(COLUMNS):
         raise StudyError(
             f"{path} must have schema {SCHEMA_VERSION} (got {', '.join(map(str, sorted(found))) or 'none'}); "

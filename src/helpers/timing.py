@@ -5,6 +5,7 @@ the parts are therefore told apart by timing `fit` on the pipeline and `fit` on 
 """
 
 import gc
+import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -49,11 +50,13 @@ class Training:
         epoch_s: the epoch through `fit`, seconds.
         step_s: one step on a batch held ready, seconds.
         batches: steps an epoch.
+        device_busy_share: share of the epochs in which the GPU ran anything, by its own driver; NaN without one.
     """
 
     epoch_s: float
     step_s: float
     batches: int
+    device_busy_share: float = float("nan")
 
     @property
     def waiting_share(self) -> float:
@@ -106,23 +109,32 @@ def _epoch_clock():
     import keras
 
     class EpochClock(keras.callbacks.Callback):
-        """Reads the clock at the ends of the first and the last step and of the epoch."""
+        """Reads the clock at the ends of the first and the last step and of the epoch.
+
+        Keras hands a step's loss over once it is there, so a step has ended when its callback is called. On JAX
+        an ordinary callback would make the host wait for every step, which a plain `fit` does not; one that is
+        `async_safe` is called from threads of Keras' own instead, in any order.
+        """
+
+        async_safe = True
 
         def __init__(self, clock):
             super().__init__()
             self.clock = clock
             self.batches = 0
             self.begin = self.first = self.last = self.end = 0
+            self.lock = threading.Lock()
 
         def on_epoch_begin(self, epoch, logs=None):
             self.begin_cpu = cpu_seconds()
             self.begin = self.clock()
 
         def on_train_batch_end(self, batch, logs=None):
-            self.last = self.clock()
-            if self.batches == 0:
-                self.first = self.last
-            self.batches += 1
+            with self.lock:
+                now = self.clock()
+                self.first = min(self.first or now, now)
+                self.last = max(self.last, now)
+                self.batches += 1
 
         def on_epoch_end(self, epoch, logs=None):
             self.end = self.clock()
@@ -208,12 +220,37 @@ def take_training_apart(model, feed, *, epochs: int = 3) -> Training:
     """
     import statistics
 
+    from helpers.gpu_monitor import Monitor
+
     batch = first_batch(feed)
     warm_up = time_epoch(model, feed)
     steps = max(2, min(32, warm_up.batches))
-    alone, through = [], []
+    alone, through, monitor = [], [], Monitor()
     time_epoch(model, held(batch, 2))
     for _ in range(epochs):
-        through.append(time_epoch(model, feed).epoch_s)
+        with monitor:
+            through.append(time_epoch(model, feed).epoch_s)
         alone.append(time_epoch(model, held(batch, steps)).steady_batch_s)
-    return Training(epoch_s=statistics.median(through), step_s=statistics.median(alone), batches=warm_up.batches)
+    return Training(
+        epoch_s=statistics.median(through),
+        step_s=statistics.median(alone),
+        batches=warm_up.batches,
+        device_busy_share=monitor.busy_share,
+    )
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A feed with a model of its own, for comparisons in which the models differ.
+
+    Attributes:
+        model: a compiled Keras model.
+        feed: what `fit` takes.
+    """
+
+    model: object
+    feed: object
+
+    def time_epoch(self) -> Epoch:
+        """Runs and times one epoch."""
+        return time_epoch(self.model, self.feed)

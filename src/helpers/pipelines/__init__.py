@@ -7,6 +7,7 @@ import numbers
 from dataclasses import dataclass
 from importlib import import_module
 
+from helpers import device
 from helpers.errors import StudyError
 from helpers.tasks import Task
 
@@ -173,5 +174,6 @@ def build(name: str, task: Task, **knobs):
         StudyError: for a bad name, knob or value, data that is not there, or work it cannot do.
     """
     check_knobs(name, knobs)
+    device.use()
     module, function = describe(name).place.split(":")
     return getattr(import_module(f"helpers.pipelines.{module}"), function)(task, **knobs)

@@ -1,0 +1,63 @@
+"""What the GPU's own driver says of it: how busy it is. Needs nvidia-ml-py; says nothing where there is none."""
+
+import math
+import threading
+from contextlib import suppress
+
+INTERVAL_S = 0.05
+
+
+def _nvml():
+    """Returns NVIDIA's management library, started, or None."""
+    try:
+        import pynvml
+
+        pynvml.nvmlInit()
+        if pynvml.nvmlDeviceGetCount():
+            return pynvml
+    except Exception:  # no package, no driver, no permission: each says so in its own way
+        pass
+    return None
+
+
+class Monitor:
+    """Reads a GPU's utilisation while it is entered; may be entered again, and then goes on.
+
+    Utilisation is the share of a driver's sample, a sixth of a second to a second long, in which at least one
+    kernel ran. It is not how well they used the GPU: short kernels with gaps between them can look like a busy one.
+    Source: https://docs.nvidia.com/deploy/nvml-api/structnvmlUtilization__t.html
+    """
+
+    def __init__(self, *, library=None, index: int = 0, interval_s: float = INTERVAL_S):
+        """Takes the library (None: NVIDIA's, where it is), the GPU's number, and seconds between readings."""
+        self.library = library or _nvml()
+        self.index = index
+        self.interval_s = interval_s
+        self.readings = []
+
+    def __enter__(self):
+        """Starts reading."""
+        if self.library is not None:
+            self._stopped = threading.Event()
+            self._thread = threading.Thread(target=self._read, daemon=True)
+            self._thread.start()
+        return self
+
+    def __exit__(self, *error):
+        """Stops reading."""
+        if self.library is not None:
+            self._stopped.set()
+            self._thread.join()
+
+    def _read(self):
+        with suppress(Exception):  # a driver that does not tell (as in some virtual GPUs) is no reason to fail
+            handle = self.library.nvmlDeviceGetHandleByIndex(self.index)
+            while True:
+                self.readings.append(self.library.nvmlDeviceGetUtilizationRates(handle).gpu)
+                if self._stopped.wait(self.interval_s):
+                    return
+
+    @property
+    def busy_share(self) -> float:
+        """Mean of the readings as a share, 0 to 1; NaN where there were none."""
+        return sum(self.readings) / len(self.readings) / 100 if self.readings else math.nan
