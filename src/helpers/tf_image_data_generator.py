@@ -109,9 +109,7 @@ class TFImageDataGenerator:
         fitted = {name: getattr(given, name) if use else None for name, use in wanted.items()}
         for name, use in wanted.items():
             if use and fitted[name] is None:
-                warn_once(
-                    f"{name} is wanted and not known, so it is left out: call fit(images) before flow"
-                )
+                warn_once(f"{name} is wanted and not known, so it is left out: call fit(images) before flow")
         return idg_pixels.Recipe(
             ranges=ranges,
             fill_mode=given.fill_mode,
@@ -269,9 +267,7 @@ class TFImageDataGenerator:
         if weights is None or self.mode == "corrected":
             return None if weights is None else np.asarray(weights)[rows]
         if rows.start:
-            warn_once(
-                "subset='training' takes the weights of the first rows, not its own; mode='corrected' mends it"
-            )
+            warn_once("subset='training' takes the weights of the first rows, not its own; mode='corrected' mends it")
         return np.asarray(weights)[:count]
 
     def flow_from_directory(self, directory, class_mode="categorical", **options):
