@@ -95,14 +95,14 @@ SHAPES = st.sampled_from([(28, 28, 1), (32, 32, 3), (12, 12, 3), (9, 14, 4)])
 @given(options=CONFIGURATIONS, shape=SHAPES)
 def test_any_configuration_gives_the_originals_pixels(options, shape):
     images = np.random.default_rng(5).integers(0, 256, (6, *shape), dtype=np.uint8)
-    assert worst_difference(images, np.arange(6), epochs=1, batch_size=4, jit_compile=False, **options) == 0
+    assert worst_difference(images, np.arange(6), epochs=1, batch_size=4, jit_compile=False, **options) <= 1e-12
 
 
 @settings(max_examples=8, deadline=None)
 @given(options=CONFIGURATIONS, shape=SHAPES)
 def test_any_configuration_compiled_by_xla_gives_the_originals_pixels(options, shape):
     images = np.random.default_rng(5).integers(0, 256, (6, *shape), dtype=np.uint8)
-    assert worst_difference(images, np.arange(6), epochs=1, batch_size=6, **options) == 0
+    assert worst_difference(images, np.arange(6), epochs=1, batch_size=6, **options) <= 1e-12
 
 
 @pytest.mark.parametrize(

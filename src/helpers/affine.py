@@ -6,6 +6,8 @@ each output pixel from the input, one channel at a time, in float64. `warp_tf` d
 with gathers, and gives the same float32 values bit for bit when coordinates and blending are float64.
 """
 
+import functools
+
 import numpy as np
 
 from helpers.errors import StudyError
@@ -69,6 +71,40 @@ def combine(cosines, sines, shifts, zooms, size, swap_center):
     centre_column, centre_row = column / 2 - 0.5, row / 2 - 0.5
     u = cosine * tx - sine * ty + centre_column - a * centre_column - b * centre_row
     v = sine * tx + cosine * ty + centre_row - d * centre_column - e * centre_row
+    return a, b, u, d, e, v
+
+
+def coefficients_as_original(size, theta, tx, ty, shear, zx, zy):
+    """Returns the same six of one image by the original's own products of matrices, to the last bit.
+
+    Where a coordinate falls on the border of an image but for rounding, `fill_mode="wrap"` sends it to the other
+    side: there only the same order of operations gives the same pixels.
+
+    Args:
+        size: (height, width), pixels.
+        theta: rotation, degrees, as the following those of `coefficients`, numbers.
+        tx: pixels.
+        ty: pixels.
+        shear: degrees.
+        zx: factor.
+        zy: factor.
+    """
+    turn, slant = np.deg2rad(theta), np.deg2rad(shear)
+    factors = []
+    if theta != 0:
+        factors.append([[np.cos(turn), -np.sin(turn), 0], [np.sin(turn), np.cos(turn), 0], [0, 0, 1]])
+    if tx != 0 or ty != 0:
+        factors.append([[1, 0, tx], [0, 1, ty], [0, 0, 1]])
+    if shear != 0:
+        factors.append([[1, -np.sin(slant), 0], [0, np.cos(slant), 0], [0, 0, 1]])
+    if zx != 1 or zy != 1:
+        factors.append([[zx, 0, 0], [0, zy, 0], [0, 0, 1]])
+    if not factors:
+        return 1.0, 0.0, 0.0, 0.0, 1.0, 0.0
+    x, y = size[0] / 2 - 0.5, size[1] / 2 - 0.5
+    product = functools.reduce(np.dot, map(np.array, factors))
+    there, back = (np.array([[1, 0, x * sign], [0, 1, y * sign], [0, 0, 1]]) for sign in (-1, 1))
+    (a, b, u), (d, e, v), _ = np.dot(np.dot(back, product), there)
     return a, b, u, d, e, v
 
 
@@ -136,8 +172,8 @@ def warp_tf(
 
     Args:
         images: uint8 or float32 tensor (n, height, width, channels), the last three static.
-        coefficients: float64 tensor (n, 6), or the six of `combine`. Compute cosines and sines outside a compiled
-            function: XLA otherwise fuses them into the loop over pixels.
+        coefficients: float64 tensor (n, 6), or the six of `combine`, or the four terms of `terms`. Compute cosines
+            and sines outside a compiled function: XLA otherwise fuses them into the loop over pixels.
         fill_mode: as for `warp_numpy`.
         cval: the constant.
         order: 0 (nearest) or 1 (bilinear).
@@ -163,20 +199,14 @@ def warp_tf(
     kind = tf.as_dtype(coordinates)
     height, width, channels = images.shape[1:]
     count = tf.shape(images)[0]
-    six = coefficients if isinstance(coefficients, tuple) else tf.unstack(coefficients, axis=1)
-    a, b, u, d, e, v = (tf.cast(coefficient, kind)[:, None, None] for coefficient in six)
-    column = tf.constant(np.arange(width)[None, None], kind)
-    row = tf.constant(np.arange(height)[None, :, None], kind)
-    if flip_horizontal is not None:
-        column = tf.where(flip_horizontal[:, None, None], width - 1 - column, column)
-    if flip_vertical is not None:
-        row = tf.where(flip_vertical[:, None, None], height - 1 - row, row)
-    rows = (row * e + column * d) + v
-    columns = (row * b + column * a) + u
+    flips = (flip_horizontal, flip_vertical)
+    if not isinstance(coefficients, dict):
+        coefficients = terms(coefficients, (height, width), flips, coordinates)
+    rows, columns = (coefficients[name + " by row"] + coefficients[name + " by column"] for name in ("row", "column"))
     outside = None
     if fill_mode == "constant":
         outside = _is_outside(rows, height) | _is_outside(columns, width)
-    rows, columns = _inside(rows, height, fill_mode), _inside(columns, width, fill_mode)
+    rows, columns = _inside(rows, height, fill_mode, one), _inside(columns, width, fill_mode, one)
     first = (tf.range(count) * (height * width))[:, None, None]
     pixels = tf.reshape(images, [-1, channels])
     if order == 1 and one is not None and images.dtype == tf.uint8 and channels in (3, 4) and min(height, width) > 1:
@@ -190,6 +220,40 @@ def warp_tf(
     if outside is not None:
         warped = tf.where(outside[..., None], tf.cast(cval, dtype), warped)
     return tf.ensure_shape(warped, [None, height, width, channels])
+
+
+def terms(coefficients, size, flips=(None, None), coordinates="float64") -> dict:
+    """Returns what rows and columns add to the coordinates; their sum is SciPy's, in its order of operations.
+
+    XLA contracts a multiplication and an addition into one operation that rounds once. Where the original's very
+    coordinates are wanted, call this outside of the compiled function, which then only adds.
+
+    Args:
+        coefficients: as for `warp_tf`.
+        size: (height, width), pixels.
+        flips: bool tensors (n,), horizontal and vertical, or None.
+        coordinates: "float64" or "float32".
+
+    Returns:
+        Tensors (n, height, 1) "row by row" and "column by row", (n, 1, width) "row by column" and "column by column".
+    """
+    import tensorflow as tf
+
+    height, width = size
+    six = coefficients if isinstance(coefficients, tuple) else tuple(tf.unstack(coefficients, axis=1))
+    a, b, u, d, e, v = (tf.cast(coefficient, coordinates)[:, None, None] for coefficient in six)
+    column = tf.constant(np.arange(width)[None, None], coordinates)
+    row = tf.constant(np.arange(height)[None, :, None], coordinates)
+    if flips[0] is not None:
+        column = tf.where(flips[0][:, None, None], width - 1 - column, column)
+    if flips[1] is not None:
+        row = tf.where(flips[1][:, None, None], height - 1 - row, row)
+    return {
+        "row by row": v + row * e,
+        "row by column": column * d,
+        "column by row": u + row * b,
+        "column by column": column * a,
+    }
 
 
 def _bilinear(pixels, first, rows, columns, height, width, kind):
@@ -255,11 +319,12 @@ def _is_outside(z, length):
     return (z < -OUTSIDE) | (z > length - 1 + OUTSIDE)
 
 
-def _inside(z, length, fill_mode):
+def _inside(z, length, fill_mode, one):
     """Maps coordinates into 0 … length - 1 as scipy.ndimage does (ni_interpolation.c, map_coordinate)."""
     import tensorflow as tf
 
-    last = tf.cast(length - 1, z.dtype)
+    # By a number that it knows, XLA would not divide: it multiplies by its reciprocal.
+    last = tf.cast(length - 1 if one is None else (length - 1) * one, z.dtype)
     if fill_mode == "reflect":  # half-sample symmetric, period 2 · length
         z = tf.math.floormod(z + 0.5, tf.cast(2 * length, z.dtype))
         z = tf.where(z > length, 2 * length - z, z) - 0.5

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from helpers import affine
+
 COLUMNS = ("theta", "tx", "ty", "shear", "zx", "zy", "flip_horizontal", "flip_vertical", "channel_shift", "brightness")
 
 
@@ -99,6 +101,14 @@ def draw_stream(random: np.random.RandomState, count: int, ranges: Ranges) -> np
         row[8] = random.uniform(-ranges.channel_shift, ranges.channel_shift) if ranges.channel_shift else 0
         row[9] = 1 if ranges.brightness is None else random.uniform(*ranges.brightness)
     return drawn
+
+
+def with_coefficients(draws: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Returns the draws (n, 10) with the original's six coefficients beside them, float64 (n, 16)."""
+    if not len(draws):
+        return np.empty((0, len(COLUMNS) + 6))
+    six = np.array([affine.coefficients_as_original(size, *row[:6]) for row in draws])
+    return np.concatenate([draws, six], axis=1)
 
 
 def draw_stateless(seed, count, ranges: Ranges):

@@ -44,7 +44,7 @@ def span_of(batch_size: int, image_bytes: int) -> int:
 
 def batches(
     count: int, read, finish, *, ranges: Ranges, parts: Parts, dtype, stream: bool, batch_size: int, span: int,
-    shuffle: bool, seed: int | None,
+    shuffle: bool, seed: int | None, size: tuple[int, int],
 ):  # fmt: skip
     """Returns the dataset.
 
@@ -60,6 +60,7 @@ def batches(
         span: images made at once, a multiple of the batch size.
         shuffle: whether each epoch has its own order.
         seed: of orders and draws; None: a new one.
+        size: (height, width) of the images, pixels.
     """
     import tensorflow as tf
 
@@ -67,8 +68,11 @@ def batches(
         labels, weights = (None if part is None else tf.nest.map_structure(tf.constant, part)
                            for part in (parts.labels, parts.weights))  # fmt: skip
         more = [tf.constant(array) for array in parts.more]
-    plan = idg_plans.stream_plan if stream else idg_plans.stateless_plan
-    planned, draw = plan(count, span, shuffle=shuffle, seed=seed, ranges=ranges)
+    settings = {"shuffle": shuffle, "seed": seed, "ranges": ranges}
+    if stream:
+        planned, draw = idg_plans.stream_plan(count, span, size=size, **settings)
+    else:
+        planned, draw = idg_plans.stateless_plan(count, span, **settings)
 
     def prepare(indices, drawn_from):
         images = tf.cast(finish(read(indices), draw(indices, drawn_from)), dtype)

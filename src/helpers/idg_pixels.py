@@ -179,8 +179,24 @@ def _whiten(recipe, images):
     return tf.reshape(white, tf.shape(images))
 
 
-def _warp_by_scipy(recipe, images, coefficients):
+def _flips(draws, recipe=None):
+    """Returns which images are mirrored, left to right and top to bottom; None for what cannot be."""
+    possible = (True, True) if recipe is None else (recipe.ranges.horizontal_flip, recipe.ranges.vertical_flip)
+    names = ("flip_horizontal", "flip_vertical")
+    return tuple(
+        draws[:, COLUMNS.index(name)] > 0.5 if can else None for name, can in zip(names, possible, strict=True)
+    )
+
+
+def _warp_by_scipy(recipe, images, draws):
     import tensorflow as tf
+
+    if draws.shape[1] > len(COLUMNS):
+        coefficients = draws[:, len(COLUMNS) :]
+    else:
+        drawn = {name: draws[:, place] for place, name in enumerate(COLUMNS[:6])}
+        height, width = images.shape[1:3]
+        coefficients = affine.coefficients(height=height, width=width, swap_center=recipe.swap_center, **drawn)
 
     def warp(images, coefficients):
         return affine.warp_numpy(images, coefficients, fill_mode=recipe.fill_mode, cval=recipe.cval, order=recipe.order)
@@ -216,14 +232,14 @@ def make(recipe: Recipe):
 
     python_step = recipe.preprocessing_function is not None
 
-    def change(images, draws, cosines, sines, white, one):
+    def change(images, draws, placed, white, one):
         draw = {name: draws[:, place] for place, name in enumerate(COLUMNS)}
-        size = images.shape[1:3]
-        shifts, zooms = (draw["tx"], draw["ty"]), (draw["zx"], draw["zy"])
-        angles = (tf.unstack(cosines, num=2, axis=1), tf.unstack(sines, num=2, axis=1))
-        coefficients = affine.combine(*angles, shifts, zooms, size, recipe.swap_center)
-        flips = (draw["flip_horizontal"] > 0.5, draw["flip_vertical"] > 0.5)
-        images = _moved(recipe, images, coefficients, flips, one)
+        flips = _flips(draws)
+        if recipe.ranges.is_affine and not isinstance(placed, dict):
+            shifts, zooms = (draw["tx"], draw["ty"]), (draw["zx"], draw["zy"])
+            angles = (tf.unstack(part, num=2, axis=1) for part in placed)
+            placed = affine.combine(*angles, shifts, zooms, images.shape[1:3], recipe.swap_center)
+        images = _moved(recipe, images, placed, flips, one)
         if recipe.ranges.channel_shift:
             images = shift_channels(images, draw["channel_shift"])
         if recipe.ranges.brightness is not None:
@@ -238,12 +254,13 @@ def make(recipe: Recipe):
     def finish(images, draws):
         shape = images.shape[1:]
         if recipe.ranges.is_affine and recipe.order not in IN_TENSORFLOW:
-            drawn = {name: draws[:, place] for place, name in enumerate(COLUMNS[:6])}
-            coefficients = affine.coefficients(height=shape[0], width=shape[1], swap_center=recipe.swap_center, **drawn)
-            images = _warp_by_scipy(recipe, images, coefficients)
-        angles = tf.gather(draws, [COLUMNS.index("theta"), COLUMNS.index("shear")], axis=1) * affine.RADIANS
-        white, one = tf.constant(recipe.white, tf.float32), tf.constant(1.0)
-        images = compiled(images, draws, tf.cos(angles), tf.sin(angles), white, one)
+            images = _warp_by_scipy(recipe, images, draws)
+        if draws.shape[1] > len(COLUMNS):  # the original's own coefficients
+            placed = affine.terms(draws[:, len(COLUMNS) :], shape[:2], _flips(draws, recipe), recipe.coordinates)
+        else:
+            angles = tf.gather(draws, [COLUMNS.index("theta"), COLUMNS.index("shear")], axis=1) * affine.RADIANS
+            placed = (tf.cos(angles), tf.sin(angles))
+        images = compiled(images, draws, placed, tf.constant(recipe.white, tf.float32), tf.constant(1.0))
         images = tf.ensure_shape(images, [None, *shape])
         if python_step:
             images = _scale(recipe, _preprocess(recipe, images))

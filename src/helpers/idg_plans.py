@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from helpers.idg_draws import COLUMNS, Ranges, draw_stateless, draw_stream
+from helpers.idg_draws import COLUMNS, Ranges, draw_stateless, draw_stream, with_coefficients
 
 
 def stateless_plan(count: int, batch_size: int, *, shuffle: bool, seed: int | None, ranges: Ranges):
@@ -42,8 +42,10 @@ def stateless_plan(count: int, batch_size: int, *, shuffle: bool, seed: int | No
     return planned, lambda indices, seed: draw_stateless(seed, tf.size(indices), ranges)
 
 
-def stream_plan(count: int, batch_size: int, *, shuffle: bool, seed: int | None, ranges: Ranges):
+def stream_plan(count: int, batch_size: int, *, shuffle: bool, seed: int | None, ranges: Ranges, size):
     """Returns the same with draws in place of seeds: those of the original for `seed`, made in Python.
+
+    The six coefficients of images of `size` (height, width) lie beside them: float64 (n, 16).
 
     Seeded as Keras' `Iterator._flow_index` (`legacy/preprocessing/image.py`); a pass of the dataset is an epoch.
     """
@@ -61,8 +63,8 @@ def stream_plan(count: int, batch_size: int, *, shuffle: bool, seed: int | None,
             if number == 0:
                 order = random.permutation(count) if shuffle else np.arange(count)
             taken = order[number * batch_size : (number + 1) * batch_size]
-            yield taken, draw_stream(random, len(taken), ranges)
+            yield taken, with_coefficients(draw_stream(random, len(taken), ranges), size)
 
-    kinds = (tf.TensorSpec([None], tf.int64), tf.TensorSpec([None, len(COLUMNS)], tf.float64))
+    kinds = (tf.TensorSpec([None], tf.int64), tf.TensorSpec([None, len(COLUMNS) + 6], tf.float64))
     planned = tf.data.Dataset.from_generator(generate, output_signature=kinds)
     return planned.apply(tf.data.experimental.assert_cardinality(batches)), lambda indices, draws: draws

@@ -334,7 +334,7 @@ class TFImageDataGenerator:
         span = batch_size if stream else span_of(batch_size, 4 * int(np.prod(shape)))
         return idg_flow.batches(
             count, read, finish, ranges=ranges, parts=parts, dtype=self.original.dtype, stream=stream,
-            batch_size=batch_size, span=span, shuffle=shuffle, seed=seed,
+            batch_size=batch_size, span=span, shuffle=shuffle, seed=seed, size=shape[:2],
         )  # fmt: skip
 
 
