@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from helpers import comparison, isolation, memory, models, parity, pipelines, timing
+from helpers import comparison, forecast, isolation, memory, models, parity, pipelines, timing
 from helpers.comparison import Comparison
 from helpers.errors import StudyError
 from helpers.parity import Report
@@ -177,6 +177,7 @@ def measure(
 
     start = time.perf_counter()
     specs = check_specs(specs)
+    forecast.check(task, specs)
     feeds = build_all(task, specs)
     description = task.describe()
     report = parity.check(task, feeds)

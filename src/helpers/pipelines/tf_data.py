@@ -58,7 +58,7 @@ def build(
     """Returns the task as a tf.data.Dataset.
 
     The order of the stages is source, decode, cache of the source, shuffle, draw, map, cache of results,
-    batch, prefetch; with `map="batch"` or `"gather"` batches are made before the map. Every element gets a
+    batch, prefetch; where decoded pictures are not cached, the shuffle stands before decode; with `map="batch"` or `"gather"` batches are made before the map. Every element gets a
     random seed of its own before the parallel map, so that the draws are reproducible however many calls
     run at once, and fresh in every epoch.
 
@@ -80,11 +80,15 @@ def build(
     by_index = map == "gather" and task.source == "arrays"
     whole_batches = map != "element"
 
+    # Undecoded elements are shuffled where no cache of decoded ones stands before: names are small, pictures are not.
+    names_first = decode and not by_index and (cache == "none" or cache_at == "after_map")
+    if task.shuffle and names_first:
+        dataset = dataset.shuffle(shuffle_buffer or examples, seed=task.seed)
     if decode and not by_index:
         dataset = dataset.map(decode, num_parallel_calls=calls)
     if cache_at == "source" and not by_index:
         dataset = _cached(dataset, cache)
-    if task.shuffle:
+    if task.shuffle and not names_first:
         dataset = dataset.shuffle(shuffle_buffer or examples, seed=task.seed)
     if whole_batches:
         dataset = dataset.batch(task.batch_size)
