@@ -58,9 +58,9 @@ def build(
     """Returns the task as a tf.data.Dataset.
 
     The order of the stages is source, decode, cache of the source, shuffle, draw, map, cache of results,
-    batch, prefetch; where decoded pictures are not cached, the shuffle stands before decode; with `map="batch"` or `"gather"` batches are made before the map. Every element gets a
-    random seed of its own before the parallel map, so that the draws are reproducible however many calls
-    run at once, and fresh in every epoch.
+    batch, prefetch; where decoded pictures are not cached, the shuffle stands before decode. With `map="batch"`
+    or `"gather"` batches are made before the map. Every element gets a random seed of its own before the
+    parallel map, so that the draws are reproducible however many calls run at once, and fresh in every epoch.
 
     Args:
         task: what to deliver.
