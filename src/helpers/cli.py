@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -89,7 +90,7 @@ def parse_pipelines(text: str) -> dict:
 
     specs = {}
     for entry in text.split(","):
-        name, *settings = entry.strip().split(":")
+        name, *settings = re.split(r":(?!//|\d)", entry.strip())  # not within grpc://host:port
         if entry.strip() in specs:
             raise StudyError(f"each pipeline may come once (got {entry.strip()!r} twice); give it another knob")
         knobs = {}
