@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -108,10 +109,12 @@ class Service:
     def _dispatcher_here(self):
         return f"{self.host}:{self.dispatcher.port}"
 
-    def restart(self, number: int) -> None:
-        """Starts a worker that was killed again, at its old address."""
+    def restart(self, number: int, spare: Server | None = None) -> None:
+        """Starts a worker that was killed again, at its old address; a spare process is there at once."""
         port = self.workers[number].port
-        self.workers[number] = Server("worker").begin(dispatcher=self._dispatcher_here, host=self.host, port=port)
+        self.workers[number] = (spare or Server("worker")).begin(
+            dispatcher=self._dispatcher_here, host=self.host, port=port
+        )
 
     def stop(self) -> None:
         """Ends every process."""
@@ -142,14 +145,30 @@ def local(workers: int = 2, *, port: int = 0):
         service.stop()
 
 
+def run(workers: int, *, port: int = 0, announce=print) -> None:
+    """Runs a service on this machine until it is interrupted, or one of its processes ends.
+
+    Raises:
+        StudyError: where a process could not start, or ended.
+    """
+    with local(workers, port=port) as service:
+        announce(f"tf.data service at {service.address}, workers at {', '.join(w.address for w in service.workers)}")
+        announce("it asks nobody for a password and listens on every interface; Ctrl-C ends it")
+        while True:
+            time.sleep(0.5)
+            for server in [service.dispatcher, *service.workers]:
+                if not server.alive:
+                    raise StudyError(f"the {server.role} at {server.address} must stay alive (it ended); start again")
+
+
 def serve(role: str, *, announce=print, **settings):
     """Serves in this process: starts the server, announces its "host:port", and returns it.
 
     Args:
         role: "dispatcher" or "worker".
         announce: called with "host:port".
-        **settings: port, and of a dispatcher worker_addresses; of a worker dispatcher ("host:port") and host, the
-            name by which trainers reach it.
+        **settings: port; host, the name by which others reach it; of a dispatcher worker_addresses, which static
+            sharding needs; of a worker dispatcher, "host:port".
     """
     import tensorflow as tf
 
@@ -158,7 +177,7 @@ def serve(role: str, *, announce=print, **settings):
         server = service.DispatchServer(
             service.DispatcherConfig(port=settings["port"], worker_addresses=settings.get("worker_addresses") or None)
         )
-        announce(f"localhost:{server.target.rpartition(':')[2]}")
+        announce(f"{settings.get('host', 'localhost')}:{server.target.rpartition(':')[2]}")
     else:
         port = settings["port"]
         server = service.WorkerServer(
