@@ -135,7 +135,7 @@ def _client(scheduler):
             f"a Dask scheduler must answer at {scheduler} (got {' '.join(str(error).split())[:120]}); "
             "start one: dask scheduler"
         ) from error
-    with client:
+    with client, client.as_current():
         yield client
 
 
