@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from helpers import comparison, forecast, isolation, memory, models, parity, pipelines, timing
+from helpers import comparison, forecast, isolation, memory, models, parity, pipelines, service, timing
 from helpers.comparison import Comparison
 from helpers.errors import StudyError
 from helpers.parity import Report
@@ -173,14 +173,8 @@ def measure(
     Raises:
         StudyError: before anything is timed, for anything that cannot be.
     """
-    from helpers import ceilings
-
-    start = time.perf_counter()
     specs = check_specs(specs)
     forecast.check(task, specs)
-    feeds = build_all(task, specs)
-    description = task.describe()
-    report = parity.check(task, feeds)
     settings = {
         "reference": reference,
         "precision": precision,
@@ -188,6 +182,17 @@ def measure(
         "budget_s": budget_s,
         "seed": task.seed,
     }
+    with service.watched(*service.addresses(specs)):
+        return _measure(task, specs, settings, train=train, isolate=isolate)
+
+
+def _measure(task, specs, settings, *, train, isolate):
+    from helpers import ceilings
+
+    start = time.perf_counter()
+    feeds = build_all(task, specs)
+    description = task.describe()
+    report = parity.check(task, feeds)
     if isolate:
         with isolation.pipelines(task, specs) as started:
             rounds = comparison.compare(started, **settings)

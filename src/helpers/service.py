@@ -4,10 +4,12 @@ TensorFlow's client waits without end where a worker of a dynamically sharded jo
 gone. Source: https://www.tensorflow.org/api_docs/python/tf/data/experimental/service
 """
 
+import queue
 import re
 import socket
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import contextmanager
 
 from helpers.errors import StudyError
@@ -36,6 +38,11 @@ def host_and_port(address: str) -> str:
             f"a service must read grpc://host:port (got {address!r}); `study service start` prints its own"
         )
     return address.removeprefix(PROTOCOL)
+
+
+def addresses(specs: Mapping[str, Mapping]) -> tuple[str, ...]:
+    """Returns the services that pipelines use, of label -> {"builder": name, **knobs}."""
+    return tuple({spec["service"]: None for spec in specs.values() if spec.get("service")})
 
 
 def workers(address: str) -> tuple[str, ...]:
@@ -138,22 +145,24 @@ def watched(*addresses: str, grace_s: float = 3.0):
         return
     # Private, because TensorFlow has no public way to end a call from outside.
     from tensorflow.python.eager import cancellation
+    from tensorflow.python.ops import gen_dataset_ops
 
     leash = _Leash(cancellation.CancellationManager)
+    make_iterator = gen_dataset_ops.make_iterator
     dog = _Watchdog(addresses, grace_s, leash.pull)
     dog.start()
     _watched = True
+    gen_dataset_ops.make_iterator = leash.loose(make_iterator)
     try:
         with cancellation.CancellationManagerContext(leash):
             yield
-    except StudyError:
-        raise
     except Exception as error:
         complaint = dog.complaint or dog.illness()
         if complaint:
             raise StudyError(complaint) from error
         raise
     finally:
+        gen_dataset_ops.make_iterator = make_iterator
         _watched = False
         dog.stop()
     if complaint := dog.complaint or dog.illness():
@@ -169,6 +178,7 @@ class _Leash:
     def __init__(self, make):
         self._make = make
         self._running = {}  # thread -> the manager of its latest call
+        self._answers = set()  # of calls that no manager can end
         self._pulled = False
 
     @property
@@ -183,6 +193,37 @@ class _Leash:
         self._pulled = True
         for manager in list(self._running.values()):
             manager.start_cancel()
+        for answer in list(self._answers):
+            answer.put((None, InterruptedError("ended by the watchdog")))
+
+    def loose(self, call):
+        """Returns the function such that a pull ends the waiting for it, and leaves it to itself.
+
+        For the op that makes an iterator: it asks the dispatcher, without end, and no manager reaches it.
+        """
+        import tensorflow as tf
+
+        def run(answer, arguments):
+            try:
+                answer.put((call(*arguments), None))
+            except Exception as error:
+                answer.put((None, error))
+
+        def guarded(*arguments):
+            if not tf.executing_eagerly():
+                return call(*arguments)
+            answer = queue.SimpleQueue()
+            self._answers.add(answer)
+            if self._pulled:
+                self.pull()
+            threading.Thread(target=run, args=(answer, arguments), daemon=True).start()
+            result, error = answer.get()
+            self._answers.discard(answer)
+            if error:
+                raise error
+            return result
+
+        return guarded
 
 
 class _Watchdog(threading.Thread):

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from helpers.errors import StudyError
@@ -49,16 +49,15 @@ class Server:
             StudyError: where it could not.
         """
         self.settings |= settings
-        try:
+        with suppress(BrokenPipeError):  # then it says nothing either
             self._process.stdin.write(json.dumps({"role": self.role, **self.settings}).encode() + b"\n")
             self._process.stdin.flush()
-        except BrokenPipeError:
-            pass  # then it says nothing either
         self.address = self._process.stdout.readline().decode().strip()
         if not self.address:
-            self.kill()
+            self._process.wait()
             self._log.seek(0)
             last = self._log.read().decode(errors="replace").strip().splitlines()[-1:]
+            self.kill()
             raise StudyError(f"the {self.role} must start (it ended: {''.join(last) or 'no reason given'})")
         return self
 
@@ -81,6 +80,9 @@ class Server:
         """Kills it at once, as a crash would."""
         self._process.kill()
         self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout, self._log):
+            with suppress(BrokenPipeError):  # settings that it never read
+                stream.close()
 
 
 class Service:

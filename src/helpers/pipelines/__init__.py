@@ -84,7 +84,8 @@ _PIPELINES = {
             "deterministic": Knob("whether elements keep their order under a parallel map", choices=_SWITCH),
             "autotune": _TUNE,
             "service": Knob("address of a tf.data service that does the work; '': none", address=True),
-            "sharding": Knob("who of the service's workers does what", choices=tuple(service.POLICIES)),
+            # YAML reads off as false.
+            "sharding": Knob("who of the service's workers does what", choices=(*service.POLICIES, False)),
         },
     ),
     "tf_image_data_generator": Pipeline(

@@ -88,6 +88,7 @@ def build(
         StudyError: where the service is not there, or cannot do this.
     """
     seed = task.seed
+    sharding = sharding or "off"
     if service:
         _check_service(task, service, sharding, cache)
         seed = None  # one seed would give every worker the same draws, in every epoch
