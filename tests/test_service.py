@@ -116,9 +116,9 @@ def test_the_command_line_takes_an_address_among_a_pipeline_s_knobs():
 def test_a_restarted_worker_makes_each_policy_lose_or_repeat_as_it_promises(two_workers):
     from helpers import service_faults
 
-    table = service_faults.account(two_workers, "restarted").set_index("sharding")
+    table = service_faults.account(two_workers, "restarted", elements=400).set_index("sharding")
     assert (table["ended"] == "by itself").all()
-    assert (table[["never", "once", "twice", "more often"]].sum(axis=1) == 800).all()
+    assert (table[["never", "once", "twice", "more often"]].sum(axis=1) == 400).all()
     assert table.loc[["off", "file", "data"], "never"].eq(0).all()  # the shard begins anew: nothing is lost
     assert table.loc["off", "more often"] > 0
     assert (table.loc[["file", "data"], "twice"] > 0).all()
@@ -129,7 +129,7 @@ def test_a_restarted_worker_makes_each_policy_lose_or_repeat_as_it_promises(two_
 def test_a_killed_worker_hangs_no_epoch_because_the_watchdog_ends_it(two_workers):
     from helpers import service_faults
 
-    table = service_faults.account(two_workers, "killed").set_index("sharding")
+    table = service_faults.account(two_workers, "killed", worker=1, elements=400).set_index("sharding")
     assert table.loc["dynamic", "ended"] == "by the watchdog"
     assert table.loc["off", "never"] == 0  # the other worker delivers everything
     assert (table.loc[["dynamic", "file", "data"], "never"] > 0).all()
@@ -139,7 +139,7 @@ def test_a_killed_worker_hangs_no_epoch_because_the_watchdog_ends_it(two_workers
 def test_fit_on_a_service_whose_dispatcher_is_gone_ends_with_one_clear_error(two_workers):
     from helpers import models, timing
 
-    two_workers.restart(0)
+    two_workers.restart(1)
     feed = pipelines.build("tf_data", TASK.but(transform="rescale"), service=two_workers.address)
     model = models.smallest(timing.first_batch(feed))
     with (

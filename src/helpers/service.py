@@ -111,7 +111,7 @@ def read(dataset):
     import tensorflow as tf
 
     iterator = iter(dataset)
-    following = tf.function(lambda: iterator.get_next(), reduce_retracing=True)
+    following = tf.function(lambda: iterator.get_next()).get_concrete_function()
     while True:
         try:
             element = following()

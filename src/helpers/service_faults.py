@@ -18,8 +18,8 @@ EVENTS = ("none", "killed", "restarted", "dispatcher killed")
 FILES = 8
 
 
-def account(started: Service, event: str = "none", *, elements: int = 800) -> pd.DataFrame:
-    """Reads a set by every policy at once while something happens to the service's first worker.
+def account(started: Service, event: str = "none", *, worker: int = 0, elements: int = 800) -> pd.DataFrame:
+    """Reads a set by every policy at once while something happens to one of the service's workers.
 
     It happens when each policy has delivered a quarter of a worker's share. A watchdog ends what does not end.
 
@@ -27,6 +27,7 @@ def account(started: Service, event: str = "none", *, elements: int = 800) -> pd
         started: a service of at least two workers; after "killed" it lacks one.
         event: "none"; "killed": and not started again; "restarted": killed, and started at its address;
             "dispatcher killed".
+        worker: number of the one that it happens to; one that has just started may not have been given work yet.
         elements: of the set, in 8 files.
 
     Returns:
@@ -48,7 +49,7 @@ def account(started: Service, event: str = "none", *, elements: int = 800) -> pd
                     reader.start()
                 for reader in readers:
                     reader.paused.wait()
-                _cause(event, started, spare)
+                _cause(event, started, worker, spare)
                 for reader in readers:
                     reader.go_on.set()
                 for reader in readers:
@@ -58,13 +59,13 @@ def account(started: Service, event: str = "none", *, elements: int = 800) -> pd
     return pd.DataFrame([reader.row(event, bool(ended)) for reader in readers])
 
 
-def _cause(event, started, spare):
+def _cause(event, started, worker, spare):
     if event == "dispatcher killed":
         started.dispatcher.kill()
     if event in ("killed", "restarted"):
-        started.workers[0].kill()
+        started.workers[worker].kill()
     if spare:
-        started.restart(0, spare)
+        started.restart(worker, spare)
 
 
 def _write(folder, elements):
