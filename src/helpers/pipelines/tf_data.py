@@ -139,7 +139,9 @@ def build(
         dataset = data_service.distribute(dataset.with_options(options), address=service, sharding=sharding)
         dataset = dataset.rebatch(task.batch_size)  # each worker's last batch is partial
         if sharding != "off":
-            dataset = dataset.apply(tf.data.experimental.assert_cardinality(-(-examples // task.batch_size)))
+            batches = -(-examples // task.batch_size)
+            # The client asks for the end only once a second; who takes the known number waits for no answer.
+            dataset = dataset.take(batches).apply(tf.data.experimental.assert_cardinality(batches))
     if prefetch:
         dataset = dataset.prefetch(prefetch)
     return dataset.with_options(options)
