@@ -122,8 +122,7 @@ def test_a_restarted_worker_makes_each_policy_lose_or_repeat_as_it_promises(two_
     assert table.loc[["off", "file", "data"], "never"].eq(0).all()  # the shard begins anew: nothing is lost
     assert table.loc["off", "more often"] > 0
     assert (table.loc[["file", "data"], "twice"] > 0).all()
-    dynamic = table.loc["dynamic"]
-    assert dynamic["never"] > 0 and dynamic["twice"] + dynamic["more often"] == 0  # lost, never repeated
+    assert table.loc["dynamic", ["twice", "more often"]].sum() == 0  # at most once: lost, never repeated
 
 
 def test_a_killed_worker_hangs_no_epoch_because_the_watchdog_ends_it(two_workers):
@@ -132,7 +131,7 @@ def test_a_killed_worker_hangs_no_epoch_because_the_watchdog_ends_it(two_workers
     table = service_faults.account(two_workers, "killed", worker=1, elements=400).set_index("sharding")
     assert table.loc["dynamic", "ended"] == "by the watchdog"
     assert table.loc["off", "never"] == 0  # the other worker delivers everything
-    assert (table.loc[["dynamic", "file", "data"], "never"] > 0).all()
+    assert (table.loc[["file", "data"], "never"] > 0).all()  # the dead worker's part
     assert table.loc[["dynamic", "file", "data"], "twice"].eq(0).all()
 
 

@@ -21,10 +21,10 @@ FILES = 8
 def account(started: Service, event: str = "none", *, worker: int = 0, elements: int = 800) -> pd.DataFrame:
     """Reads a set by every policy at once while something happens to one of the service's workers.
 
-    It happens when each policy has delivered a quarter of a worker's share. A watchdog ends what does not end.
+    It happens when a quarter has come by each policy, from both workers. A watchdog ends what does not end.
 
     Args:
-        started: a service of at least two workers; after "killed" it lacks one.
+        started: a service of two workers; after "killed" it lacks one.
         event: "none"; "killed": and not started again; "restarted": killed, and started at its address;
             "dispatcher killed".
         worker: number of the one that it happens to; one that has just started may not have been given work yet.
@@ -36,6 +36,8 @@ def account(started: Service, event: str = "none", *, worker: int = 0, elements:
     Raises:
         StudyError: for an unknown event.
     """
+    if elements % FILES:
+        raise StudyError(f"elements must be a multiple of {FILES} (got {elements})")
     if event not in EVENTS:
         raise StudyError(f"event must be one of {', '.join(EVENTS)} (got {event!r})")
     spare = Server("worker") if event == "restarted" else None
@@ -83,8 +85,8 @@ def _dataset(files):
     import tensorflow as tf
 
     def work(record):
-        # About a millisecond, so that no worker is done before the other has begun.
-        burnt = tf.reduce_sum(tf.linalg.matmul(*[tf.random.uniform((160, 160))] * 2))
+        # About two milliseconds, so that no worker is done before the other has begun.
+        burnt = tf.reduce_sum(tf.linalg.matmul(*[tf.random.uniform((220, 220))] * 2))
         return tf.strings.to_number(record, tf.int64) + tf.cast(burnt * 0, tf.int64)
 
     return tf.data.Dataset.from_tensor_slices(files).flat_map(tf.data.TFRecordDataset).map(work)
@@ -106,13 +108,26 @@ class _Reader(threading.Thread):
         try:
             for element in service.read(self._dataset):
                 self._seen[int(element)] += 1
-                if sum(self._seen.values()) == self.elements // 4:
+                if not self.paused.is_set() and sum(self._seen.values()) >= self.elements // 4 and self._from_both():
                     self.paused.set()
                     self.go_on.wait()
             self.end = "by itself"
         except Exception as error:  # tf.errors.*: what the reader is told; the row says so
             self.end = type(error).__name__
         self.paused.set()
+
+    def _from_both(self):
+        """Returns whether what was seen must have come from two workers."""
+        if self.policy == "off":
+            return max(self._seen.values()) > 1
+        if self.policy == "dynamic":  # a worker reads one file after the other
+            begun = Counter(element % FILES for element in self._seen)
+            return sum(count < self.elements // FILES for count in begun.values()) > 1
+        if self.policy == "file":  # even files are one worker's
+            return len({element % FILES % 2 for element in self._seen}) == 2
+        # Even places are one worker's, counted through the files.
+        places = {element % FILES * (self.elements // FILES) + element // FILES for element in self._seen}
+        return len({place % 2 for place in places}) == 2
 
     def row(self, event, barked):
         times = Counter(self._seen[element] for element in range(self.elements))
