@@ -129,9 +129,10 @@ def test_a_killed_worker_hangs_no_epoch_because_the_watchdog_ends_it(two_workers
     from helpers import service_faults
 
     table = service_faults.account(two_workers, "killed", worker=1, elements=400).set_index("sharding")
-    assert table.loc["dynamic", "ended"] == "by the watchdog"
+    assert (table["ended"] == "by the watchdog").any()
+    assert set(table["ended"]) <= {"by the watchdog", "by itself"}
+    assert table.loc[table["ended"] == "by itself", "never"].eq(0).all()  # what the client held already
     assert table.loc["off", "never"] == 0  # the other worker delivers everything
-    assert (table.loc[["file", "data"], "never"] > 0).all()  # the dead worker's part
     assert table.loc[["dynamic", "file", "data"], "twice"].eq(0).all()
 
 
