@@ -7,6 +7,7 @@ import argparse
 import contextlib
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -73,9 +74,14 @@ def seconds_of(cells, address, project):
     return took
 
 
+def median_of(cells, address, project, repeats):
+    return statistics.median(seconds_of(cells, address, project) for _ in range(repeats))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=10, help="that a cell sleeps")
+    parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
     original = nbformat.read(paths.project_root() / "notebooks" / "sweeps" / "compare_pipelines.ipynb", 4)
     cells = [cell for cell in original.cells if "parameters" in cell.metadata.get("tags", [])]
@@ -88,11 +94,11 @@ def main():
         with mock.patch("helpers.paths.project_root", lambda: project):
             with cluster_of(1) as address:
                 seconds_of(1, address, project)  # the first cell imports papermill on the worker
-                one, two_on_one = (seconds_of(count, address, project) for count in (1, 2))
+                one, two_on_one = (median_of(count, address, project, arguments.repeats) for count in (1, 2))
             with cluster_of(2) as address:
                 seconds_of(2, address, project)
-                two_on_two = seconds_of(2, address, project)
-    print(f"cells that sleep {arguments.seconds:g} s, whole sweep")
+                two_on_two = median_of(2, address, project, arguments.repeats)
+    print(f"cells that sleep {arguments.seconds:g} s, whole sweep, median of {arguments.repeats}")
     print(f"  1 cell,  1 worker   {one:.2f} s")
     print(f"  2 cells, 1 worker   {two_on_one:.2f} s")
     print(f"  2 cells, 2 workers  {two_on_two:.2f} s: {two_on_two - one:+.2f} s to one cell (to reach: at most +1)")

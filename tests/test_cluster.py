@@ -69,7 +69,7 @@ def dask(tmp_path):
             )
         return started[-1]
 
-    start("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
+    scheduler = start("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
 
     def worker(host, source=SOURCE):
         return start(
@@ -77,7 +77,7 @@ def dask(tmp_path):
             STUDY_HOST=host,
         )  # fmt: skip
 
-    yield place, worker
+    yield place, worker, scheduler
     for process in started:
         process.kill()
         process.wait()
@@ -87,7 +87,7 @@ def test_a_worker_killed_in_mid_cell_loses_nothing_and_one_with_other_software_i
     cells, dask, tmp_path, capsys
 ):
     grid, marks = cells
-    place, worker = dask
+    place, worker, _ = dask
     other = tmp_path / "other" / "src"
     shutil.copytree(SOURCE / "helpers", other / "helpers", ignore=shutil.ignore_patterns("__pycache__"))
     (other / "helpers" / "errors.py").write_text((SOURCE / "helpers" / "errors.py").read_text() + "\n# another\n")
@@ -115,10 +115,26 @@ def test_a_worker_killed_in_mid_cell_loses_nothing_and_one_with_other_software_i
     said = capsys.readouterr().out
     assert "is refused: its software must be ours: helpers" in said and "is gone; its cell runs again" in said
     by = [json.loads(file.read_text()) for file in sorted(out.glob("cells/*/worker.json"))]
-    assert sorted(one["attempt"] for one in by) == [1, 2]
+    assert sorted(one["attempt"] for one in by) == [1, 2], said
     assert killed[0] in processes and {one["pid"] for one in by} == {*processes} - {killed[0]}
     assert stranger.pid not in {int(mark.name.split("-")[1]) for mark in marks.iterdir()}
     assert all(one["machine"]["id"] for one in by)
+
+
+def test_a_scheduler_that_dies_ends_the_sweep_in_one_line_that_says_how_to_go_on(cells, dask, tmp_path):
+    grid, marks = cells
+    place, worker, scheduler = dask
+    worker("a")
+    address = _address_with_workers(place, 1)
+
+    def kill_the_scheduler():
+        while not list(marks.iterdir()):
+            time.sleep(0.05)
+        scheduler.kill()
+
+    threading.Thread(target=kill_the_scheduler, daemon=True).start()
+    with pytest.raises(StudyError, match="go on with --resume"):
+        sweep.run(grid, tmp_path / "run", progress=False, scheduler=address)
 
 
 def _address_with_workers(place, count):

@@ -23,6 +23,9 @@ KEPT = ("executed.ipynb", "kernel.log", "error.txt", results.ROWS)
 ATTEMPTS = 3
 CONNECT_S = 10.0
 NO_WORKER_S = 60.0
+POLL_S = 0.05
+# Two kernels that start at the same moment may have picked the same port; neither has run anything then.
+_NEVER_BEGAN = "Kernel died before replying to kernel_info"
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,8 @@ def run_cell(notebook: bytes, cell: grids.Cell, cell_timeout_s: float) -> tuple[
         place.write_bytes(notebook)
         with _alone_on_host():
             done = sweep._run_cell(place, cell, folder / "out", cell_timeout_s)
+            if not done and _NEVER_BEGAN in (folder / "out" / "error.txt").read_text():
+                done = sweep._run_cell(place, cell, folder / "out", cell_timeout_s)
         left = {file: (folder / "out" / file).read_bytes() for file in KEPT if (folder / "out" / file).is_file()}
         return done, left, {"host": host(), "pid": os.getpid(), "machine": machine.describe().to_dict()}
     finally:
@@ -117,7 +122,7 @@ def run_cells(
     from tqdm.auto import tqdm
 
     with _client(scheduler) as client, tqdm(total=len(cells), unit="cell", disable=not progress) as bar:
-        return _Sweep(client, plan, out, cell_timeout_s, no_worker_s).run(cells, bar)
+        return _Sweep(client, scheduler, plan, out, cell_timeout_s, no_worker_s).run(cells, bar)
 
 
 @contextmanager
@@ -142,8 +147,9 @@ def _client(scheduler):
 class _Sweep:
     """The cells on their way: which wait, which run where, which failed."""
 
-    def __init__(self, client, plan, out, cell_timeout_s, no_worker_s):
+    def __init__(self, client, scheduler, plan, out, cell_timeout_s, no_worker_s):
         self.client = client
+        self.scheduler = scheduler
         self.notebook = plan.notebook.read_bytes()
         self.out = out
         self.cell_timeout_s = cell_timeout_s
@@ -155,8 +161,6 @@ class _Sweep:
         self.failed = []
 
     def run(self, cells, bar):
-        import distributed
-
         self.waiting = deque(cells)
         idle_since = time.monotonic()
         while self.waiting or self.running:
@@ -165,19 +169,22 @@ class _Sweep:
             self._send(present)
             if self.running:
                 idle_since = time.monotonic()
-                try:
-                    distributed.wait(list(self.running), timeout=0.5, return_when="FIRST_COMPLETED")
-                except TimeoutError:
-                    continue
-            elif self.waiting:
-                if time.monotonic() - idle_since > self.no_worker_s:
-                    raise StudyError(self._why_none())
-                time.sleep(0.2)
+            elif self.waiting and time.monotonic() - idle_since > self.no_worker_s:
+                raise StudyError(self._why_none())
+            time.sleep(POLL_S)
         return self.failed
 
     def _present(self):
         """Returns the addresses of the workers that are there now, new ones looked at."""
-        present = set(self.client.scheduler_info(n_workers=-1)["workers"])
+        try:
+            if self.client.status != "running":
+                raise ConnectionError(f"the connection is {self.client.status}")
+            present = set(self.client.scheduler_info(n_workers=-1)["workers"])
+        except (OSError, TimeoutError) as error:
+            raise StudyError(
+                f"the Dask scheduler at {self.scheduler} must stay up (it is gone); the cells that are done stay: "
+                "start it, then go on with --resume"
+            ) from error
         new = [address for address in present if address not in self.workers]
         if new:
             for address, told in self.client.run(introduce, workers=new, on_error="return").items():
@@ -206,7 +213,7 @@ class _Sweep:
                 done, files, by = future.result()
                 self._write(cell, files, {**by, "worker": worker.address, "attempt": self.attempts[cell.id]})
                 self._end(future, bar, failed=not done)
-            elif future.done() and worker.address in present:
+            elif future.status == "error" and worker.address in present:
                 self._write(cell, {"error.txt": f"{future.exception()}\n".encode()}, {"worker": worker.address})
                 self._end(future, bar, failed=True)
             elif worker.address not in present:
