@@ -3,7 +3,10 @@
 import argparse
 import json
 import os
+import re
+import socket
 import sys
+import time
 from pathlib import Path
 
 DONE, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -49,7 +52,25 @@ def _parser():
     sweep.add_argument("grid", type=Path, help="a grid, such as notebooks/sweeps/quick.yml")
     sweep.add_argument("--out", type=Path, required=True, help="the run's folder")
     sweep.add_argument("--resume", action="store_true", help="run only what is missing or failed")
+    sweep.add_argument("--scheduler", metavar="ADDRESS", help="send the cells to a Dask cluster: tcp://host:8786")
     sweep.set_defaults(run=_sweep)
+
+    service = commands.add_parser("service", help="tf.data service: start one here, or a part of one on each host")
+    parts = service.add_subparsers(dest="part", required=True, metavar="PART")
+    whole = parts.add_parser("start", help="a dispatcher and workers on this machine, until Ctrl-C")
+    whole.add_argument("--workers", type=int, default=2)
+    whole.add_argument("--port", type=int, default=0, help="of the dispatcher (default: any that is free)")
+    dispatcher = parts.add_parser("dispatcher", help="a dispatcher for workers on several hosts")
+    dispatcher.add_argument("--port", type=int, default=5050)
+    dispatcher.add_argument(
+        "--worker-addresses", default="", help="HOST:PORT,… of every worker: sharding file and data need them"
+    )
+    worker = parts.add_parser("worker", help="a worker on this host")
+    worker.add_argument("--dispatcher", required=True, metavar="HOST:PORT")
+    worker.add_argument("--port", type=int, default=5051)
+    for part in (dispatcher, worker):
+        part.add_argument("--host", default=socket.gethostname(), help="this host's name for others (default: its own)")
+    service.set_defaults(run=_service)
 
     report = commands.add_parser("report", help="the verdicts of a run, as report.html")
     report.add_argument("run_folder", type=Path, metavar="RUN")
@@ -89,7 +110,7 @@ def parse_pipelines(text: str) -> dict:
 
     specs = {}
     for entry in text.split(","):
-        name, *settings = entry.strip().split(":")
+        name, *settings = re.split(r":(?!//|\d)", entry.strip())  # not within grpc://host:port
         if entry.strip() in specs:
             raise StudyError(f"each pipeline may come once (got {entry.strip()!r} twice); give it another knob")
         knobs = {}
@@ -173,7 +194,33 @@ def _check_reference(reference, specs):
 def _sweep(arguments):
     from helpers import sweep
 
-    return sweep.run(arguments.grid, arguments.out, resume=arguments.resume).exit_code
+    return sweep.run(arguments.grid, arguments.out, resume=arguments.resume, scheduler=arguments.scheduler).exit_code
+
+
+def _service(arguments):
+    from helpers import service_processes
+
+    def announce(line):
+        print(line, flush=True)
+
+    try:
+        if arguments.part == "start":
+            service_processes.run(arguments.workers, port=arguments.port, announce=announce)
+        settings = {"host": arguments.host, "port": arguments.port}
+        if arguments.part == "dispatcher":
+            settings["worker_addresses"] = [name for name in arguments.worker_addresses.split(",") if name]
+        else:
+            settings["dispatcher"] = arguments.dispatcher
+        server = service_processes.serve(
+            arguments.part,
+            announce=lambda address: announce(f"{arguments.part} at {address}; Ctrl-C ends it"),
+            **settings,
+        )
+        while server:  # it serves from threads of its own
+            time.sleep(1)
+    except KeyboardInterrupt:
+        pass
+    return DONE
 
 
 def _report(arguments):

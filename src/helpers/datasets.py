@@ -208,11 +208,17 @@ def describe(
     return Description(name, LABELS[name], real, shape, class_count, examples or available)
 
 
-def tfds_dataset(name: str, *, split: str = "train", examples: int | None = None):
+def tfds_dataset(name: str, *, split: str = "train", examples: int | None = None, whole: bool = True):
     """Returns the prepared records as a tf.data.Dataset of (uint8 image (h, w, c), int64 label).
 
     Nothing is shuffled, and TFDS' own caching of small sets is off: it would keep the decoded images in
     memory unasked, so that no pipeline would ever read a record twice.
+
+    Args:
+        name: of a prepared set.
+        split: "train" or "test".
+        examples: how many, from the first on; None: all.
+        whole: end with an error where fewer are read.
 
     Raises:
         StudyError: where it is not a prepared TFDS set, or has fewer examples.
@@ -225,11 +231,17 @@ def tfds_dataset(name: str, *, split: str = "train", examples: int | None = None
 
     builder = tfds.builder_from_directory(str(records.prepared_place(name)))
     part = split if examples is None else f"{split}[:{examples}]"
-    config = tfds.ReadConfig(try_autocache=False)
+    config = tfds.ReadConfig(try_autocache=False, assert_cardinality=whole)
     try:
         return builder.as_dataset(split=part, as_supervised=True, shuffle_files=False, read_config=config)
     except (OSError, AssertionError, ValueError) as error:
         raise records.damaged(name, error) from None
+
+
+def record_files(name: str, *, split: str = "train") -> int:
+    """Returns how many record files a split of a prepared TFDS set has, of which FILE sharding gives whole ones."""
+    require(name)
+    return len(list(records.prepared_place(name).glob(f"*-{split}.*-of-*")))
 
 
 def load_arrays(

@@ -99,7 +99,7 @@ def pipelines(task: Task, specs: Mapping[str, Mapping]):
 
 def _serve(connection, task, spec):
     """The other process: builds, then answers until it is told to stop."""
-    from helpers import memory, models, timing
+    from helpers import memory, models, service, timing
     from helpers.measurement import build_all
 
     try:
@@ -117,7 +117,8 @@ def _serve(connection, task, spec):
     while (question := connection.recv()) != "stop":
         try:
             if question == "epoch":
-                answer = timing.time_epoch(model, feed)
+                with service.watched(*service.addresses({"mine": spec})):
+                    answer = timing.time_epoch(model, feed)
                 tree_peak = max(tree_peak, memory.tree_bytes())
             else:
                 answer = {"tree": max(tree_peak, memory.peak_bytes()), "pipeline": memory.peak_bytes() - before}

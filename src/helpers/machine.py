@@ -1,5 +1,6 @@
 """What this machine is: hardware, versions and settings that change a measurement. Imports no TensorFlow."""
 
+import contextlib
 import functools
 import hashlib
 import html
@@ -289,6 +290,20 @@ def _output(*command):
 
 def _named(values):
     return ", ".join(f"{name}={value}" for name, value in values.items())
+
+
+def end_tree(pid: int) -> None:
+    """Kills a process that we started, and its children: those that hang listen to nothing gentler."""
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        tree = [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return
+    for one in tree:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            one.kill()
 
 
 def check(**options):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from helpers import comparison, device, isolation, memory, models, parity, pipelines, timing
+from helpers import comparison, device, forecast, isolation, memory, models, parity, pipelines, service, timing
 from helpers.comparison import Comparison
 from helpers.errors import StudyError
 from helpers.parity import Report
@@ -180,14 +180,8 @@ def measure(
     Raises:
         StudyError: before anything is timed, for anything that cannot be.
     """
-    from helpers import ceilings
-
-    start = time.perf_counter()
     specs = check_specs(specs)
-    trains_on = device.use()
-    feeds = build_all(task, specs)
-    description = task.describe()
-    report = parity.check(task, feeds)
+    forecast.check(task, specs)
     settings = {
         "reference": reference,
         "precision": precision,
@@ -195,6 +189,18 @@ def measure(
         "budget_s": budget_s,
         "seed": task.seed,
     }
+    with service.watched(*service.addresses(specs)):
+        return _measure(task, specs, settings, filters=filters if train else None, isolate=isolate)
+
+
+def _measure(task, specs, settings, *, filters, isolate):
+    from helpers import ceilings
+
+    start = time.perf_counter()
+    trains_on = device.use()
+    feeds = build_all(task, specs)
+    description = task.describe()
+    report = parity.check(task, feeds)
     if isolate:
         with isolation.pipelines(task, specs) as started:
             rounds = comparison.compare(started, **settings)
@@ -204,7 +210,7 @@ def measure(
         peaks = {label: {"tree": _peak_of_an_epoch(feed), "pipeline": math.nan} for label, feed in feeds.items()}
     before_training = time.perf_counter()
     training = {}
-    for label, feed in feeds.items() if train else ():
+    for label, feed in feeds.items() if filters else ():
         model = models.small_cnn(timing.first_batch(feed), classes=description.classes, filters=filters)
         training[label] = timing.take_training_apart(model, feed)
     timed_s = rounds.wall_s + time.perf_counter() - before_training

@@ -4,6 +4,7 @@
 """
 
 import math
+import re
 from pathlib import Path
 
 _STATUS = Path("/proc/self/status")
@@ -51,3 +52,26 @@ def reset_peak() -> bool:
     except OSError:
         return False
     return True
+
+
+def available_bytes() -> float:
+    """Returns how much more memory this process may take: the machine's, its control group's or its own limit."""
+    import resource
+
+    import psutil
+
+    from helpers import machine
+
+    free = [float(psutil.virtual_memory().available)]
+    limit = machine.control_group_file("memory.max")
+    if limit.isdigit():
+        # Cached files count as used there, but give way.
+        cached = re.search(r"^inactive_file (\d+)$", machine.control_group_file("memory.stat"), re.MULTILINE)
+        used = int(machine.control_group_file("memory.current") or 0) - int(cached.group(1) if cached else 0)
+        free.append(float(limit) - used)
+    for kind, field in ((resource.RLIMIT_DATA, "VmData"), (resource.RLIMIT_AS, "VmSize")):
+        soft, _ = resource.getrlimit(kind)
+        used = _field_bytes(field)
+        if soft != resource.RLIM_INFINITY and not math.isnan(used):
+            free.append(soft - used)
+    return max(0.0, min(free))

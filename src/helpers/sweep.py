@@ -50,6 +50,7 @@ def run(
     resume: bool = False,
     cell_timeout_s: float = CELL_TIMEOUT_S,
     progress: bool = True,
+    scheduler: str | None = None,
 ) -> Outcome:
     """Runs every cell of a grid that is not done yet.
 
@@ -62,6 +63,7 @@ def run(
         resume: go on in a folder that holds a run of this grid.
         cell_timeout_s: a cell that takes longer is ended and counts as failed.
         progress: show a progress bar.
+        scheduler: address of a Dask scheduler whose workers run the cells; None: this process does.
 
     Raises:
         StudyError: before anything runs, for a bad grid or folder, or data that is not there.
@@ -81,7 +83,7 @@ def run(
         before = len(plan.cells) - len(missing)
         if before:
             print(f"{before} of {len(plan.cells)} cells were done before")
-        failed = _run_cells(plan, missing, out, cell_timeout_s, progress)
+        failed = _run_cells(plan, missing, out, cell_timeout_s, progress, scheduler)
         table = results.gather(out, [cell.id for cell in plan.cells])
     wall_s = time.monotonic() - start
     ran = {cell.id for cell in missing}
@@ -143,9 +145,13 @@ def _locked(out):
         yield
 
 
-def _run_cells(plan, cells, out, cell_timeout_s, progress):
+def _run_cells(plan, cells, out, cell_timeout_s, progress, scheduler):
     from tqdm.auto import tqdm
 
+    if scheduler:
+        from helpers import cluster
+
+        return cluster.run_cells(plan, cells, out, cell_timeout_s, progress, scheduler=scheduler)
     failed = []
     bar = tqdm(cells, unit="cell", disable=not progress, desc=plan.name)
     for cell in bar:

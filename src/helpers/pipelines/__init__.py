@@ -7,7 +7,7 @@ import numbers
 from dataclasses import dataclass
 from importlib import import_module
 
-from helpers import device
+from helpers import device, service
 from helpers.errors import StudyError
 from helpers.tasks import Task
 
@@ -16,15 +16,19 @@ AUTOTUNE = -1
 
 @dataclass(frozen=True)
 class Knob:
-    """What one setting of a pipeline may be: one of `choices`, or a whole number from `least` on."""
+    """What one setting of a pipeline may be: one of `choices`, a whole number from `least` on, or an address."""
 
     summary: str
     choices: tuple = ()
     least: int | None = None
+    address: bool = False
 
     def check(self, pipeline: str, name: str, value) -> None:
         """Raises StudyError where the value is not allowed."""
-        if self.choices:
+        if self.address:
+            if value != "":
+                service.host_and_port(value)
+        elif self.choices:
             if not any(value is choice or (isinstance(value, str) and value == choice) for choice in self.choices):
                 allowed = ", ".join(repr(choice) for choice in self.choices)
                 raise StudyError(f"{pipeline}: {name} must be one of {allowed} (got {value!r})")
@@ -79,6 +83,9 @@ _PIPELINES = {
             "prefetch": _PREFETCH,
             "deterministic": Knob("whether elements keep their order under a parallel map", choices=_SWITCH),
             "autotune": _TUNE,
+            "service": Knob("address of a tf.data service that does the work; '': none", address=True),
+            # YAML reads off as false.
+            "sharding": Knob("who of the service's workers does what", choices=(*service.POLICIES, False)),
         },
     ),
     "tf_image_data_generator": Pipeline(

@@ -8,14 +8,19 @@ from pathlib import Path
 import tensorflow as tf
 
 from helpers import datasets, transforms
+from helpers import service as data_service
+from helpers.errors import StudyError
 from helpers.pipelines import AUTOTUNE
 from helpers.tasks import Task
 
+GRAPH_LIMIT = 2**31  # bytes of one serialised graph
 
-def source_of(task: Task, map: str):
+
+def source_of(task: Task, map: str, service: str = ""):
     """Returns (dataset of undecoded elements, decode: element(s) -> (uint8 image(s), label(s)), examples)."""
     if task.source == "tfds":
-        dataset = datasets.tfds_dataset(task.dataset, examples=task.examples)
+        # A worker of a service reads a part, and must not count all of it.
+        dataset = datasets.tfds_dataset(task.dataset, examples=task.examples, whole=not service)
         return dataset, None, task.describe().examples
     if task.source == "folder":
         paths, labels, _ = datasets.folder_files(task.dataset, examples=task.examples)
@@ -54,13 +59,15 @@ def build(
     prefetch: int = AUTOTUNE,
     deterministic: bool = True,
     autotune: bool = True,
+    service: str = "",
+    sharding: str = "dynamic",
 ) -> tf.data.Dataset:
     """Returns the task as a tf.data.Dataset.
 
     The order of the stages is source, decode, cache of the source, shuffle, draw, map, cache of results,
-    batch, prefetch; with `map="batch"` or `"gather"` batches are made before the map. Every element gets a
-    random seed of its own before the parallel map, so that the draws are reproducible however many calls
-    run at once, and fresh in every epoch.
+    batch, prefetch; where decoded pictures are not cached, the shuffle stands before decode. With `map="batch"`
+    or `"gather"` batches are made before the map. Every element gets a random seed of its own before the
+    parallel map, so that the draws are reproducible however many calls run at once, and fresh in every epoch.
 
     Args:
         task: what to deliver.
@@ -73,34 +80,51 @@ def build(
         prefetch: batches held ready; -1: AUTOTUNE; 0: none.
         deterministic: whether a parallel map keeps the order.
         autotune: whether AUTOTUNE values adapt while the pipeline runs.
+        service: "grpc://host:port" of a tf.data service whose workers do all the stages up to the batches;
+            "": none. Workers share no seed: draws and order are fresh, and no seed reproduces them.
+        sharding: who of the workers does what: "off", "dynamic", "file" or "data"; see `service.POLICIES`.
+
+    Raises:
+        StudyError: where the service is not there, or cannot do this.
     """
+    seed = task.seed
+    sharding = sharding or "off"
+    if service:
+        _check_service(task, service, sharding, cache)
+        seed = None  # one seed would give every worker the same draws, in every epoch
     transform = transforms.get(task.transform)
     calls = num_parallel_calls or None
-    dataset, decode, examples = source_of(task, map)
+    dataset, decode, examples = source_of(task, map, service)
     by_index = map == "gather" and task.source == "arrays"
     whole_batches = map != "element"
 
+    # Sharded by data, workers skip each other's places: their orders must be one, and so stay the same every epoch.
+    order_seed = task.seed if service and sharding == "data" else seed
+    # Undecoded elements are shuffled where no cache of decoded ones stands before: names are small, pictures are not.
+    names_first = decode and not by_index and (cache == "none" or cache_at == "after_map")
+    if task.shuffle and names_first:
+        dataset = dataset.shuffle(shuffle_buffer or examples, seed=order_seed)
     if decode and not by_index:
         dataset = dataset.map(decode, num_parallel_calls=calls)
     if cache_at == "source" and not by_index:
         dataset = _cached(dataset, cache)
-    if task.shuffle:
-        dataset = dataset.shuffle(shuffle_buffer or examples, seed=task.seed)
+    if task.shuffle and not names_first:
+        dataset = dataset.shuffle(shuffle_buffer or examples, seed=order_seed)
     if whole_batches:
         dataset = dataset.batch(task.batch_size)
     if transform.random:
-        dataset = tf.data.Dataset.zip(dataset, tf.data.Dataset.random(seed=task.seed, rerandomize_each_iteration=True))
+        dataset = _with_seeds(dataset, seed)
 
     def apply(*element):
         draws = {}
         if transform.random:
-            *element, seed = element
+            *element, own_seed = element
         if len(element) == 1:
             (element,) = element
         images, labels = decode(element) if by_index else element
         if transform.random:
             batch_shape = (tf.shape(images)[0],) if whole_batches else ()
-            draws = transform.draw_tf(tf.stack([seed, task.seed]), batch_shape, images.shape[-3:])
+            draws = transform.draw_tf(tf.stack([own_seed, task.seed]), batch_shape, images.shape[-3:])
         return transform.apply_tf(images, draws), labels
 
     dataset = dataset.map(apply, num_parallel_calls=calls)
@@ -108,12 +132,49 @@ def build(
         dataset = _cached(dataset, cache)
     if not whole_batches:
         dataset = dataset.batch(task.batch_size)
-    if prefetch:
-        dataset = dataset.prefetch(prefetch)
     options = tf.data.Options()
     options.deterministic = deterministic
     options.autotune.enabled = autotune
+    if service:
+        dataset = data_service.distribute(dataset.with_options(options), address=service, sharding=sharding)
+        dataset = dataset.rebatch(task.batch_size)  # each worker's last batch is partial
+        if sharding != "off":
+            batches = -(-examples // task.batch_size)
+            # The client asks for the end only once a second; who takes the known number waits for no answer.
+            dataset = dataset.take(batches).apply(tf.data.experimental.assert_cardinality(batches))
+    if prefetch:
+        dataset = dataset.prefetch(prefetch)
     return dataset.with_options(options)
+
+
+def _with_seeds(dataset, seed):
+    """Returns the dataset with a random number, int64, behind every element."""
+    if seed is None:
+        # Not zipped as below: a dataset of random numbers cannot be sharded by files.
+        return dataset.map(lambda *element: (*element, tf.random.uniform((), maxval=tf.int64.max, dtype=tf.int64)))
+    return tf.data.Dataset.zip(dataset, tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True))
+
+
+def _check_service(task, service, sharding, cache):
+    """Refuses what a service's workers could not do, or would do in vain."""
+    if cache != "none":
+        raise StudyError(
+            f"a service's workers start every epoch anew and lose their caches (got cache={cache}); use cache=none"
+        )
+    if sharding == "file":
+        files = datasets.record_files(task.dataset) if task.source == "tfds" else 0
+        if files < (count := len(data_service.workers(service))):
+            raise StudyError(
+                f"sharding file needs at least as many record files as workers (got {files} for {count}); use dynamic"
+            )
+    if task.source == "arrays":
+        height, width, channels = (what := task.describe()).image_shape
+        if what.examples * height * width * channels > GRAPH_LIMIT * 0.9:
+            raise StudyError(
+                "arrays reach a service's workers inside the graph, which holds 2 GiB (got "
+                f"{what.examples * height * width * channels / 2**30:.1f} GiB); use source tfds or folder"
+            )
+    data_service.require(service, sharding)
 
 
 def _cached(dataset, kind):
