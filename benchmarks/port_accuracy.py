@@ -80,9 +80,8 @@ def main():
     )
     for name, values in found.items():
         print(f"  {name:20} {np.mean(values):.3f} (sd {np.std(values, ddof=1):.3f})")
-    print(
-        f"  port - original      {difference.mean():+.3f} ({low:+.3f} to {high:+.3f}, 95%); spread of seeds {spread:.3f}"
-    )
+    print(f"  port - original      {difference.mean():+.3f} ({low:+.3f} to {high:+.3f}, 95%)")
+    print(f"  spread of the original over seeds {spread:.3f}")
 
 
 if __name__ == "__main__":

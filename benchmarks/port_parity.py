@@ -68,8 +68,7 @@ def main():
         kind = "samplewise" if any(name.startswith("samplewise") for name in options) else "all else"
         worst = difference(options, shape, generator, bool(generator.random() < arguments.compiled_share))
         found[kind].append(worst)
-        allowed = 1e-6 * max(1.0, options.get("rescale", 1.0) * 255) if kind == "samplewise" else 0
-        if worst > allowed:
+        if worst > (1e-6 if kind == "samplewise" else 1e-12):
             print(f"  {worst:.2g} at {shape}: {options}")
     for kind, worst in found.items():
         print(f"{kind}: {np.mean(np.equal(worst, 0)):.1%} of {len(worst)} exactly equal, largest {max(worst):.2g}")

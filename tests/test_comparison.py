@@ -59,3 +59,20 @@ def test_one_feed_is_no_comparison():
 def test_an_unknown_label_is_refused(short_against_long):
     with pytest.raises(StudyError, match="one of short, long"):
         short_against_long.seconds("middle")
+
+
+def test_a_feed_whose_epochs_differ_in_length_is_refused():
+    import tensorflow as tf
+
+    lengths = iter([6, 6, 6, 5, 5, 5, 5, 5, 5])
+    images = np.zeros((8, 4, 4, 1), np.float32)
+
+    def batches():
+        for _ in range(next(lengths)):
+            yield images, np.zeros(8, np.float32)
+
+    kinds = (tf.TensorSpec((8, 4, 4, 1), tf.float32), tf.TensorSpec((8,), tf.float32))
+    shrinking = tf.data.Dataset.from_generator(batches, output_signature=kinds)
+    steady = tf.data.Dataset.from_tensors((images, np.zeros(8, np.float32))).repeat(6)
+    with pytest.raises(StudyError, match="as long"):
+        comparison.compare({"shrinking": shrinking, "steady": steady}, budget_s=2)

@@ -163,7 +163,8 @@ def compare(
         clock: gives nanoseconds.
 
     Raises:
-        StudyError: for fewer than two feeds, an unknown reference or a number out of range.
+        StudyError: for fewer than two feeds, an unknown reference, a number out of range, or a feed whose epochs
+            differ in length.
     """
     _check_arguments(feeds, reference, precision, budget_s, margin, confidence, max_rounds)
     from helpers import noise
@@ -172,7 +173,17 @@ def compare(
     spent_s = lambda: (clock() - start) * 1e-9  # noqa: E731
     watch = noise.Watch()
     timers = {label: _timer(feed, model, clock) for label, feed in feeds.items()}
-    time_one = lambda label: timers[label]()  # noqa: E731
+    batches = {}
+
+    def time_one(label):
+        epoch = timers[label]()
+        if epoch.batches != batches.setdefault(label, epoch.batches):
+            raise StudyError(
+                f"every epoch of a feed must be as long (got {batches[label]} batches of {label}, then "
+                f"{epoch.batches}); a cache that was read in part may do this: read it to the end once"
+            )
+        return epoch
+
     cold = [_row(0, place, label, time_one(label)) for place, label in enumerate(feeds)]
     for label in feeds:
         time_one(label)

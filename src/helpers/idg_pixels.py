@@ -35,7 +35,7 @@ class Recipe:
         mean: of the features, (channels,), or None.
         std: of the features, (channels,), or None.
         whitening: ZCA's matrix, or None.
-        whiten_singly: multiply by the matrix image by image, as the original rounds; else a batch at once, faster.
+        image_by_image: samplewise statistics and whitening in NumPy, as the original rounds; else batch-wise, faster.
         dtype: of the result, "float32" or "float64".
         jit_compile: whether XLA compiles it.
     """
@@ -56,7 +56,7 @@ class Recipe:
     mean: object = None
     std: object = None
     whitening: object = None
-    whiten_singly: bool = False
+    image_by_image: bool = False
     dtype: str = "float32"
     jit_compile: bool = True
 
@@ -143,16 +143,35 @@ def _moved(recipe, images, coefficients, flips, one):
 
 
 def _scale(recipe, images):
-    """Rescales, then centres and scales each image."""
+    """Rescales, then centres and scales each image by its own statistics, which are summed up in float64."""
     import tensorflow as tf
 
     if recipe.rescale:
         images = images * tf.cast(recipe.rescale, images.dtype)
+    over = {"axis": [1, 2, 3], "keepdims": True}
     if recipe.samplewise_center:
-        images = images - tf.reduce_mean(images, [1, 2, 3], keepdims=True)
+        images = images - tf.cast(tf.reduce_mean(tf.cast(images, tf.float64), **over), images.dtype)
     if recipe.samplewise_std:
-        images = images / (tf.math.reduce_std(images, [1, 2, 3], keepdims=True) + 1e-6)
+        deviation = tf.cast(tf.math.reduce_std(tf.cast(images, tf.float64), **over), images.dtype)
+        images = images / (deviation + 1e-6)
     return images
+
+
+def _scale_image_by_image(recipe, images):
+    """Does the same in NumPy, in the original's order of additions."""
+    import tensorflow as tf
+
+    def scale(images):
+        if recipe.rescale:
+            images = images * np.asarray(recipe.rescale, images.dtype)
+        for image in images:
+            if recipe.samplewise_center:
+                image -= np.mean(image, keepdims=True)
+            if recipe.samplewise_std:
+                image /= np.std(image, keepdims=True) + 1e-6
+        return images
+
+    return tf.ensure_shape(tf.numpy_function(lambda images: scale(images.copy()), [images], images.dtype), images.shape)
 
 
 def _use_statistics(recipe, images):
@@ -172,7 +191,7 @@ def _whiten(recipe, images):
 
     matrix = np.asarray(recipe.whitening, recipe.dtype)
     flat = tf.reshape(images, [-1, int(np.prod(images.shape[1:]))])
-    if recipe.whiten_singly:
+    if recipe.image_by_image:
         white = tf.numpy_function(lambda rows: np.concatenate([row[None] @ matrix for row in rows]), [flat], flat.dtype)
     else:
         white = flat @ matrix
@@ -230,7 +249,8 @@ def make(recipe: Recipe):
     """
     import tensorflow as tf
 
-    python_step = recipe.preprocessing_function is not None
+    scale_apart = recipe.image_by_image and (recipe.samplewise_center or recipe.samplewise_std)
+    python_step = scale_apart or recipe.preprocessing_function is not None
 
     def change(images, draws, placed, white, one):
         draw = {name: draws[:, place] for place, name in enumerate(COLUMNS)}
@@ -263,7 +283,8 @@ def make(recipe: Recipe):
         images = compiled(images, draws, placed, tf.constant(recipe.white, tf.float32), tf.constant(1.0))
         images = tf.ensure_shape(images, [None, *shape])
         if python_step:
-            images = _scale(recipe, _preprocess(recipe, images))
+            images = _preprocess(recipe, images) if recipe.preprocessing_function else images
+            images = (_scale_image_by_image if scale_apart else _scale)(recipe, images)
         images = _use_statistics(recipe, images)
         if recipe.channels_first:
             images = tf.transpose(images, [0, 3, 1, 2])

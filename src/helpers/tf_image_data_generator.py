@@ -127,7 +127,7 @@ class TFImageDataGenerator:
             mean=fitted["mean"],
             std=fitted["std"],
             whitening=fitted["zca_whitening_matrix"],
-            whiten_singly=self.mode == "stream",
+            image_by_image=self.mode == "stream",
             dtype=np.dtype(given.dtype).name,
             jit_compile=self.jit_compile,
         )

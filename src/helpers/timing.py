@@ -176,15 +176,20 @@ def time_epoch(model, feed, *, clock=time.perf_counter_ns) -> Epoch:
 
 
 def first_batch(feed):
-    """Returns the first (images, labels) of any feed, as NumPy arrays.
+    """Returns the first (images, labels) of any feed, as NumPy arrays, after reading all of it.
+
+    Reading a part of a dataset that caches may cut all its later epochs short, without an error (TensorFlow 2.21).
 
     Raises:
         StudyError: if the feed is none that `fit` takes, or does not give pairs.
     """
     from helpers.feeds import batches_of
 
+    first = None
     for batch in batches_of(feed):
-        return batch
+        first = batch if first is None else first
+    if first is not None:
+        return first
     raise StudyError("a feed must give at least one batch (got none); look at its length and its source")
 
 
