@@ -26,7 +26,7 @@ SECOND_VALUES = {
     "03_measure_without_fooling_yourself": {"examples": 1600, "budget_s": 2.0, "epochs": 4, "seed": 1},
     "10_read_the_verdicts": {
         "results_path": REFERENCE,
-        "other_path": REFERENCE,
+        "other_path": f"{REFERENCE}/results.parquet",
         "dataset": "synthetic",
         "transform": "noise",
         "batch_size": 32,
