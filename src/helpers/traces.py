@@ -133,7 +133,9 @@ def read(path: Path) -> pd.DataFrame:
                 settings = (stats.get("parallelism"), stats.get("buffer_limit"))
                 rows.append((thread, name, str(stats.get("name", "")), start, end, *settings))
     columns = ["thread", "event", "stage", "start_s", "end_s", "parallelism", "buffer_limit"]
-    events = pd.DataFrame(rows, columns=columns).astype({"parallelism": float, "buffer_limit": float})
+    events = pd.DataFrame(rows, columns=columns)
+    for setting in ("parallelism", "buffer_limit"):  # "unavailable" where the profiler did not get the lock
+        events[setting] = pd.to_numeric(events[setting], errors="coerce").astype(float)
     events[["start_s", "end_s"]] -= events["start_s"].min()
     return events.sort_values("start_s", ignore_index=True)
 
