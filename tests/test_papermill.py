@@ -23,7 +23,26 @@ REFERENCE = str(paths.project_root() / "data" / "results" / "quick-2-cores")
 SECOND_VALUES = {
     "00_check_your_setup": {"examples": 100, "batch_size": 16},
     "01_compare_on_synthetic_data": {"examples": 800, "budget_s": 4.0, "precision": 0.2},
+    "02_preprocess_heavily": {"examples": 64, "kept": 150, "budget_s": 2.5, "precision": 0.2, "epochs": 3},
     "03_measure_without_fooling_yourself": {"examples": 1600, "budget_s": 2.0, "epochs": 4, "seed": 1},
+    "04_feed_mnist_from_tfds": {"examples": 1000, "batch_size": 64, "budget_s": 2.0, "precision": 0.2, "seed": 1},
+    "07_vary_cardinality_and_batch_size": {
+        "counts": [100, 2000],
+        "batch_sizes": [8, 256],
+        "budget_s": 1.0,
+        "precision": 0.2,
+        "sorted_examples": 5000,
+        "seed": 1,
+    },
+    "08_find_the_bottleneck": {"examples": 960, "batch_size": 16, "budget_s": 3.0, "shown_batches": 6, "seed": 1},
+    "09_outgrow_one_machine": {
+        "batches": 8,
+        "examples": 300,
+        "elements": 200,
+        "budget_s": 1.0,
+        "limit_s": 3.0,
+        "seed": 1,
+    },
     "10_read_the_verdicts": {
         "results_path": REFERENCE,
         "other_path": f"{REFERENCE}/results.parquet",
@@ -32,6 +51,7 @@ SECOND_VALUES = {
         "batch_size": 32,
         "pipeline": "tf_data",
     },
+    "11_feed_a_gpu": {"examples": 640, "batch_size": 64, "steps_ms": [1, 5], "budget_s": 2.0, "seed": 1},
 }
 UNITS = "image|example|batch|epoch|second|_s$|share|byte|pixel|step|seed|worker|thread|process|round|element|call"
 
@@ -64,7 +84,9 @@ def runs(tmp_path_factory, request):
     def run(path):
         prepared, executed = folder / f"prepared_{path.name}", folder / path.name
         nbformat.write(each_check_before_its_solution(path), prepared)
-        values = [text for name, value in SECOND_VALUES.get(path.stem, {}).items() for text in ("-p", name, str(value))]
+        values = []
+        for name, value in SECOND_VALUES.get(path.stem, {}).items():
+            values += ["-y", f"{name}: {value}"] if isinstance(value, list | dict) else ["-p", name, str(value)]
         command = [sys.executable, "-m", "papermill", prepared, executed, "--cwd", path.parent, *values]
         ended = subprocess.run([*command, "--execution-timeout", "120"], capture_output=True, text=True)
         assert ended.returncode == 0, ended.stderr[-3000:]
