@@ -30,23 +30,27 @@ ERRORS = "[data-mime-type='application/vnd.jupyter.error'], [data-mime-type='app
 def lab(tmp_path):
     """The address of JupyterLab on a copy of the notebooks, its token in it; it is stopped afterwards."""
     shutil.copytree(paths.project_root() / "notebooks", tmp_path / "notebooks")
-    # All cells stay in the page, those out of sight too.
-    tracker = tmp_path / "settings" / "@jupyterlab" / "notebook-extension" / "tracker.jupyterlab-settings"
-    tracker.parent.mkdir(parents=True)
-    tracker.write_text('{"windowingMode": "none"}')
+    # All cells stay in the page, those out of sight too; no question about news comes up.
+    settings = {
+        "notebook-extension/tracker": '{"windowingMode": "none"}',
+        "apputils-extension/notification": '{"fetchNews": "false", "checkForUpdates": false}',
+    }
+    for name, values in settings.items():
+        file = tmp_path / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        file.parent.mkdir(parents=True)
+        file.write_text(values)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     token = secrets.token_hex(16)
-    settings = {f"JUPYTER_{kind}_DIR": str(tmp_path / kind.lower()) for kind in ("CONFIG", "DATA", "RUNTIME")}
-    settings |= {"JUPYTERLAB_SETTINGS_DIR": str(tmp_path / "settings"), "IPYTHONDIR": str(tmp_path / "ipython")}
-    settings |= {"JUPYTERLAB_WORKSPACES_DIR": str(tmp_path / "workspaces")}
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}",
-               f"--IdentityProvider.token={token}", "--ServerApp.port_retries=0",
-               "--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]  # fmt: skip
+    places = {f"JUPYTER_{kind}_DIR": str(tmp_path / kind.lower()) for kind in ("CONFIG", "DATA", "RUNTIME")}
+    places |= {f"JUPYTERLAB_{kind}_DIR": str(tmp_path / kind.lower()) for kind in ("SETTINGS", "WORKSPACES")}
+    places |= {"IPYTHONDIR": str(tmp_path / "ipython"), "STUDY_DATA_DIR": str(tmp_path / "data")}  # no runs of your own
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1"]
+    command += [f"--port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}"]
     with open(tmp_path / "lab.log", "w") as log:
         server = subprocess.Popen(
-            command, cwd=tmp_path / "notebooks", env=os.environ | settings, stdout=log, stderr=subprocess.STDOUT
+            command, cwd=tmp_path / "notebooks", env=os.environ | places, stdout=log, stderr=subprocess.STDOUT
         )
         try:
             address = f"http://127.0.0.1:{port}"
