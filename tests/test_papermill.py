@@ -67,7 +67,7 @@ def each_check_before_its_solution(path):
         check = notebook.cells[exercise.check].source
         before = nbformat.v4.new_code_cell(
             f"try:\n    exec(compile({check!r}, 'check', 'exec'))\n"
-            "except (AssertionError, NameError) as unsolved:\n    print('fails before:', type(unsolved).__name__)\n"
+            "except Exception as unsolved:\n    print('fails before:', type(unsolved).__name__)\n"
             f"else:\n    raise RuntimeError('passes before it is solved: {exercise.heading}')"
         )
         before.metadata["tags"] = ["before"]
