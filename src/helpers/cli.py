@@ -1,4 +1,4 @@
-"""The command `study`: prepare, compare, sweep, report, machine. Heavy imports wait until they are needed."""
+"""The command `study`: prepare, compare, sweep, report, machine, exercises. Heavy imports wait until needed."""
 
 import argparse
 import json
@@ -81,6 +81,10 @@ def _parser():
     machine.add_argument("--check", action="store_true", help="check that everything needed is here")
     machine.add_argument("--json", action="store_true")
     machine.set_defaults(run=_machine)
+
+    exercises = commands.add_parser("exercises", help="write the learner's version of the lessons, without solutions")
+    exercises.add_argument("--out", type=Path, help="where it goes (default: notebooks/workshop/learner)")
+    exercises.set_defaults(run=_exercises)
     return parser
 
 
@@ -244,6 +248,14 @@ def _machine(arguments):
         for name, ok, detail, remedy in checks:
             print(f"{'ok ' if ok else 'NO '} {name}: {detail}" + ("" if ok else f" → {remedy}"))
     return DONE if all(ok for _, ok, _, _ in checks) else SOME_FAILED
+
+
+def _exercises(arguments):
+    from helpers import exercises, paths
+
+    written = exercises.write(arguments.out or paths.project_root() / "notebooks" / "workshop" / "learner")
+    print(f"{len(written)} lessons without solutions are in {written[0].parent}")
+    return DONE
 
 
 def main(arguments: list[str] | None = None) -> int:
