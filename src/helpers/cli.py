@@ -49,6 +49,12 @@ def _parser():
     sweep.add_argument("grid", type=Path, help="a grid, such as notebooks/sweeps/quick.yml")
     sweep.add_argument("--out", type=Path, required=True, help="the run's folder")
     sweep.add_argument("--resume", action="store_true", help="run only what is missing or failed")
+    sweep.add_argument(
+        "--launcher",
+        choices=("auto", "warm", "stock"),
+        default="auto",
+        help="how kernels start: warm, forked from a process that has imported TensorFlow, or stock (default: auto)",
+    )
     sweep.set_defaults(run=_sweep)
 
     report = commands.add_parser("report", help="the verdicts of a run, as report.html")
@@ -173,7 +179,8 @@ def _check_reference(reference, specs):
 def _sweep(arguments):
     from helpers import sweep
 
-    return sweep.run(arguments.grid, arguments.out, resume=arguments.resume).exit_code
+    outcome = sweep.run(arguments.grid, arguments.out, resume=arguments.resume, launcher=arguments.launcher)
+    return outcome.exit_code
 
 
 def _report(arguments):

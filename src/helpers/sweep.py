@@ -8,12 +8,12 @@ import sys
 import tempfile
 import time
 import traceback
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from helpers import grid as grids
-from helpers import results
+from helpers import kernels, results
 from helpers.errors import StudyError
 
 CELL_TIMEOUT_S = 1800
@@ -50,6 +50,7 @@ def run(
     resume: bool = False,
     cell_timeout_s: float = CELL_TIMEOUT_S,
     progress: bool = True,
+    launcher: str = "auto",
 ) -> Outcome:
     """Runs every cell of a grid that is not done yet.
 
@@ -62,9 +63,11 @@ def run(
         resume: go on in a folder that holds a run of this grid.
         cell_timeout_s: a cell that takes longer is ended and counts as failed.
         progress: show a progress bar.
+        launcher: how the kernels are started, see `kernels.start`.
 
     Raises:
-        StudyError: before anything runs, for a bad grid or folder, or data that is not there.
+        StudyError: before anything runs, for a bad grid or folder, or data that is not there; later, where the
+            folder can no longer be written.
     """
     from helpers import machine
 
@@ -81,7 +84,7 @@ def run(
         before = len(plan.cells) - len(missing)
         if before:
             print(f"{before} of {len(plan.cells)} cells were done before")
-        failed = _run_cells(plan, missing, out, cell_timeout_s, progress)
+        failed = _run_cells(plan, missing, out, cell_timeout_s, progress, launcher)
         table = results.gather(out, [cell.id for cell in plan.cells])
     wall_s = time.monotonic() - start
     ran = {cell.id for cell in missing}
@@ -143,21 +146,25 @@ def _locked(out):
         yield
 
 
-def _run_cells(plan, cells, out, cell_timeout_s, progress):
+def _run_cells(plan, cells, out, cell_timeout_s, progress, launcher):
     from tqdm.auto import tqdm
 
     failed = []
     bar = tqdm(cells, unit="cell", disable=not progress, desc=plan.name)
-    for cell in bar:
-        p = cell.parameters
-        bar.set_postfix_str(f"{p['dataset']} {p['transform']} batch {p['batch_size']}")
-        if not _run_cell(plan.notebook, cell, out / "cells" / cell.id, cell_timeout_s):
-            failed.append(cell.id)
+    with closing(kernels.Supply(launcher)) as supply:
+        for cell in bar:
+            p = cell.parameters
+            bar.set_postfix_str(f"{p['dataset']} {p['transform']} batch {p['batch_size']}")
+            if not _run_cell(plan.notebook, cell, out / "cells" / cell.id, cell_timeout_s, starter=supply.ready()):
+                failed.append(cell.id)
     return failed
 
 
-def _run_cell(notebook, cell, folder, cell_timeout_s):
-    """Runs one cell in a kernel of its own; returns whether its rows are there, whole."""
+def _run_cell(notebook, cell, folder, cell_timeout_s, *, starter=kernels.STOCK):
+    """Runs one cell in a kernel of its own; returns whether its rows are there, whole.
+
+    `starter` is what starts the kernel: `kernels.STOCK`, or a `kernels.Warm` of this process.
+    """
     import papermill
 
     shutil.rmtree(folder, ignore_errors=True)
@@ -169,11 +176,13 @@ def _run_cell(notebook, cell, folder, cell_timeout_s):
             papermill.execute_notebook(
                 str(notebook),
                 str(folder / "executed.ipynb"),
-                parameters={**cell.parameters, "out": str(folder.resolve())},
+                parameters={**cell.parameters, "out": str(folder.resolve()), "launcher": starter.launcher},
                 kernel_name="python3",
                 progress_bar=False,
                 execution_timeout=int(cell_timeout_s),
                 cwd=str(notebook.parent),
+                shutdown_kernel="immediate",  # its rows are on the disk
+                **starter.engine_options(),
             )
         except Exception as caught:
             error = caught
