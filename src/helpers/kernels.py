@@ -97,6 +97,11 @@ class Warm:
                 self.pid = self.pgid = self.process.pid
                 return self.connection_info
 
+            async def kill(self, restart=False):
+                await super().kill(restart)
+                if self.process:
+                    self.process.poll(timeout_s=1)  # it ends in milliseconds; Jupyter would look again in 100
+
         class WarmKernelManager(AsyncKernelManager):
             def __init__(self, **options):
                 super().__init__(**options)

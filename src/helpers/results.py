@@ -66,6 +66,7 @@ COLUMNS = {
 }
 TABLE = "results.parquet"
 ROWS = "rows.parquet"
+PART = ".part"  # how the name of a file that is being written ends
 
 
 def _conform(rows: pd.DataFrame) -> pd.DataFrame:
@@ -91,7 +92,7 @@ def write_whole(path: Path, write) -> None:
         OSError: where the disk is full or the folder cannot be written; `path` is then as it was.
     """
     path = Path(path)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=PART, dir=path.parent)
     os.close(handle)
     try:
         write(Path(name))

@@ -78,6 +78,8 @@ def run(
     _check_folder(out, plan, resume)
     start = time.monotonic()
     with _locked(out):
+        for left in out.glob(f".*{results.PART}"):  # of a sweep that was killed while it wrote
+            left.unlink()
         results.write_json(out / "machine.json", here.to_dict())
         results.write_whole(out / "grid.yml", lambda place: place.write_text(plan.text))
         missing = [cell for cell in plan.cells if results.read_cell(out / "cells" / cell.id) is None]
