@@ -4,6 +4,7 @@ A sweep's cell writes its rows to a file of its own; the run's `results.parquet`
 so that nothing can be lost or doubled.
 """
 
+import itertools
 import json
 import os
 import tempfile
@@ -66,6 +67,7 @@ COLUMNS = {
 }
 TABLE = "results.parquet"
 ROWS = "rows.parquet"
+CELLS_A_BATCH = 256
 PART = ".part"  # how the name of a file that is being written ends
 
 
@@ -163,19 +165,38 @@ def read_cell(folder: Path | str) -> pd.DataFrame | None:
 
 
 def gather(run: Path | str, cell_ids) -> pd.DataFrame:
-    """Rebuilds a run's table from its cells' files and returns it.
+    """Rebuilds a run's table from its cells' files, a few at a time, so that memory does not grow with their number.
 
     Args:
         run: the run's folder.
         cell_ids: the cells, in the order of their rows.
+
+    Returns:
+        The columns cell_id and timed_s of the table.
     """
+    import pyarrow
+    import pyarrow.parquet
+
     run = Path(run)
-    found = [rows for cell in cell_ids if (rows := read_cell(run / "cells" / cell)) is not None]
-    if not found:
-        return pd.DataFrame(columns=list(COLUMNS))
-    table = pd.concat(found, ignore_index=True)
-    write_table(run / TABLE, table)
-    return table
+    found = (rows for cell in cell_ids if (rows := read_cell(run / "cells" / cell)) is not None)
+    brief = [pd.DataFrame({name: pd.Series(dtype=COLUMNS[name]) for name in ("cell_id", "timed_s")})]
+
+    def write(place):
+        writer = None
+        while batch := list(itertools.islice(found, CELLS_A_BATCH)):
+            rows = _conform(pd.concat(batch, ignore_index=True))
+            brief.append(rows[["cell_id", "timed_s"]])
+            table = pyarrow.Table.from_pandas(rows, schema=writer and writer.schema, preserve_index=False)
+            writer = writer or pyarrow.parquet.ParquetWriter(place, table.schema)
+            writer.write_table(table)
+        if writer:
+            writer.close()
+
+    first = next(found, None)
+    if first is not None:
+        found = itertools.chain([first], found)
+        write_whole(run / TABLE, write)
+    return pd.concat(brief, ignore_index=True)
 
 
 def write_json(path: Path, content) -> None:

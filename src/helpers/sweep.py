@@ -1,6 +1,7 @@
 """Runs a grid: one papermill run a cell, resumable, and nothing lost when it is killed."""
 
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -77,7 +78,7 @@ def run(
     out = Path(out)
     _check_folder(out, plan, resume)
     start = time.monotonic()
-    with _locked(out):
+    with _locked(out), _told_from(out):
         for left in out.glob(f".*{results.PART}"):  # of a sweep that was killed while it wrote
             left.unlink()
         results.write_json(out / "machine.json", here.to_dict())
@@ -86,8 +87,10 @@ def run(
         before = len(plan.cells) - len(missing)
         if before:
             print(f"{before} of {len(plan.cells)} cells were done before")
-        failed = _run_cells(plan, missing, out, cell_timeout_s, progress, launcher)
-        table = results.gather(out, [cell.id for cell in plan.cells])
+        try:
+            failed = _run_cells(plan, missing, out, cell_timeout_s, progress, launcher)
+        finally:  # also when interrupted: what is done may be looked at
+            table = results.gather(out, [cell.id for cell in plan.cells])
     wall_s = time.monotonic() - start
     ran = {cell.id for cell in missing}
     timed_s = table[table["cell_id"].isin(ran)].drop_duplicates("cell_id")["timed_s"].sum() if len(table) else 0.0
@@ -148,6 +151,18 @@ def _locked(out):
         yield
 
 
+@contextmanager
+def _told_from(out):
+    """Says in one line that the folder can no longer be used: a full disk, one that was made read-only or is gone."""
+    try:
+        yield
+    except OSError as error:
+        raise StudyError(
+            f"the sweep stopped, since {out} must be writable ({error}); "
+            "the cells that are done stay: mend that, then go on with --resume"
+        ) from error
+
+
 def _run_cells(plan, cells, out, cell_timeout_s, progress, launcher):
     from tqdm.auto import tqdm
 
@@ -171,9 +186,8 @@ def _run_cell(notebook, cell, folder, cell_timeout_s, *, starter=kernels.STOCK):
 
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    scratch = tempfile.mkdtemp(prefix="study-cell-")
     error = None
-    with _environment(TMPDIR=scratch, TF_CPP_MIN_LOG_LEVEL="2"), _stderr_into(folder / "kernel.log"):
+    with _scratch(folder), _stderr_into(folder / "kernel.log"):
         try:
             papermill.execute_notebook(
                 str(notebook),
@@ -188,8 +202,6 @@ def _run_cell(notebook, cell, folder, cell_timeout_s, *, starter=kernels.STOCK):
             )
         except Exception as caught:
             error = caught
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
     if error is None and results.read_cell(folder) is not None:
         return True
     reason = "".join(traceback.format_exception_only(error)) if error else "the cell wrote no whole rows file"
@@ -210,6 +222,22 @@ def _stderr_into(file):
     finally:
         os.dup2(kept, 2)
         os.close(kept)
+
+
+@contextmanager
+def _scratch(folder):
+    """Gives the cell a temporary folder of its own, and removes what a killed sweep left of an earlier one."""
+    prefix = f"study-cell-{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]}-"
+    for left in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
+        shutil.rmtree(left, ignore_errors=True)
+    place = tempfile.mkdtemp(prefix=prefix)
+    try:
+        with _environment(TMPDIR=place, TF_CPP_MIN_LOG_LEVEL="2"):
+            tempfile.tempdir = None  # the connection file goes there too
+            yield
+    finally:
+        tempfile.tempdir = None
+        shutil.rmtree(place, ignore_errors=True)
 
 
 @contextmanager
