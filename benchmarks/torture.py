@@ -5,6 +5,7 @@ or exit code 1. A cell counts as finished when its rows are whole at a moment wh
 """
 
 import argparse
+import contextlib
 import hashlib
 import json
 import os
@@ -82,26 +83,28 @@ class Torture:
         )
         seen = {}
         while not at_peace and sweep.poll() is None:
+            victim = self.random.choice(VICTIMS)
+            deadline = time.monotonic() + 10
+            while victim != "sweep" and victim not in family(sweep.pid).values() and sweep.poll() is None:
+                if time.monotonic() > deadline:
+                    break
+                time.sleep(0.02)
             try:
-                sweep.wait(self.random.uniform(0, self.within_s))
+                sweep.wait(self.random.uniform(0, self.within_s if victim == "sweep" else 0.5))
             except subprocess.TimeoutExpired:
                 seen |= family(sweep.pid)
-                self._kill(sweep, seen)
+                self._kill(victim, sweep)
         sweep.wait()
         self._check_gone(seen)
         return sweep.returncode
 
-    def _kill(self, sweep, seen):
-        """Kills the sweep, its server or a kernel."""
-        victim = self.random.choice(VICTIMS)
-        alive = [pid for pid, name in seen.items() if name == victim and psutil.pid_exists(pid)]
-        if not alive:
-            victim, alive = "sweep", [sweep.pid]
-        try:
-            os.kill(alive[-1], signal.SIGKILL)
-            self.kills[victim] += 1
-        except ProcessLookupError:
-            pass  # it ended by itself, just now
+    def _kill(self, victim, sweep):
+        """Kills the sweep, its server or its kernel, if that is alive just now."""
+        alive = [sweep.pid] if victim == "sweep" else [p for p, name in family(sweep.pid).items() if name == victim]
+        with contextlib.suppress(ProcessLookupError):  # it may end by itself, just now
+            for pid in alive[:1]:
+                os.kill(pid, signal.SIGKILL)
+                self.kills[victim] += 1
         if victim == "sweep":
             sweep.wait()
 

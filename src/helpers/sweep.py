@@ -81,6 +81,8 @@ def run(
     with _locked(out), _told_from(out):
         for left in out.glob(f".*{results.PART}"):  # of a sweep that was killed while it wrote
             left.unlink()
+        for left in Path(tempfile.gettempdir()).glob(f"{_scratch_name(out / 'cells')}*"):
+            shutil.rmtree(left, ignore_errors=True)
         results.write_json(out / "machine.json", here.to_dict())
         results.write_whole(out / "grid.yml", lambda place: place.write_text(plan.text))
         missing = [cell for cell in plan.cells if results.read_cell(out / "cells" / cell.id) is None]
@@ -224,13 +226,15 @@ def _stderr_into(file):
         os.close(kept)
 
 
+def _scratch_name(cells):
+    """How the temporary folders of a run's cells begin, so that those of a killed sweep are found again."""
+    return f"study-cell-{hashlib.sha256(str(cells.resolve()).encode()).hexdigest()[:12]}-"
+
+
 @contextmanager
 def _scratch(folder):
-    """Gives the cell a temporary folder of its own, and removes what a killed sweep left of an earlier one."""
-    prefix = f"study-cell-{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]}-"
-    for left in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
-        shutil.rmtree(left, ignore_errors=True)
-    place = tempfile.mkdtemp(prefix=prefix)
+    """Gives the cell a temporary folder of its own."""
+    place = tempfile.mkdtemp(prefix=f"{_scratch_name(folder.parent)}{folder.name}-")
     try:
         with _environment(TMPDIR=place, TF_CPP_MIN_LOG_LEVEL="2"):
             tempfile.tempdir = None  # the connection file goes there too
