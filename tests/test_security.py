@@ -13,6 +13,7 @@ from papermill.parameterize import parameterize_notebook
 from helpers import unpack
 from helpers.errors import StudyError
 
+METADATA = {"kernelspec": {"name": "python3", "language": "python"}, "language_info": {"name": "python"}}
 NASTY = st.one_of(
     st.sampled_from(
         ["'", '"', "'''", '"""', "\\", "\\\\'", "\n", "\r\n", "${HOME}", "{x}", "`id`", "\0", "# x", "\u2028"]
@@ -29,8 +30,7 @@ VALUES = st.recursive(
 @settings(max_examples=300, deadline=None)
 @given(value=VALUES, text=st.lists(NASTY, max_size=5).map("".join))
 def test_parameters_reach_the_notebook_as_values_never_as_code(value, text):
-    notebook = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "language": "python"}})
-    notebook.metadata["papermill"] = {}
+    notebook = nbformat.v4.new_notebook(metadata=METADATA)
     given_parameters = {"transform": text, "pipelines": value}
     made = parameterize_notebook(notebook, given_parameters, kernel_name="python3", language="python")
     found = {}
@@ -39,15 +39,11 @@ def test_parameters_reach_the_notebook_as_values_never_as_code(value, text):
 
 
 def test_a_surrogate_in_a_parameter_fails_the_cell_before_anything_runs(tmp_path):
-    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1")]), tmp_path / "in.ipynb")
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1")], metadata=METADATA)
+    nbformat.write(notebook, tmp_path / "in.ipynb")
+    options = {"parameters": {"transform": "\ud800"}, "kernel_name": "python3", "progress_bar": False}
     with pytest.raises(UnicodeEncodeError):
-        papermill.execute_notebook(
-            tmp_path / "in.ipynb",
-            tmp_path / "out.ipynb",
-            {"transform": "\ud800"},
-            kernel_name="python3",
-            prepare_only=True,
-        )
+        papermill.execute_notebook(tmp_path / "in.ipynb", tmp_path / "out.ipynb", prepare_only=True, **options)
 
 
 def pax_record(key, value):
@@ -79,7 +75,18 @@ def refused(tmp_path, archive):
 def test_a_huge_header_is_refused_before_it_is_read(tmp_path, kind):
     member = tarfile.TarInfo("header")
     member.type, member.size = kind, 4 << 30  # tarfile would read all of it into memory
-    assert "header" in refused(tmp_path, archive_with(tmp_path, member, b"x" * 512))
+    assert "header must be at most 1024 KiB (got one of 4194304 KiB)" in refused(
+        tmp_path, archive_with(tmp_path, member, b"x" * 512)
+    )
+
+
+def test_headers_without_end_are_refused(tmp_path):
+    member = tarfile.TarInfo("header")
+    record = pax_record("comment", "x")
+    member.type, member.size = tarfile.XHDTYPE, len(record)
+    block = member.tobuf(tarfile.USTAR_FORMAT) + record.ljust(512, b"\0")
+    (tmp_path / "endless.tar").write_bytes(block * 5000)
+    assert "must be whole" in refused(tmp_path, tmp_path / "endless.tar")
 
 
 def test_a_sparse_member_that_claims_more_than_it_holds_is_refused(tmp_path):
@@ -93,7 +100,7 @@ def test_a_sparse_member_that_claims_more_than_it_holds_is_refused(tmp_path):
     data = header.tobuf(tarfile.USTAR_FORMAT) + content + bytes(-len(content) % 512)
     data += file.tobuf(tarfile.USTAR_FORMAT) + map_of_it.ljust(512, b"\0") + b"jpeg".ljust(512, b"\0") + bytes(1024)
     (tmp_path / "sparse.tar").write_bytes(data)
-    assert "sparse" in refused(tmp_path, tmp_path / "sparse.tar")
+    assert "must hold whole files (got the sparse file" in refused(tmp_path, tmp_path / "sparse.tar")
 
 
 def test_more_members_than_allowed_are_refused_while_they_are_read(tmp_path, monkeypatch):
