@@ -13,7 +13,10 @@ from papermill.parameterize import parameterize_notebook
 from helpers import unpack
 from helpers.errors import StudyError
 
-METADATA = {"kernelspec": {"name": "python3", "language": "python"}, "language_info": {"name": "python"}}
+METADATA = {
+    "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
+    "language_info": {"name": "python"},
+}
 NASTY = st.one_of(
     st.sampled_from(
         ["'", '"', "'''", '"""', "\\", "\\\\'", "\n", "\r\n", "${HOME}", "{x}", "`id`", "\0", "# x", "\u2028"]
@@ -30,7 +33,7 @@ VALUES = st.recursive(
 @settings(max_examples=300, deadline=None)
 @given(value=VALUES, text=st.lists(NASTY, max_size=5).map("".join))
 def test_parameters_reach_the_notebook_as_values_never_as_code(value, text):
-    notebook = nbformat.v4.new_notebook(metadata=METADATA)
+    notebook = nbformat.v4.new_notebook(metadata={**METADATA, "papermill": {}})
     given_parameters = {"transform": text, "pipelines": value}
     made = parameterize_notebook(notebook, given_parameters, kernel_name="python3", language="python")
     found = {}

@@ -1,6 +1,7 @@
 """How a sweep's kernels are started: stock, or warm, which is forked from a process that has imported TensorFlow."""
 
 import contextlib
+import functools
 import json
 import os
 import select
@@ -84,8 +85,9 @@ class Warm:
         """Whether the server runs."""
         return self._server.poll() is None
 
-    def engine_options(self) -> dict:
-        """What papermill is given: a class of kernel managers that ask this server."""
+    @functools.cached_property
+    def _manager_class(self):
+        """The class of kernel managers that ask this server; one for all cells, since classes are never freed."""
         from jupyter_client.manager import AsyncKernelManager
         from jupyter_client.provisioning import LocalProvisioner
 
@@ -107,7 +109,11 @@ class Warm:
                 super().__init__(**options)
                 self.provisioner = WarmProvisioner(kernel_spec=self.kernel_spec, parent=self)
 
-        return {"kernel_manager_class": WarmKernelManager}
+        return WarmKernelManager
+
+    def engine_options(self) -> dict:
+        """What papermill is given."""
+        return {"kernel_manager_class": self._manager_class}
 
     def fork(self, cmd: list[str], *, cwd: str | None = None, env: dict | None = None) -> "ForkedKernel":
         """Starts a kernel.
