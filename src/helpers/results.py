@@ -67,7 +67,7 @@ COLUMNS = {
 }
 TABLE = "results.parquet"
 ROWS = "rows.parquet"
-CELLS_A_BATCH = 256
+CELLS_A_BATCH = 32
 PART = ".part"  # how the name of a file that is being written ends
 
 
