@@ -1,3 +1,5 @@
+import hashlib
+import json
 from pathlib import Path
 
 import pytest
@@ -75,3 +77,13 @@ def test_a_grid_that_is_not_right_is_refused_in_one_line(tmp_path, content, said
 def test_a_grid_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(StudyError, match="must be a readable file"):
         grid.load(tmp_path / "none.yml")
+
+
+def test_a_cells_name_is_the_hash_of_its_parameters_whatever_they_hold(tmp_path):
+    labels = {"py_dataset": {}, 'a "%s" 100% \\ é': {"builder": "tf_data"}}
+    plan = grid.load(written(tmp_path, changed(seed=[0, 1], transform=["noise", "rescale"], pipelines=labels)))
+    version = grid._version(plan.notebook, "")
+    for cell in plan.cells:
+        what = {name: value for name, value in cell.parameters.items() if name not in ("grid", "cell_id")}
+        text = json.dumps(what, sort_keys=True)
+        assert cell.id == hashlib.sha256((version + text).encode()).hexdigest()[:16]

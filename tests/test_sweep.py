@@ -41,6 +41,7 @@ def quick_cells(tmp_path, monkeypatch):
     folder.mkdir(parents=True)
     nbformat.write(notebook, folder / "compare_pipelines.ipynb")
     monkeypatch.setattr("helpers.paths.project_root", lambda: tmp_path / "project")
+    monkeypatch.setattr("helpers.kernels.MODULES", ("helpers.results", "pyarrow.parquet"))
 
     def plan(seeds, name="trivial"):
         block = {"dataset": "synthetic", "transform": "noise", "seed": seeds, "pipelines": ["py_dataset", "tf_data"]}

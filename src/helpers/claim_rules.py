@@ -29,6 +29,8 @@ MEASURES = {
     "peak_rss_bytes": "peak memory",
     "waiting_share": "share of the training epoch spent waiting",
 }
+# A warm kernel shares pages with its server, so memory is compared among kernels that were started alike only.
+MEMORY_MEASURES = ("peak_rss_bytes",)
 EXPECTATIONS = {"faster": "faster", "less": "faster", "slower": "slower", "more": "slower", "same": "the same"}
 # The rounds of a cell stop when the intervals are narrow: two or more looks, see ratios.sequential_confidence.
 LOOKS = 2
@@ -132,7 +134,7 @@ def pairs_of(results, *, pipeline, reference, cells=None, measure="epoch_s", tak
     pairs = []
     fair = select_cells(results, cells or {})
     fair = fair[fair["same_work"].astype(bool)]
-    for (machine, cell), rows in fair.groupby(["machine_id", "cell_id"], sort=False):
+    for (machine, cell, launcher), rows in fair.groupby(["machine_id", "cell_id", "launcher"], sort=False):
         mine, others = select_pipelines(rows, pipeline), select_pipelines(rows, reference)
         if take == "best":
             mine, others = mine.nsmallest(1, measure), others.nsmallest(1, measure)
@@ -144,7 +146,7 @@ def pairs_of(results, *, pipeline, reference, cells=None, measure="epoch_s", tak
                     row, other, measure=measure, comparisons=max(1, len(rows) - 1), margin=margin
                 )
                 pairs.append(
-                    {"machine_id": machine, "cell_id": cell}
+                    {"machine_id": machine, "cell_id": cell, "launcher": launcher}
                     | {name: row[name] for name in (*CONDITIONS, "dataset_label")}
                     | {"pipeline": row["pipeline"], "reference": other["pipeline"], "rounds": row["rounds"]}
                     | {"ratio": ratio, "low": low, "high": high, "verdict": verdict}
@@ -185,6 +187,8 @@ def trend(results, *, along, expect, apart_from=(), cells=None, measure="epoch_s
     if pairs.empty:
         return Outcome(UNDECIDED, "no cell of this run compares them", needs=FULL_SWEEP)
     fixed = [name for name in CONDITIONS if name not in (along, *apart_from)]
+    if measure in MEMORY_MEASURES:
+        fixed.append("launcher")
     ends, holds = [], []
     for _, group in pairs.groupby([*fixed, "pipeline", "reference"], sort=False):
         group = group.dropna(subset=["ratio"]).sort_values(along)

@@ -53,6 +53,12 @@ def _parser():
     sweep.add_argument("--out", type=Path, required=True, help="the run's folder")
     sweep.add_argument("--resume", action="store_true", help="run only what is missing or failed")
     sweep.add_argument("--scheduler", metavar="ADDRESS", help="send the cells to a Dask cluster: tcp://host:8786")
+    sweep.add_argument(
+        "--launcher",
+        choices=("auto", "warm", "stock"),
+        default="auto",
+        help="how kernels start: warm, forked from a process that has imported TensorFlow, or stock (default: auto)",
+    )
     sweep.set_defaults(run=_sweep)
 
     service = commands.add_parser("service", help="tf.data service: start one here, or a part of one on each host")
@@ -198,7 +204,14 @@ def _check_reference(reference, specs):
 def _sweep(arguments):
     from helpers import sweep
 
-    return sweep.run(arguments.grid, arguments.out, resume=arguments.resume, scheduler=arguments.scheduler).exit_code
+    outcome = sweep.run(
+        arguments.grid,
+        arguments.out,
+        resume=arguments.resume,
+        scheduler=arguments.scheduler,
+        launcher=arguments.launcher,
+    )
+    return outcome.exit_code
 
 
 def _service(arguments):

@@ -29,6 +29,7 @@ DEFAULTS = {
     "filters": 16,
 }
 COMPARE = "compare_pipelines.ipynb"
+_HOLE = "\0 differs from point to point \0"
 
 
 @dataclass(frozen=True)
@@ -103,9 +104,10 @@ def load(path: Path | str, *, machine_id: str = "") -> Grid:
     stand_in = content.get("stand_in", False)
     cells = {}
     for number, block in enumerate(content["cells"], start=1):
-        for parameters in _points(block, defaults, f"{path.name}: cells, entry {number}", stand_in):
-            cell_id = hashlib.sha256((version + json.dumps(parameters, sort_keys=True)).encode()).hexdigest()[:16]
-            cells.setdefault(cell_id, Cell(cell_id, {**parameters, "grid": name, "cell_id": cell_id}))
+        for parameters, text_of_it in _points(block, defaults, f"{path.name}: cells, entry {number}", stand_in):
+            cell_id = hashlib.sha256((version + text_of_it).encode()).hexdigest()[:16]
+            if cell_id not in cells:
+                cells[cell_id] = Cell(cell_id, {**parameters, "grid": name, "cell_id": cell_id})
     return Grid(name, notebook, tuple(cells.values()), text)
 
 
@@ -118,7 +120,10 @@ def _only(mapping, allowed, where):
 
 
 def _points(block, defaults, where, stand_in):
-    """Yields the checked parameters of every point of one block: the product of its lists."""
+    """Yields the parameters of every point of one block, the product of its lists, with their JSON, keys sorted.
+
+    Values are checked, and written as JSON, once each and not once a point, so that large grids plan fast.
+    """
     _only(block, {*TASK_KEYS, *RUN_KEYS, "pipelines"}, where)
     merged = {**DEFAULTS, **defaults, **block}
     for key in ("dataset", "transform", "pipelines"):
@@ -128,17 +133,29 @@ def _points(block, defaults, where, stand_in):
     reference = merged.pop("reference", next(iter(specs)))
     if reference not in specs:
         raise StudyError(f"{where}: reference must be one of {', '.join(specs)} (got {reference!r})")
-    keys = list(merged)
-    values = [value if isinstance(value, list) else [value] for value in merged.values()]
-    checked = set()
-    for point in itertools.product(*values):
-        parameters = dict(zip(keys, point, strict=True))
-        if stand_in:
-            parameters["dataset"] = datasets.best_available(parameters["dataset"])
-            if parameters["dataset"].startswith("folder:") and "source" not in block:
-                parameters["source"] = "folder"
-        _check_point(parameters, where, checked)
-        yield {**parameters, "pipelines": specs, "reference": reference}
+    choices = {key: value if isinstance(value, list) else [value] for key, value in merged.items()}
+    if not all(choices.values()):
+        return
+    if stand_in:
+        choices["dataset"] = [datasets.best_available(name) for name in choices["dataset"]]
+    from_folders = stand_in and "source" not in block
+    for name in choices["dataset"]:
+        folder = from_folders and str(name).startswith("folder:")
+        _check({**choices, "dataset": [name]} | ({"source": ["folder"]} if folder else {}), where)
+    choices |= {"pipelines": [specs], "reference": [reference]}
+    fixed = {key: values[0] for key, values in choices.items() if len(values) == 1}
+    varied = {key: values for key, values in choices.items() if len(values) > 1}
+    text = json.dumps(fixed | dict.fromkeys(varied, _HOLE), sort_keys=True).replace("%", "%%")
+    template = text.replace(json.dumps(_HOLE), "%s")
+    in_text = [list(varied).index(key) for key in sorted(varied)]
+    written = [[json.dumps(value) for value in values] for values in varied.values()]
+    for values, texts in zip(itertools.product(*varied.values()), itertools.product(*written), strict=True):
+        parameters = {**fixed, **dict(zip(varied, values, strict=True))}
+        if from_folders and parameters["dataset"].startswith("folder:"):
+            parameters["source"] = "folder"
+            yield parameters, json.dumps(parameters, sort_keys=True)
+        else:
+            yield parameters, template % tuple([texts[place] for place in in_text])
 
 
 def _specs(given, where):
@@ -152,26 +169,30 @@ def _specs(given, where):
         raise StudyError(f"{where}: {error}") from error
 
 
-def _check_point(parameters, where, checked):
-    """Checks one point; what was checked before is not checked again, so that large grids plan fast."""
-    key = json.dumps(parameters, sort_keys=True, default=str)
+def _check(choices, where):
+    """Checks every value of one dataset, the others at their first: but for the source, none depends on another."""
+    first = {key: values[0] for key, values in choices.items()}
     try:
-        task = {name: parameters[name] for name in TASK_KEYS}
-        if key not in checked:
-            size, examples = task.pop("image_size"), task.pop("examples")
-            Task(**task, image_size=(size, size) if size else None, examples=examples or None)
-            for name, low, high in (("precision", 0, 1), ("margin", 0, 1), ("budget_s", 0, 86400)):
-                value = parameters[name]
-                if isinstance(value, bool) or not isinstance(value, int | float) or not low < value < high:
-                    raise StudyError(f"{name} must be above {low} and below {high} (got {value!r})")
-            if not isinstance(parameters["train"], bool):
-                raise StudyError(f"train must be true or false (got {parameters['train']!r})")
-            filters = parameters["filters"]
-            if isinstance(filters, bool) or not isinstance(filters, int) or filters < 1:
-                raise StudyError(f"filters must be a whole number >= 1 (got {filters!r})")
-            checked.add(key)
+        for key, values in choices.items():
+            for value in values:
+                _check_point({**first, key: value})
     except StudyError as error:
         raise StudyError(f"{where}: {error}") from error
+
+
+def _check_point(parameters):
+    task = {name: parameters[name] for name in TASK_KEYS}
+    size, examples = task.pop("image_size"), task.pop("examples")
+    Task(**task, image_size=(size, size) if size else None, examples=examples or None)
+    for name, low, high in (("precision", 0, 1), ("margin", 0, 1), ("budget_s", 0, 86400)):
+        value = parameters[name]
+        if isinstance(value, bool) or not isinstance(value, int | float) or not low < value < high:
+            raise StudyError(f"{name} must be above {low} and below {high} (got {value!r})")
+    if not isinstance(parameters["train"], bool):
+        raise StudyError(f"train must be true or false (got {parameters['train']!r})")
+    filters = parameters["filters"]
+    if isinstance(filters, bool) or not isinstance(filters, int) or filters < 1:
+        raise StudyError(f"filters must be a whole number >= 1 (got {filters!r})")
 
 
 def _version(notebook, machine_id):

@@ -4,6 +4,7 @@ A sweep's cell writes its rows to a file of its own; the run's `results.parquet`
 so that nothing can be lost or doubled.
 """
 
+import itertools
 import json
 import os
 import tempfile
@@ -71,6 +72,8 @@ COLUMNS = {
 ADDED = {"backend": "", "device": "", "device_busy_share": float("nan")}
 TABLE = "results.parquet"
 ROWS = "rows.parquet"
+CELLS_A_BATCH = 32
+PART = ".part"  # how the name of a file that is being written ends
 
 
 def _conform(rows: pd.DataFrame) -> pd.DataFrame:
@@ -100,7 +103,7 @@ def write_whole(path: Path, write) -> None:
         OSError: where the disk is full or the folder cannot be written; `path` is then as it was.
     """
     path = Path(path)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=PART, dir=path.parent)
     os.close(handle)
     try:
         write(Path(name))
@@ -172,19 +175,38 @@ def read_cell(folder: Path | str) -> pd.DataFrame | None:
 
 
 def gather(run: Path | str, cell_ids) -> pd.DataFrame:
-    """Rebuilds a run's table from its cells' files and returns it.
+    """Rebuilds a run's table from its cells' files, a few at a time, so that memory does not grow with their number.
 
     Args:
         run: the run's folder.
         cell_ids: the cells, in the order of their rows.
+
+    Returns:
+        The columns cell_id and timed_s of the table.
     """
+    import pyarrow
+    import pyarrow.parquet
+
     run = Path(run)
-    found = [rows for cell in cell_ids if (rows := read_cell(run / "cells" / cell)) is not None]
-    if not found:
-        return pd.DataFrame(columns=list(COLUMNS))
-    table = pd.concat(found, ignore_index=True)
-    write_table(run / TABLE, table)
-    return table
+    found = (rows for cell in cell_ids if (rows := read_cell(run / "cells" / cell)) is not None)
+    brief = [pd.DataFrame({name: pd.Series(dtype=COLUMNS[name]) for name in ("cell_id", "timed_s")})]
+
+    def write(place):
+        writer = None
+        while batch := list(itertools.islice(found, CELLS_A_BATCH)):
+            rows = _conform(pd.concat(batch, ignore_index=True))
+            brief.append(rows[["cell_id", "timed_s"]])
+            table = pyarrow.Table.from_pandas(rows, schema=writer and writer.schema, preserve_index=False)
+            writer = writer or pyarrow.parquet.ParquetWriter(place, table.schema)
+            writer.write_table(table)
+        if writer:
+            writer.close()
+
+    first = next(found, None)
+    if first is not None:
+        found = itertools.chain([first], found)
+        write_whole(run / TABLE, write)
+    return pd.concat(brief, ignore_index=True)
 
 
 def write_json(path: Path, content) -> None:

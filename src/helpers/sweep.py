@@ -1,6 +1,7 @@
 """Runs a grid: one papermill run a cell, resumable, and nothing lost when it is killed."""
 
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -8,12 +9,12 @@ import sys
 import tempfile
 import time
 import traceback
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from helpers import grid as grids
-from helpers import results
+from helpers import kernels, results
 from helpers.errors import StudyError
 
 CELL_TIMEOUT_S = 1800
@@ -51,6 +52,7 @@ def run(
     cell_timeout_s: float = CELL_TIMEOUT_S,
     progress: bool = True,
     scheduler: str | None = None,
+    launcher: str = "auto",
 ) -> Outcome:
     """Runs every cell of a grid that is not done yet.
 
@@ -64,9 +66,11 @@ def run(
         cell_timeout_s: a cell that takes longer is ended and counts as failed.
         progress: show a progress bar.
         scheduler: address of a Dask scheduler whose workers run the cells; None: this process does.
+        launcher: how the kernels are started, see `kernels.start`.
 
     Raises:
-        StudyError: before anything runs, for a bad grid or folder, or data that is not there.
+        StudyError: before anything runs, for a bad grid or folder, or data that is not there; later, where the
+            folder can no longer be written.
     """
     from helpers import machine
 
@@ -76,15 +80,21 @@ def run(
     out = Path(out)
     _check_folder(out, plan, resume)
     start = time.monotonic()
-    with _locked(out):
+    with _locked(out), _told_from(out):
+        for left in out.glob(f".*{results.PART}"):  # of a sweep that was killed while it wrote
+            left.unlink()
+        for left in Path(tempfile.gettempdir()).glob(f"{_scratch_name(out / 'cells')}*"):
+            shutil.rmtree(left, ignore_errors=True)
         results.write_json(out / "machine.json", here.to_dict())
         results.write_whole(out / "grid.yml", lambda place: place.write_text(plan.text))
         missing = [cell for cell in plan.cells if results.read_cell(out / "cells" / cell.id) is None]
         before = len(plan.cells) - len(missing)
         if before:
             print(f"{before} of {len(plan.cells)} cells were done before")
-        failed = _run_cells(plan, missing, out, cell_timeout_s, progress, scheduler)
-        table = results.gather(out, [cell.id for cell in plan.cells])
+        try:
+            failed = _run_cells(plan, missing, out, cell_timeout_s, progress, launcher, scheduler)
+        finally:  # also when interrupted: what is done may be looked at
+            table = results.gather(out, [cell.id for cell in plan.cells])
     wall_s = time.monotonic() - start
     ran = {cell.id for cell in missing}
     timed_s = table[table["cell_id"].isin(ran)].drop_duplicates("cell_id")["timed_s"].sum() if len(table) else 0.0
@@ -145,7 +155,19 @@ def _locked(out):
         yield
 
 
-def _run_cells(plan, cells, out, cell_timeout_s, progress, scheduler):
+@contextmanager
+def _told_from(out):
+    """Says in one line that the folder can no longer be used: a full disk, one that was made read-only or is gone."""
+    try:
+        yield
+    except OSError as error:
+        raise StudyError(
+            f"the sweep stopped, since {out} must be writable ({error}); "
+            "the cells that are done stay: mend that, then go on with --resume"
+        ) from error
+
+
+def _run_cells(plan, cells, out, cell_timeout_s, progress, launcher, scheduler):
     from tqdm.auto import tqdm
 
     if scheduler:
@@ -154,37 +176,40 @@ def _run_cells(plan, cells, out, cell_timeout_s, progress, scheduler):
         return cluster.run_cells(plan, cells, out, cell_timeout_s, progress, scheduler=scheduler)
     failed = []
     bar = tqdm(cells, unit="cell", disable=not progress, desc=plan.name)
-    for cell in bar:
-        p = cell.parameters
-        bar.set_postfix_str(f"{p['dataset']} {p['transform']} batch {p['batch_size']}")
-        if not _run_cell(plan.notebook, cell, out / "cells" / cell.id, cell_timeout_s):
-            failed.append(cell.id)
+    with closing(kernels.Supply(launcher)) as supply:
+        for cell in bar:
+            p = cell.parameters
+            bar.set_postfix_str(f"{p['dataset']} {p['transform']} batch {p['batch_size']}")
+            if not _run_cell(plan.notebook, cell, out / "cells" / cell.id, cell_timeout_s, starter=supply.ready()):
+                failed.append(cell.id)
     return failed
 
 
-def _run_cell(notebook, cell, folder, cell_timeout_s):
-    """Runs one cell in a kernel of its own; returns whether its rows are there, whole."""
+def _run_cell(notebook, cell, folder, cell_timeout_s, *, starter=kernels.STOCK):
+    """Runs one cell in a kernel of its own; returns whether its rows are there, whole.
+
+    `starter` is what starts the kernel: `kernels.STOCK`, or a `kernels.Warm` of this process.
+    """
     import papermill
 
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    scratch = tempfile.mkdtemp(prefix="study-cell-")
     error = None
-    with _environment(TMPDIR=scratch, TF_CPP_MIN_LOG_LEVEL="2"), _stderr_into(folder / "kernel.log"):
+    with _scratch(folder), _stderr_into(folder / "kernel.log"):
         try:
             papermill.execute_notebook(
                 str(notebook),
                 str(folder / "executed.ipynb"),
-                parameters={**cell.parameters, "out": str(folder.resolve())},
+                parameters={**cell.parameters, "out": str(folder.resolve()), "launcher": starter.launcher},
                 kernel_name="python3",
                 progress_bar=False,
                 execution_timeout=int(cell_timeout_s),
                 cwd=str(notebook.parent),
+                shutdown_kernel="immediate",  # its rows are on the disk
+                **starter.engine_options(),
             )
         except Exception as caught:
             error = caught
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
     if error is None and results.read_cell(folder) is not None:
         return True
     reason = "".join(traceback.format_exception_only(error)) if error else "the cell wrote no whole rows file"
@@ -205,6 +230,24 @@ def _stderr_into(file):
     finally:
         os.dup2(kept, 2)
         os.close(kept)
+
+
+def _scratch_name(cells):
+    """How the temporary folders of a run's cells begin, so that those of a killed sweep are found again."""
+    return f"study-cell-{hashlib.sha256(str(cells.resolve()).encode()).hexdigest()[:12]}-"
+
+
+@contextmanager
+def _scratch(folder):
+    """Gives the cell a temporary folder of its own."""
+    place = tempfile.mkdtemp(prefix=f"{_scratch_name(folder.parent)}{folder.name}-")
+    try:
+        with _environment(TMPDIR=place, TF_CPP_MIN_LOG_LEVEL="2"):
+            tempfile.tempdir = None  # the connection file goes there too
+            yield
+    finally:
+        tempfile.tempdir = None
+        shutil.rmtree(place, ignore_errors=True)
 
 
 @contextmanager

@@ -10,7 +10,16 @@ from helpers.folders import PICTURES
 
 MOST_FILES = 2_000_000
 MOST_BYTES = 64 << 30
+MOST_HEADER_BYTES = 1 << 20
 SUFFIXES = (".tar.xz", ".tar.gz", ".tgz", ".tar.bz2", ".tar")
+# Headers whose content tarfile reads into memory at once.
+_READ_WHOLE = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
 _BLOCK_BYTES = 4096  # what a small file takes on disk
 
 
@@ -61,6 +70,21 @@ def require_space(folder: Path, needed_bytes: int, *, what: str) -> None:
         )
 
 
+class _BoundedHeader(tarfile.TarInfo):
+    """A tar header that is refused where tarfile would read without bound: long names and pax records."""
+
+    @classmethod
+    def frombuf(cls, buf, encoding, errors):
+        """Parses one header block, and looks at it before what follows is read."""
+        header = super().frombuf(buf, encoding, errors)
+        if header.type in _READ_WHOLE and header.size > MOST_HEADER_BYTES:
+            raise StudyError(
+                f"an archive's header must be at most {MOST_HEADER_BYTES >> 10} KiB "
+                f"(got one of {header.size >> 10} KiB); do not use this archive"
+            )
+        return header
+
+
 class _opened:
     """Opens a tar file, and turns what a damaged one raises into a StudyError."""
 
@@ -69,8 +93,8 @@ class _opened:
 
     def __enter__(self):
         try:
-            self.tar = tarfile.open(self.archive, "r:*")
-        except (tarfile.TarError, EOFError, OSError) as error:
+            self.tar = tarfile.open(self.archive, "r:*", tarinfo=_BoundedHeader)
+        except (tarfile.TarError, EOFError, OSError, RecursionError) as error:
             raise self._damaged(error) from None
         return self.tar
 
@@ -79,7 +103,8 @@ class _opened:
         import zlib
 
         self.tar.close()
-        damage = (tarfile.TarError, EOFError, lzma.LZMAError, zlib.error)
+        # Headers that announce a header that announces a header …: tarfile follows them by calling itself.
+        damage = (tarfile.TarError, EOFError, lzma.LZMAError, zlib.error, RecursionError)
         if isinstance(error, damage) or (isinstance(error, OSError) and error.errno is None):
             raise self._damaged(error) from None
         return False
@@ -118,6 +143,8 @@ def _checked_name(member, archive):
     name = member.name.removeprefix("./")
     if not (member.isreg() or member.isdir()):
         raise StudyError(f"an archive must hold files and folders only (got the link or device {name!r} in {archive})")
+    if member.issparse():
+        raise StudyError(f"an archive must hold whole files (got the sparse file {name!r} in {archive}); pack it again")
     parts = name.split("/")
     if name.startswith("/") or ".." in parts or "\\" in name or "\0" in name or ":" in parts[0]:
         raise StudyError(f"an archive must not reach outside its folder (got the name {name!r} in {archive})")

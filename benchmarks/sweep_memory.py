@@ -1,0 +1,72 @@
+"""Does a sweep's memory grow with its cells? And how long does it take to plan a large grid?
+
+`python benchmarks/sweep_memory.py` runs 10 and then 2,000 trivial cells, each number in a sweep of its own, and prints
+the sweep process's highest resident memory; then it plans a grid of 100,000 points. Half an hour; fewer: --cells 200.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import trivial_cells
+import yaml
+
+from helpers import grid
+
+SWEEP = """
+import sys
+from helpers import kernels, memory, sweep
+kernels.MODULES = ("helpers.results", "pyarrow.parquet")
+outcome = sweep.run(sys.argv[1], sys.argv[2], progress=False)
+print(outcome.done, int(memory.peak_bytes()))
+"""
+POINTS = {
+    "dataset": "synthetic",
+    "transform": ["noise", "rescale", "brightness", "flip_brightness"],
+    "batch_size": [2**power for power in range(1, 11)],
+    "examples": list(range(1000, 26000, 1000)),
+    "seed": list(range(100)),
+    "pipelines": {"py_dataset": {}, "tf_data": {}, "tf_data, batch map": {"builder": "tf_data", "map": "batch"}},
+}
+TARGET_S = 2.0
+
+
+def peak_bytes(cells):
+    """Highest resident memory of a sweep of so many cells, bytes."""
+    with tempfile.TemporaryDirectory() as place:
+        written = trivial_cells.write_grid(Path(place), cells=cells)
+        ran = subprocess.run(
+            [sys.executable, "-c", SWEEP, written, Path(place) / "run"], check=True, stdout=subprocess.PIPE, text=True
+        )
+        done, peak = map(int, ran.stdout.split()[-2:])
+        if done != cells:
+            sys.exit(f"only {done} of {cells} cells were done")
+    return peak
+
+
+def planning_s():
+    """Seconds to plan a grid of 100,000 points, and how many there were."""
+    with tempfile.TemporaryDirectory() as place:
+        written = Path(place) / "large.yml"
+        written.write_text(yaml.safe_dump({"cells": [POINTS]}))
+        start = time.perf_counter()
+        points = len(grid.load(written).cells)
+        return time.perf_counter() - start, points
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cells", type=int, default=2000)
+    arguments = parser.parse_args()
+    taken, points = planning_s()
+    print(f"planning {points:,} points took {taken:.2f} s; under {TARGET_S:g} s: {'yes' if taken < TARGET_S else 'no'}")
+    few, many = peak_bytes(10), peak_bytes(arguments.cells)
+    print(f"peak memory of the sweep: 10 cells {few / 1e6:.0f} MB, {arguments.cells} cells {many / 1e6:.0f} MB")
+    print(f"that is {(many - few) / (arguments.cells - 10) / 1e3:.1f} kB a cell")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,172 @@
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import papermill
+import psutil
+import pytest
+
+from helpers import grid, kernels, results, sweep
+from helpers.errors import StudyError
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
+import trivial_cells
+
+LIGHT = ("helpers.results", "pyarrow.parquet")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux only")
+
+# An epoch of each pipeline, with what it delivered and what parity says of it, instead of timings.
+WORK = """
+import hashlib, json
+import numpy as np
+from helpers import measurement, parity
+from helpers.feeds import batches_of
+from helpers.tasks import Task
+task = Task(dataset=dataset, transform=transform, batch_size=batch_size, examples=96, seed=seed)
+feeds = measurement.build_all(task, pipelines)
+report = parity.check(task, feeds)
+def digest(feed):
+    found = hashlib.sha256()
+    for images, labels in batches_of(feed):
+        found.update(np.ascontiguousarray(images).tobytes() + labels.tobytes())
+    return found.hexdigest()
+print(json.dumps({label: digest(feed) for label, feed in feeds.items()}))
+print(report)
+"""
+
+
+@pytest.fixture
+def warm():
+    started = kernels.Warm(LIGHT)
+    yield started
+    started.close()
+
+
+def run_notebook(place, code, **options):
+    """Runs one cell of code and returns what it printed."""
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)]), place / "code.ipynb")
+    ran = papermill.execute_notebook(
+        place / "code.ipynb", place / "ran.ipynb", kernel_name="python3", progress_bar=False, **options
+    )
+    return "".join(out.get("text", "") for out in ran.cells[0].outputs if out.get("name") == "stdout").strip()
+
+
+def gone(pid):
+    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+def until(condition):
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline, "it never came to that"
+        time.sleep(0.02)
+
+
+def test_each_kernel_is_a_process_of_its_own_with_what_the_server_imported(warm, tmp_path, monkeypatch):
+    monkeypatch.setenv("OF_THIS_CELL", "yes")
+    code = "import os, random, sys\n"
+    code += "print(os.getpid(), 'pyarrow' in sys.modules, os.environ['OF_THIS_CELL'], random.random())"
+    first, second = (run_notebook(tmp_path, code, **warm.engine_options()).split() for _ in range(2))
+    assert first[1:3] == second[1:3] == ["True", "yes"]
+    assert first[0] != second[0]
+    assert first[3] != second[3]
+    assert gone(int(first[0]))
+
+
+def test_a_server_that_has_run_tensorflow_is_not_forked(tmp_path, monkeypatch):
+    (tmp_path / "has_run_something.py").write_text("import tensorflow as tf\ntf.constant(1) + 1\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    with pytest.raises(StudyError, match="TensorFlow has run something"):
+        kernels.Warm(("has_run_something",))
+    with pytest.raises(StudyError, match="ModuleNotFoundError: No module named 'there_is_none'"):
+        kernels.Warm(("there_is_none",))
+
+
+@pytest.mark.parametrize(
+    ("reason", "cause"),
+    [
+        ("Linux only", lambda patched: patched.setattr("sys.platform", "darwin")),
+        ("KERAS_BACKEND is jax", lambda patched: patched.setenv("KERAS_BACKEND", "jax")),
+        ("there is a GPU", lambda patched: (patched.delenv("CUDA_VISIBLE_DEVICES", raising=False),
+                                            patched.setattr(kernels, "GPU_FILES", ("null",)))),
+        ("No module named 'there_is_none'", lambda patched: patched.setattr(kernels, "MODULES", ("there_is_none",))),
+    ],
+)  # fmt: skip
+def test_where_a_fork_is_not_safe_kernels_are_stock_and_it_says_so(monkeypatch, capsys, reason, cause):
+    monkeypatch.setattr(kernels, "MODULES", LIGHT)
+    with monkeypatch.context() as patched:
+        cause(patched)
+        assert kernels.Supply("auto").ready() is kernels.STOCK
+        said = capsys.readouterr().out
+        assert said.startswith("stock kernels: ") and reason in said and said.count("\n") == 1
+        with pytest.raises(StudyError, match=r"warm kernels cannot be had.*--launcher stock"):
+            kernels.Supply("warm").ready()
+        assert kernels.Supply("stock").ready() is kernels.STOCK
+        assert capsys.readouterr().out == ""
+
+
+def test_a_launcher_that_is_not_known_is_refused():
+    with pytest.raises(StudyError, match="launcher must be one of auto, warm, stock"):
+        kernels.Supply("hot")
+
+
+def test_kernels_and_what_they_started_end_with_the_sweep_and_with_the_server(tmp_path):
+    starting = f"""
+import os, subprocess, sys, time
+from helpers import kernels
+warm = kernels.Warm({LIGHT!r})
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from pathlib import Path
+from test_kernels import run_notebook
+code = "import subprocess, time; subprocess.Popen(['sleep', '600']); open('started', 'w').close(); time.sleep(600)"
+run_notebook(Path(), code, **warm.engine_options())
+"""
+    for victim in ("sweep", "server"):
+        place = tmp_path / victim
+        place.mkdir()
+        process = psutil.Popen([sys.executable, "-c", starting], cwd=place, stderr=-3)
+        until((place / "started").exists)
+        family = process.children(recursive=True)
+        assert len(family) == 3
+        os.kill(process.pid if victim == "sweep" else family[0].pid, signal.SIGKILL)
+        process.wait(timeout=20)
+        until(lambda family=family: all(gone(one.pid) for one in family))
+
+
+def test_a_server_that_was_killed_is_followed_by_another(monkeypatch, capsys):
+    monkeypatch.setattr(kernels, "MODULES", LIGHT)
+    supply = kernels.Supply("warm")
+    first = supply.ready()
+    assert supply.ready() is first
+    first._server.kill()
+    first._server.wait()
+    assert supply.ready() is not first
+    assert "starting another" in capsys.readouterr().err
+    supply.close()
+
+
+def test_what_a_cell_delivers_does_not_depend_on_the_launcher(tmp_path):
+    specs = {name: {"builder": name} for name in ("py_dataset", "image_data_generator", "tf_data")}
+    plan = grid.load(trivial_cells.write_grid(tmp_path, cells=1, code=WORK))
+    cell = grid.Cell(plan.cells[0].id, plan.cells[0].parameters | {"pipelines": specs})
+    printed, rows = {}, {}
+    warm = kernels.Warm()
+    for starter in (kernels.STOCK, warm):
+        folder = tmp_path / starter.launcher
+        assert sweep._run_cell(plan.notebook, cell, folder, 300, starter=starter), (folder / "error.txt").read_text()
+        ran = nbformat.read(folder / "executed.ipynb", 4)
+        printed[starter.launcher] = [out["text"] for one in ran.cells for out in one.get("outputs", [])
+                                     if out.get("name") == "stdout"]  # fmt: skip
+        rows[starter.launcher] = results.read_cell(folder)
+    warm.close()
+    assert printed["stock"] == printed["warm"] != []
+    assert rows["stock"].dtypes.equals(rows["warm"].dtypes)
+    assert set(rows["stock"]["launcher"]) == {"stock"} and set(rows["warm"]["launcher"]) == {"warm"}
+    free = ["launcher", "wall_s"]
+    assert (
+        rows["stock"].drop(columns=free).to_dict("list").__repr__()
+        == rows["warm"].drop(columns=free).to_dict("list").__repr__()
+    )
