@@ -4,7 +4,7 @@ BIN := .venv/bin
 RUN ?= data/runs/quick
 GRID ?= notebooks/sweeps/quick.yml
 
-.PHONY: setup study test lab bench lint lock notebooks clean
+.PHONY: setup study test lab bench torture lint lock notebooks clean
 
 setup: .venv/.ready
 
@@ -34,6 +34,7 @@ lab: setup
 notebooks: setup
 	$(BIN)/nbstripout --keep-count notebooks/*.ipynb notebooks/*/*.ipynb
 	$(BIN)/ruff format notebooks
+	$(BIN)/study exercises
 
 lint: setup
 	$(BIN)/ruff check --fix
@@ -47,7 +48,11 @@ lock:
 clean:
 	rm -rf .venv data/standin data/runs
 
-# Every performance claim of the README, measured here; about an hour. One alone: python benchmarks/NAME.py
+# Kills a running sweep 200 times and looks for what is lost; 15 minutes or more.
+torture: setup
+	$(BIN)/python benchmarks/torture.py --kills 200 --limit-s 1500
+
+# Every performance claim of the README, measured here; about an hour and a half. One alone: python benchmarks/NAME.py
 bench: setup
 	$(BIN)/python benchmarks/coverage.py
 	$(BIN)/python benchmarks/a_a.py --real 30
@@ -57,3 +62,12 @@ bench: setup
 	$(BIN)/python benchmarks/measuring_cost.py
 	$(BIN)/python benchmarks/autotune_modes.py
 	$(BIN)/python benchmarks/isolation.py
+	$(BIN)/python benchmarks/port_parity.py
+	$(BIN)/python benchmarks/port_speed.py
+	$(BIN)/python benchmarks/port_memory.py
+	$(BIN)/python benchmarks/port_accuracy.py
+	$(BIN)/python benchmarks/warm_kernels.py
+	$(BIN)/python benchmarks/sweep_memory.py
+	$(BIN)/python benchmarks/cluster.py
+	$(BIN)/python benchmarks/service.py
+	$(BIN)/python benchmarks/gpu.py

@@ -26,6 +26,15 @@ SECOND_VALUES = {
     "02_preprocess_heavily": {"examples": 64, "kept": 150, "budget_s": 2.5, "precision": 0.2, "epochs": 3},
     "03_measure_without_fooling_yourself": {"examples": 1600, "budget_s": 1.0, "epochs": 4, "seed": 1},
     "04_feed_mnist_from_tfds": {"examples": 1000, "batch_size": 64, "budget_s": 2.0, "precision": 0.2, "seed": 1},
+    "05_match_imagedatagenerator": {"examples": 64, "batch_size": 16, "seed": 4},
+    "06_rebuild_it_in_tf_data_on_cifar10": {
+        "examples": 640,
+        "batch_size": 64,
+        "budget_s": 1.0,
+        "precision": 0.2,
+        "epochs": 1,
+        "seeds": 1,
+    },
     "07_vary_cardinality_and_batch_size": {
         "counts": [100, 2000],
         "batch_sizes": [8, 256],
