@@ -141,6 +141,7 @@ def test_every_picture_has_a_text_alternative_and_no_output_is_an_error(path, ru
     for cell in runs[path].result().cells:
         for output in cell.get("outputs", []):
             assert output.output_type != "error"
+            assert output.get("name") != "stderr" or "it/s" in output["text"], output  # no warning, no log line
             data = output.get("data", {})
             if "image/png" in data:
                 assert len(output.metadata.get("image/png", {}).get("alt", "")) > 20, cell.source

@@ -134,6 +134,17 @@ class _Expected:
         self.recognised = len(np.unique(found))
         self.hit_rate = float(np.mean(found == np.arange(len(found))))
 
+    def fewest_recognised(self, epochs: int = 8) -> int:
+        """Returns the fewest different examples that any of some perfect epochs is recognised by.
+
+        Pictures that are much alike are taken for each other now and then; one epoch may not show it.
+        """
+        fewest = self.recognised
+        for part in range(3, 3 + epochs if self.transform.random else 3):
+            again = self._signatures(np.random.default_rng((self.task.seed, part)))
+            fewest = min(fewest, len(np.unique(matching.match(again, self.labels, self.signatures, self.labels))))
+        return fewest
+
     def _signatures(self, generator):
         parts = []
         for start in range(0, len(self.images), 512):
@@ -253,10 +264,13 @@ def _check_examples(expected, seen, order, compare):
     wanted, found = Counter(expected.labels.tolist()), Counter(seen.labels.tolist())
     distinct = len(np.unique(order[order >= 0]))
     count, perfect = len(expected.labels), expected.recognised
-    slack = 4 * np.sqrt(max(count - perfect, 0))
+    enough = distinct >= perfect - 4 * np.sqrt(max(count - perfect, 0))
+    if not enough and distinct >= 0.98 * perfect:
+        perfect = expected.fewest_recognised()
+        enough = distinct >= perfect - 4 * np.sqrt(max(count - perfect, 0))
     compare(
         "examples",
-        wanted == found and distinct >= perfect - slack,
+        wanted == found and enough,
         f"each of {count} once" + ("" if perfect == count else f" ({perfect} recognisable)"),
         f"{len(order)}, {distinct} of them different" + ("" if wanted == found else "; other label counts"),
     )

@@ -40,7 +40,7 @@ def _shear_zoom_flip(delivered, sources):
 
 
 def _fit_warp(image, source):
-    """Fits shear and zoom of one image: a coarse grid for each flip, then least squares from the best point."""
+    """Fits shear and zoom of one image: a coarse grid for each flip, then least squares from the best points."""
     from scipy.optimize import least_squares
 
     transform = transforms.get("shear_zoom_flip")
@@ -54,15 +54,21 @@ def _fit_warp(image, source):
     side = np.linspace(1 - transforms.ZOOM, 1 + transforms.ZOOM, 7)
     zx, zy, flip = (axis.ravel() for axis in np.meshgrid(side, side, [False, True]))
     errors = np.square(warp(np.zeros_like(zx), zx, zy, flip) - image).mean((1, 2, 3))
-    start = int(np.argmin(errors))
+    best = None
+    for start in np.argsort(errors)[:STARTS]:
 
-    def residual(point):
-        shear, zoom_x, zoom_y = point
-        return (warp(shear, zoom_x, zoom_y, flip[start])[0] - image).ravel()
+        def residual(point, flipped=flip[start]):
+            shear, zoom_x, zoom_y = point
+            return (warp(shear, zoom_x, zoom_y, flipped)[0] - image).ravel()
 
-    fit = least_squares(residual, (0.0, zx[start], zy[start]), diff_step=1e-3, x_scale=(0.2, 0.1, 0.1), xtol=1e-6)
-    fit = least_squares(residual, fit.x, diff_step=1e-6, x_scale=(0.2, 0.1, 0.1))
-    return {"shear": fit.x[0], "zx": fit.x[1], "zy": fit.x[2], "flip": flip[start]}
+        fit = least_squares(residual, (0.0, zx[start], zy[start]), diff_step=1e-3, x_scale=(0.2, 0.1, 0.1), xtol=1e-6)
+        fit = least_squares(residual, fit.x, diff_step=1e-6, x_scale=(0.2, 0.1, 0.1))
+        if best is None or fit.cost < best[0].cost:
+            best = fit, flip[start]
+        if np.abs(best[0].fun).max() < EXPLAINED:
+            break
+    fit, flipped = best
+    return {"shear": fit.x[0], "zx": fit.x[1], "zy": fit.x[2], "flip": flipped}
 
 
 _RECOVER = {
@@ -71,6 +77,9 @@ _RECOVER = {
     "flip_brightness": _flip_brightness,
     "shear_zoom_flip": _shear_zoom_flip,
 }
+
+STARTS = 3  # points of the grid to fit from
+EXPLAINED = 5e-3  # largest difference of a pixel, 0 to 1, of a fit that need not be tried again
 
 # Fitting costs about a hundred warps an image, the others almost nothing.
 SAMPLE = {"shear_zoom_flip": 24}
