@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from helpers import machine
 from helpers.errors import StudyError
 
 LAUNCHERS = ("auto", "warm", "stock")
@@ -25,7 +26,7 @@ def why_not_warm() -> str:
     """Returns why kernels cannot be forked safely here; "" where they can. Imports and starts nothing."""
     if sys.platform != "linux":
         return f"forking is safe on Linux only (this is {sys.platform})"
-    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    backend = machine.keras_backend()
     if backend != "tensorflow":
         return f"forking is safe with Keras on TensorFlow only (KERAS_BACKEND is {backend})"
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
