@@ -199,10 +199,9 @@ def _main():
     import tensorflow  # noqa: F401  imported while the others start
 
     settings = json.loads(sys.stdin.readline())
-    server = serve(settings.pop("role"), announce=lambda address: print(address, flush=True), **settings)
+    _server = serve(settings.pop("role"), announce=lambda address: print(address, flush=True), **settings)
     sys.stdin.read()  # ends when our parent does
-    del server
-    os._exit(0)
+    os._exit(0)  # a worker's destructor would wait for tasks that never end
 
 
 if __name__ == "__main__":
