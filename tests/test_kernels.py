@@ -77,7 +77,9 @@ def test_each_kernel_is_a_process_of_its_own_with_what_the_server_imported(warm,
 
 
 def test_a_server_that_has_run_tensorflow_is_not_forked(tmp_path, monkeypatch):
-    (tmp_path / "has_run_something.py").write_text("import tensorflow as tf\ntf.constant(1) + 1\n")
+    (tmp_path / "has_run_something.py").write_text(
+        "import helpers.tensorflow_without_jax\nimport tensorflow as tf\ntf.constant(1) + 1\n"
+    )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     with pytest.raises(StudyError, match="TensorFlow has run something"):
         kernels.Warm(("has_run_something",))

@@ -22,7 +22,7 @@ REFERENCE = str(paths.project_root() / "data" / "results" / "quick-2-cores")
 # Small, so that all lessons together take little more than their kernels' starts; two run at a time.
 SECOND_VALUES = {
     "00_check_your_setup": {"examples": 100, "batch_size": 16},
-    "01_compare_on_synthetic_data": {"examples": 800, "budget_s": 1.5, "precision": 0.2},
+    "01_compare_on_synthetic_data": {"examples": 800, "budget_s": 2.0, "precision": 0.2},
     "02_preprocess_heavily": {"examples": 64, "kept": 150, "budget_s": 2.5, "precision": 0.2, "epochs": 3},
     "03_measure_without_fooling_yourself": {"examples": 1600, "budget_s": 1.0, "epochs": 4, "seed": 1},
     "04_feed_mnist_from_tfds": {"examples": 1000, "batch_size": 64, "budget_s": 2.0, "precision": 0.2, "seed": 1},
@@ -36,17 +36,17 @@ SECOND_VALUES = {
         "seeds": 1,
     },
     "07_vary_cardinality_and_batch_size": {
-        "counts": [100, 2000],
+        "counts": [100, 1500],
         "batch_sizes": [8, 256],
-        "budget_s": 1.0,
+        "budget_s": 0.5,
         "precision": 0.2,
         "sorted_examples": 5000,
         "seed": 1,
     },
-    "08_find_the_bottleneck": {"examples": 640, "batch_size": 16, "budget_s": 1.0, "shown_batches": 6, "seed": 1},
+    "08_find_the_bottleneck": {"examples": 480, "batch_size": 16, "budget_s": 1.0, "shown_batches": 6, "seed": 1},
     "09_outgrow_one_machine": {
-        "batches": 8,
-        "examples": 300,
+        "batches": 5,
+        "examples": 192,
         "elements": 200,
         "budget_s": 1.0,
         "limit_s": 3.0,
@@ -60,7 +60,7 @@ SECOND_VALUES = {
         "batch_size": 32,
         "pipeline": "tf_data",
     },
-    "11_feed_a_gpu": {"examples": 640, "batch_size": 64, "steps_ms": [1, 5], "budget_s": 2.0, "seed": 1},
+    "11_feed_a_gpu": {"examples": 480, "batch_size": 64, "steps_ms": [1, 5], "budget_s": 2.0, "seed": 1},
 }
 UNITS = "image|example|batch|epoch|second|_s$|share|byte|pixel|step|seed|worker|thread|process|round|element|call"
 

@@ -46,12 +46,9 @@ def main() -> None:
     control = socket.socket(fileno=os.dup(0))
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the sweep's to handle
-    # TensorFlow imports JAX where it is installed, for an export that no cell needs; here it is as if it were not.
-    sys.modules["jax"] = None
     try:
         for name in ("ipykernel.kernelapp", "ipykernel.zmqshell", *sys.argv[1:]):
             importlib.import_module(name)
-        del sys.modules["jax"]
         reason = why_not()
     except Exception as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())

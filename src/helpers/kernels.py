@@ -16,7 +16,14 @@ from helpers.errors import StudyError
 
 LAUNCHERS = ("auto", "warm", "stock")
 # What a cell of the kit imports; all of it runs nothing when it is imported.
-MODULES = ("tensorflow", "keras", "helpers.measurement", "helpers.machine", "helpers.results", "tensorflow_datasets")
+MODULES = (
+    "helpers.tensorflow_without_jax",
+    "keras",
+    "helpers.measurement",
+    "helpers.machine",
+    "helpers.results",
+    "tensorflow_datasets",
+)
 # Device files of GPUs that TensorFlow could take hold of: NVIDIA's, AMD's, Windows' in WSL.
 GPU_FILES = ("nvidia[0-9]*", "kfd", "dxg")
 START_TIMEOUT_S = 120

@@ -3,19 +3,26 @@
 TensorFlow's servers ask nobody for a password and listen on every interface: use them on a network that you trust.
 """
 
-import json
+import functools
+import multiprocessing
 import os
-import subprocess
-import sys
-import tempfile
 import time
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 from helpers.errors import StudyError
 
 START_S = 120
 ANY_PORT = "%port%"
+
+
+@functools.cache
+def _processes():
+    """Forks each server from one process that has imported TensorFlow and run nothing."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["helpers.tensorflow_without_jax"])
+    return context
 
 
 class Server:
@@ -26,21 +33,10 @@ class Server:
         self.role = role
         self.settings = settings
         self.address = ""
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as the process
-        source = Path(__file__).parent.parent
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "helpers.service_processes"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            env={
-                **os.environ,
-                "PYTHONPATH": os.pathsep.join([str(source), *filter(None, [os.environ.get("PYTHONPATH")])]),
-                "TF_CPP_MIN_LOG_LEVEL": "2",
-                "CUDA_VISIBLE_DEVICES": "-1",  # the service prepares data; the GPU is the trainer's
-            },
-            start_new_session=True,  # Ctrl-C reaches the caller, who ends us
-        )
+        self._channel, there = _processes().Pipe()
+        self._process = _processes().Process(target=_main, args=(there,), daemon=True)
+        self._process.start()
+        there.close()
 
     def begin(self, **settings) -> "Server":
         """Sends the settings and returns when the server serves.
@@ -49,16 +45,14 @@ class Server:
             StudyError: where it could not.
         """
         self.settings |= settings
-        with suppress(BrokenPipeError):  # then it says nothing either
-            self._process.stdin.write(json.dumps({"role": self.role, **self.settings}).encode() + b"\n")
-            self._process.stdin.flush()
-        self.address = self._process.stdout.readline().decode().strip()
-        if not self.address:
-            self._process.wait()
-            self._log.seek(0)
-            last = self._log.read().decode(errors="replace").strip().splitlines()[-1:]
+        try:
+            self._channel.send({"role": self.role, **self.settings})
+            self.address, failure = self._channel.recv()
+        except (EOFError, OSError):
+            failure = "no reason given"
+        if failure:
             self.kill()
-            raise StudyError(f"the {self.role} must start (it ended: {''.join(last) or 'no reason given'})")
+            raise StudyError(f"the {self.role} must start (it ended: {failure})")
         return self
 
     @property
@@ -74,22 +68,20 @@ class Server:
     @property
     def alive(self) -> bool:
         """Whether the process runs."""
-        return self._process.poll() is None
+        return self._process.is_alive()
 
     def kill(self) -> None:
         """Kills it at once, as a crash would."""
         self._process.kill()
-        self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout, self._log):
-            with suppress(BrokenPipeError):  # settings that it never read
-                stream.close()
+        self._process.join()
+        self._channel.close()
 
 
 class Service:
     """A dispatcher and its workers."""
 
     def __init__(self, count: int, *, host: str = "localhost", port: int = 0):
-        """Starts all processes; they import TensorFlow side by side."""
+        """Starts all processes."""
         self.host = host
         self._port = port
         self.dispatcher = Server("dispatcher")
@@ -195,14 +187,17 @@ def serve(role: str, *, announce=print, **settings):
     return server
 
 
-def _main():
-    import tensorflow  # noqa: F401  imported while the others start
-
-    settings = json.loads(sys.stdin.readline())
-    _server = serve(settings.pop("role"), announce=lambda address: print(address, flush=True), **settings)
-    sys.stdin.read()  # ends when our parent does
+def _main(channel):
+    """A server's process: it reads its settings, says its address or what failed, and ends with its owner."""
+    os.setsid()  # Ctrl-C reaches the owner, who ends us
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # TensorFlow's log lines; what fails is said through the channel
+    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # the service prepares data; the GPU is the trainer's
+    with suppress(EOFError):
+        settings = channel.recv()
+        try:
+            _server = serve(settings.pop("role"), announce=lambda address: channel.send((address, "")), **settings)
+        except Exception as error:
+            channel.send(("", " ".join(str(error).split())))
+        else:
+            channel.recv()  # ends when the owner does
     os._exit(0)  # a worker's destructor would wait for tasks that never end
-
-
-if __name__ == "__main__":
-    _main()
