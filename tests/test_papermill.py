@@ -36,7 +36,7 @@ SECOND_VALUES = {
         "seeds": 1,
     },
     "07_vary_cardinality_and_batch_size": {
-        "counts": [100, 1500],
+        "counts": [100, 1000],
         "batch_sizes": [8, 256],
         "budget_s": 0.5,
         "precision": 0.2,
