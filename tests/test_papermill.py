@@ -28,7 +28,7 @@ SECOND_VALUES = {
     "04_feed_mnist_from_tfds": {"examples": 1000, "batch_size": 64, "budget_s": 2.0, "precision": 0.2, "seed": 1},
     "05_match_imagedatagenerator": {"examples": 64, "batch_size": 16, "seed": 4},
     "06_rebuild_it_in_tf_data_on_cifar10": {
-        "examples": 640,
+        "examples": 960,
         "batch_size": 64,
         "budget_s": 1.0,
         "precision": 0.2,
