@@ -239,15 +239,15 @@ class TFImageDataGenerator:
             x = np.ascontiguousarray(x.transpose(0, 2, 3, 1))
         import tensorflow as tf
 
-        with tf.device("CPU"):
-            source = tf.constant(x)
+        with tf.device("CPU"):  # a variable: tf.data would copy a captured constant once more
+            source = tf.Variable(x, trainable=False)
         white = 1.0 if x.dtype != np.uint8 and x.size and x.max() <= 1 else 255.0
         parts = idg_flow.Parts(
             labels=y, more=tuple(more), weights=sample_weight, saving=(save_to_dir, save_prefix, save_format),
             data_format=self.data_format,
         )  # fmt: skip
         return self._batches(
-            len(x), x.shape[1:], lambda indices: tf.gather(source, indices), white=white, parts=parts,
+            len(x), x.shape[1:], source.sparse_read, white=white, parts=parts,
             span_of=idg_flow.span_of, batch_size=batch_size, shuffle=shuffle, seed=seed,
         )  # fmt: skip
 
