@@ -13,7 +13,7 @@ import numpy as np
 from helpers.errors import StudyError
 
 FILL_MODES = ("nearest", "reflect", "wrap", "constant")
-# scipy.ndimage calls a coordinate outside only beyond rounding (ni_interpolation.c, map_coordinate).
+# Where coordinates are not the original's to the last bit, one this near to the border counts as lying on it.
 OUTSIDE = 1e-9
 RADIANS = np.pi / 180
 
@@ -200,12 +200,14 @@ def warp_tf(
     height, width, channels = images.shape[1:]
     count = tf.shape(images)[0]
     flips = (flip_horizontal, flip_vertical)
-    if not isinstance(coefficients, dict):
+    exact = isinstance(coefficients, dict)  # then the original's rounding decides what lies outside
+    if not exact:
         coefficients = terms(coefficients, (height, width), flips, coordinates)
     rows, columns = (coefficients[name + " by row"] + coefficients[name + " by column"] for name in ("row", "column"))
     outside = None
     if fill_mode == "constant":
-        outside = _is_outside(rows, height) | _is_outside(columns, width)
+        slack = 0.0 if exact else OUTSIDE
+        outside = _is_outside(rows, height, slack) | _is_outside(columns, width, slack)
     rows, columns = _inside(rows, height, fill_mode, one), _inside(columns, width, fill_mode, one)
     first = (tf.range(count) * (height * width))[:, None, None]
     pixels = tf.reshape(images, [-1, channels])
@@ -315,8 +317,8 @@ def _whole(z):
     return tf.cast(tf.bitcast(z + 2.0**52, tf.int64), tf.int32)
 
 
-def _is_outside(z, length):
-    return (z < -OUTSIDE) | (z > length - 1 + OUTSIDE)
+def _is_outside(z, length, slack):
+    return (z < -slack) | (z > length - 1 + slack)
 
 
 def _inside(z, length, fill_mode, one):

@@ -157,21 +157,29 @@ def _scale(recipe, images):
     return images
 
 
-def _scale_image_by_image(recipe, images):
-    """Does the same in NumPy, in the original's order of additions."""
+def _scale_image_by_image(recipe, images, draws):
+    """Does the same in NumPy, in the original's order of additions.
+
+    An image that was moved or shifted lies channel by channel in the original's memory, and is added up so.
+    """
     import tensorflow as tf
 
-    def scale(images):
+    def scale(images, draws):
+        moved = (draws[:, :6] != (0, 0, 0, 0, 1, 1)).any(axis=1) | bool(recipe.ranges.channel_shift)
+        by_channel = moved & (recipe.ranges.brightness is None)
+        images = images.copy()
         if recipe.rescale:
-            images = images * np.asarray(recipe.rescale, images.dtype)
-        for image in images:
+            images *= np.asarray(recipe.rescale, images.dtype)
+        for image, apart in zip(images, by_channel, strict=True):
+            laid = np.ascontiguousarray(image.transpose(2, 0, 1)) if apart else image
             if recipe.samplewise_center:
-                image -= np.mean(image, keepdims=True)
+                laid -= np.mean(laid, keepdims=True)
             if recipe.samplewise_std:
-                image /= np.std(image, keepdims=True) + 1e-6
+                laid /= np.std(laid, keepdims=True) + 1e-6
+            image[:] = laid.transpose(1, 2, 0) if apart else laid
         return images
 
-    return tf.ensure_shape(tf.numpy_function(lambda images: scale(images.copy()), [images], images.dtype), images.shape)
+    return tf.ensure_shape(tf.numpy_function(scale, [images, draws], images.dtype), images.shape)
 
 
 def _use_statistics(recipe, images):
@@ -284,7 +292,7 @@ def make(recipe: Recipe):
         images = tf.ensure_shape(images, [None, *shape])
         if python_step:
             images = _preprocess(recipe, images) if recipe.preprocessing_function else images
-            images = (_scale_image_by_image if scale_apart else _scale)(recipe, images)
+            images = _scale_image_by_image(recipe, images, draws) if scale_apart else _scale(recipe, images)
         images = _use_statistics(recipe, images)
         if recipe.channels_first:
             images = tf.transpose(images, [0, 3, 1, 2])
