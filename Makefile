@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN ?= data/runs/quick
 GRID ?= notebooks/sweeps/quick.yml
+# Tests whose subject is time run by themselves, after the others, which run two at a time.
+TIMED := tests/test_comparison.py tests/test_starvation.py tests/test_timing.py
 
 .PHONY: setup study test lab bench torture lint lock notebooks clean
 
@@ -24,7 +26,8 @@ test: setup
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/nbstripout --verify --keep-count notebooks/*.ipynb notebooks/*/*.ipynb
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests $(TIMED:%=--ignore=%)
+	$(BIN)/python -m pytest $(TIMED)
 	$(BIN)/python -m pytest -n 2 --dist loadfile --nbval-lax --nbval-cell-timeout=120 notebooks/[0-9]*.ipynb
 
 lab: setup
