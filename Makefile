@@ -3,8 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN ?= data/runs/quick
 GRID ?= notebooks/sweeps/quick.yml
-# Tests whose subject is time run by themselves, after the others, which run two at a time.
-TIMED := tests/test_comparison.py tests/test_starvation.py tests/test_timing.py
+# Tests whose subject is time run by themselves, after the others, which run two at a time; so do the lessons, of
+# which test_papermill.py runs two at a time by itself.
+TIMED := tests/test_comparison.py tests/test_starvation.py tests/test_timing.py tests/test_papermill.py
 
 .PHONY: setup study test lab bench torture lint lock notebooks clean
 

@@ -49,6 +49,30 @@ def test_both_warps_give_the_originals_pixels(draws, fill_mode, order, tall):
     assert close.mean() > 0.99
 
 
+@pytest.mark.parametrize("order", [0, 1])
+@pytest.mark.parametrize("fill_mode", affine.FILL_MODES)
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_coordinates_on_a_border_but_for_rounding_fall_on_scipys_side(order, fill_mode, jit_compile):
+    height, width = 9, 11
+    image = np.random.default_rng(2).integers(0, 256, (height, width, 1), dtype=np.uint8)
+    halves = np.arange(-5 * width, 5 * width, 0.5)
+    least = np.maximum(np.spacing(np.abs(halves)), 1e-16)  # TensorFlow takes the float64 next to 0 for 0
+    shifts = np.concatenate([halves, halves + least, halves - least])
+    found = np.zeros((len(shifts), 6))
+    found[:, 0], found[:, 4], found[:, 2], found[:, 5] = 1, 1, shifts, shifts[::-1]  # rows are shifted too
+    options = {"fill_mode": fill_mode, "cval": 7.0, "order": order}
+    images = np.repeat(image[None], len(shifts), axis=0)
+
+    @tf.function(jit_compile=jit_compile)
+    def warp(images, placed, one):
+        return affine.warp_tf(images, placed, one=one if jit_compile else None, **options)
+
+    placed = affine.terms(tf.constant(found), (height, width))
+    dataset = tf.data.Dataset.from_tensor_slices((images, placed)).batch(len(images))
+    (warped,) = dataset.map(lambda images, placed: warp(images, placed, tf.constant(1.0))).as_numpy_iterator()
+    np.testing.assert_array_equal(warped, affine.warp_numpy(images, found, **options))
+
+
 def test_numpy_and_tensorflow_coefficients_agree():
     draws = {"theta": np.array([10.0, -30]), "tx": np.array([1.0, 2]), "zx": np.array([0.9, 1.1])}
     in_numpy = affine.coefficients(height=9, width=7, **draws)

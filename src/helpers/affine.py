@@ -208,7 +208,8 @@ def warp_tf(
     if fill_mode == "constant":
         slack = 0.0 if exact else OUTSIDE
         outside = _is_outside(rows, height, slack) | _is_outside(columns, width, slack)
-    rows, columns = _inside(rows, height, fill_mode, one), _inside(columns, width, fill_mode, one)
+    unknown_one = tf.cast(tf.minimum(count, 1), tf.float32) if one is None else one
+    rows, columns = (_inside(z, length, fill_mode, unknown_one) for z, length in ((rows, height), (columns, width)))
     first = (tf.range(count) * (height * width))[:, None, None]
     pixels = tf.reshape(images, [-1, channels])
     if order == 1 and one is not None and images.dtype == tf.uint8 and channels in (3, 4) and min(height, width) > 1:
@@ -325,11 +326,14 @@ def _inside(z, length, fill_mode, one):
     """Maps coordinates into 0 … length - 1 as scipy.ndimage does (ni_interpolation.c, map_coordinate)."""
     import tensorflow as tf
 
-    # By a number that it knows, XLA would not divide: it multiplies by its reciprocal.
-    last = tf.cast(length - 1 if one is None else (length - 1) * one, z.dtype)
-    if fill_mode == "reflect":  # half-sample symmetric, period 2 · length
-        z = tf.math.floormod(z + 0.5, tf.cast(2 * length, z.dtype))
-        z = tf.where(z > length, 2 * length - z, z) - 0.5
+    # By a number that they know, neither XLA nor TensorFlow's graphs divide: they multiply by its reciprocal.
+    last, twice = (tf.cast(n * one, z.dtype) for n in (length - 1, 2 * length))
+    if fill_mode == "reflect":  # half-sample symmetric, period 2 · length; SciPy's own steps, for its own rounding
+        above = z - twice * tf.floor(z / twice)
+        above = tf.where(above >= length, twice - above - 1, above)
+        below = z + tf.where(z < -twice, twice * tf.floor(-z / twice), 0)
+        below = tf.where(below < -length, below + twice, -below - 1)
+        z = tf.where(z < 0, below, tf.where(z > last, above, z))
     elif fill_mode == "wrap":  # SciPy's period is length - 1
         below, above = z + last * (tf.floor(-z / last) + 1), z - last * tf.floor(z / last)
         z = tf.where(z < 0, below, tf.where(z > last, above, z))

@@ -157,26 +157,37 @@ def _scale(recipe, images):
     return images
 
 
+def _as_laid_out(image, apart, horizontal, vertical):
+    """Returns a copy of an image in the original's place in memory: a view of one not yet mirrored."""
+    steps = slice(None, None, -1 if vertical else 1), slice(None, None, -1 if horizontal else 1)
+    if not apart:
+        return np.ascontiguousarray(image[steps])[steps]
+    return np.ascontiguousarray(image[steps].transpose(2, 0, 1)).transpose(1, 2, 0)[steps]
+
+
 def _scale_image_by_image(recipe, images, draws):
     """Does the same in NumPy, in the original's order of additions.
 
-    An image that was moved or shifted lies channel by channel in the original's memory, and is added up so.
+    That order follows an image's place in memory: channel by channel if it was moved or shifted, or has its channels
+    first; and mirrored only as a view.
     """
     import tensorflow as tf
 
+    ranges = recipe.ranges
+
     def scale(images, draws):
-        moved = (draws[:, :6] != (0, 0, 0, 0, 1, 1)).any(axis=1) | bool(recipe.ranges.channel_shift)
-        by_channel = moved & (recipe.ranges.brightness is None)
+        moved = (draws[:, :6] != (0, 0, 0, 0, 1, 1)).any(axis=1) | bool(ranges.channel_shift) | recipe.channels_first
+        mirrored = [np.zeros(len(draws), bool) if each is None else each for each in _flips(draws, recipe)]
         images = images.copy()
-        if recipe.rescale:
-            images *= np.asarray(recipe.rescale, images.dtype)
-        for image, apart in zip(images, by_channel, strict=True):
-            laid = np.ascontiguousarray(image.transpose(2, 0, 1)) if apart else image
+        for image, apart, *mirrors in zip(images, moved, *mirrored, strict=True):
+            laid = image.copy() if ranges.brightness is not None else _as_laid_out(image, apart, *mirrors)
+            if recipe.rescale:
+                laid *= np.asarray(recipe.rescale, laid.dtype)
             if recipe.samplewise_center:
                 laid -= np.mean(laid, keepdims=True)
             if recipe.samplewise_std:
                 laid /= np.std(laid, keepdims=True) + 1e-6
-            image[:] = laid.transpose(1, 2, 0) if apart else laid
+            image[:] = laid
         return images
 
     return tf.ensure_shape(tf.numpy_function(scale, [images, draws], images.dtype), images.shape)
