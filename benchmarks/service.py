@@ -1,13 +1,15 @@
 """When does tf.data service pay? A transform's work here, and by 1 and 2 workers on this machine, in turn.
 
 `python benchmarks/service.py` prints the ratio of an epoch's time to the same without a service, for each transform.
+They are proved to do the same work first.
 Workers on this machine take its cores: what is measured is the price of the way to them, which other hosts pay too.
 """
 
 import argparse
+import sys
 from contextlib import ExitStack
 
-from helpers import comparison, pipelines, service, service_processes, transforms
+from helpers import comparison, parity, pipelines, service, service_processes, transforms
 from helpers.tasks import Task
 
 
@@ -29,6 +31,9 @@ def main():
                 for name, address in addresses.items()
             }
             with service.watched(*addresses.values()):
+                proof = parity.check(task, feeds)
+                if not proof.same:
+                    sys.exit(f"{transform}: not the same work\n{proof}")
                 found = comparison.compare(feeds, reference="here", budget_s=arguments.budget_s)
             print(f"  {transform:20}" + "  ".join(f"{name}: {found.ratio(name)}" for name in addresses))
 

@@ -6,6 +6,8 @@ modes, interpolations and file formats, keep_aspect_ratio) by Pillow itself, as 
 
 import numpy as np
 
+from helpers import folders
+
 IN_TENSORFLOW = (".jpg", ".jpeg", ".png")
 
 
@@ -46,13 +48,7 @@ def reader(paths, *, target_size, color_mode, interpolation, keep_aspect_ratio):
     names = tf.constant(list(paths))
 
     def decode(path):
-        content = tf.io.read_file(path)
-        is_jpeg = tf.strings.substr(content, 0, 2) == b"\xff\xd8"
-        image = tf.cond(
-            is_jpeg,
-            lambda: tf.io.decode_jpeg(content, channels=3, dct_method="INTEGER_ACCURATE"),
-            lambda: tf.io.decode_png(content, channels=3),
-        )
+        image = folders.decode(path)
         image = tf.cond(
             tf.reduce_all(tf.shape(image)[:2] == list(target_size)),
             lambda: image,

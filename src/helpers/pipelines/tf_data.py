@@ -7,7 +7,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from helpers import datasets, transforms
+from helpers import datasets, folders, transforms
 from helpers import service as data_service
 from helpers.errors import StudyError
 from helpers.pipelines import AUTOTUNE
@@ -36,13 +36,8 @@ def source_of(task: Task, map: str, service: str = ""):
 
 
 def _decode(path, size):
-    """Decodes one picture to uint8 (height, width, 3), a JPEG by the accurate transform as Pillow does."""
-    content = tf.io.read_file(path)
-    picture = tf.cond(
-        tf.io.is_jpeg(content),
-        lambda: tf.io.decode_jpeg(content, channels=3, dct_method="INTEGER_ACCURATE"),
-        lambda: tf.io.decode_png(content, channels=3),
-    )
+    """Decodes one picture to uint8 (height, width, 3) of that size."""
+    picture = folders.decode(path)
     same = tf.reduce_all(tf.shape(picture)[:2] == size)
     picture = tf.cond(same, lambda: picture, lambda: tf.image.resize(picture, size, method="nearest"))
     return tf.ensure_shape(picture, (*size, 3))
