@@ -32,7 +32,7 @@ CHOICES = {
 def draw(generator):
     options = {name: choose(generator) for name, choose in CHOICES.items() if generator.random() < 0.35}
     options["fill_mode"] = ["nearest", "reflect", "wrap", "constant"][generator.integers(4)]
-    options["cval"] = float(generator.uniform(-20, 255))
+    options["cval"] = float(generator.uniform(-80, 300))
     options["interpolation_order"] = int(generator.integers(2))
     return options
 
