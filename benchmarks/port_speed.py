@@ -16,7 +16,7 @@ import warnings
 
 import numpy as np
 
-from helpers import models, ratios, timing
+from helpers import allocator, models, ratios, timing
 
 OPTIONS = {
     "rotation_range": 20,
@@ -94,6 +94,7 @@ def from_folder(folder, batch_size):
 
 def read(feed):
     """Seconds to read one epoch in a loop, until its last batch is here."""
+    allocator.keep_freed_memory(of_a_generator=False)
     start = time.perf_counter()
     if hasattr(feed, "as_numpy_iterator"):
         for _ in feed:

@@ -1,0 +1,38 @@
+"""How freed memory goes back to the system: for each feed as it would be in a process of its own.
+
+glibc keeps freed memory by a rule that adapts to what a program frees. As soon as anything reads a generator dataset,
+as `fit` does from a PyDataset, TensorFlow 2.21 replaces that rule for the whole process and for good (its log:
+"Memory patch applied: M_TRIM_THRESHOLD=128 kb", `generator_dataset_op.cc`): what lies free beyond 128 kB at the top of
+a heap goes back at once. Pipelines in tf.data that decode pictures beside it then ask for the same pages again for
+every picture, and take up to twice as long, though they themselves use no generator.
+"""
+
+import ctypes
+import functools
+import sys
+
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # mallopt's names for them, malloc.h
+OF_A_GENERATOR = 128 << 10
+SETTLED = {MMAP_THRESHOLD: 32 << 20, TRIM_THRESHOLD: 64 << 20}  # where glibc's rule stops growing (malloc.c), 64 bits
+
+
+@functools.cache
+def _mallopt():
+    """glibc's function, or None where there is none."""
+    if not sys.platform.startswith("linux"):
+        return None
+    return getattr(ctypes.CDLL(None), "mallopt", None)
+
+
+def keep_freed_memory(of_a_generator: bool) -> bool:
+    """Sets how much freed memory glibc keeps, and returns whether it took it; elsewhere nothing is done.
+
+    Args:
+        of_a_generator: as TensorFlow sets it beside a generator dataset (128 kB); else as glibc's own rule settles
+            in a process that frees large blocks (64 MiB).
+    """
+    mallopt = _mallopt()
+    if mallopt is None:
+        return False
+    wanted = SETTLED | ({TRIM_THRESHOLD: OF_A_GENERATOR} if of_a_generator else {})
+    return all(mallopt(name, size) for name, size in wanted.items())
