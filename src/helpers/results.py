@@ -72,7 +72,7 @@ COLUMNS = {
 ADDED = {"backend": "", "device": "", "device_busy_share": float("nan")}
 TABLE = "results.parquet"
 ROWS = "rows.parquet"
-CELLS_A_BATCH = 32
+CELLS_A_BATCH, BATCHES_A_GROUP = 32, 8
 PART = ".part"  # how the name of a file that is being written ends
 
 
@@ -189,16 +189,25 @@ def gather(run: Path | str, cell_ids) -> pd.DataFrame:
 
     run = Path(run)
     found = (rows for cell in cell_ids if (rows := read_cell(run / "cells" / cell)) is not None)
-    brief = [pd.DataFrame({name: pd.Series(dtype=COLUMNS[name]) for name in ("cell_id", "timed_s")})]
+    brief = {"cell_id": [], "timed_s": []}  # of plain values: a part of a table may hold on to all of it
 
-    def write(place):
-        writer = None
+    def tables():
+        schema = None
         while batch := list(itertools.islice(found, CELLS_A_BATCH)):
             rows = _conform(pd.concat(batch, ignore_index=True))
-            brief.append(rows[["cell_id", "timed_s"]])
-            table = pyarrow.Table.from_pandas(rows, schema=writer and writer.schema, preserve_index=False)
-            writer = writer or pyarrow.parquet.ParquetWriter(place, table.schema)
-            writer.write_table(table)
+            for name, values in brief.items():
+                values += rows[name].tolist()
+            table = pyarrow.Table.from_pandas(rows, schema=schema, preserve_index=False)
+            schema = table.schema
+            yield table
+
+    def write(place):
+        batches = tables()
+        writer = None
+        # The writer keeps some kB of every column of every group of rows until it is closed.
+        while group := list(itertools.islice(batches, BATCHES_A_GROUP)):
+            writer = writer or pyarrow.parquet.ParquetWriter(place, group[0].schema)
+            writer.write_table(pyarrow.concat_tables(group))
         if writer:
             writer.close()
 
@@ -206,7 +215,7 @@ def gather(run: Path | str, cell_ids) -> pd.DataFrame:
     if first is not None:
         found = itertools.chain([first], found)
         write_whole(run / TABLE, write)
-    return pd.concat(brief, ignore_index=True)
+    return pd.DataFrame(brief).astype({name: COLUMNS[name] for name in brief})
 
 
 def write_json(path: Path, content) -> None:
