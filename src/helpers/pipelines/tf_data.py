@@ -14,10 +14,12 @@ from helpers.pipelines import AUTOTUNE
 from helpers.tasks import Task
 
 GRAPH_LIMIT = 2**31  # bytes of one serialised graph
+DEALT_ROWS = 32  # examples that a service's worker is given at once
 
 
-def source_of(task: Task, map: str, service: str = ""):
+def source_of(task: Task, map: str, service: str = "", sharding: str = "dynamic"):
     """Returns (dataset of undecoded elements, decode: element(s) -> (uint8 image(s), label(s)), examples)."""
+    slices = _in_chunks if service and sharding == "dynamic" else tf.data.Dataset.from_tensor_slices
     if task.source == "tfds":
         # A worker of a service reads a part, and must not count all of it.
         dataset = datasets.tfds_dataset(task.dataset, examples=task.examples, whole=not service)
@@ -25,14 +27,30 @@ def source_of(task: Task, map: str, service: str = ""):
     if task.source == "folder":
         paths, labels, _ = datasets.folder_files(task.dataset, examples=task.examples)
         size = task.image_size or task.describe().image_shape[:2]
-        dataset = tf.data.Dataset.from_tensor_slices((paths, labels))
-        return dataset, lambda path, label: (_decode(path, size), label), len(labels)
+        return slices((paths, labels)), lambda path, label: (_decode(path, size), label), len(labels)
     data = task.arrays()
     if map == "gather":
         images, labels = tf.constant(data.images), tf.constant(data.labels)
         gather = lambda chosen: (tf.gather(images, chosen), tf.gather(labels, chosen))  # noqa: E731
-        return tf.data.Dataset.range(len(data.labels)), gather, len(data.labels)
-    return tf.data.Dataset.from_tensor_slices((data.images, data.labels)), None, len(data.labels)
+        return slices(tf.range(len(data.labels), dtype=tf.int64)), gather, len(data.labels)
+    return slices((data.images, data.labels)), None, len(data.labels)
+
+
+def _in_chunks(arrays):
+    """Returns the dataset of the arrays' rows for a service that deals out work as it is asked for.
+
+    Its dispatcher gives the source's elements away one by one, each in a call over the network: so the source is one
+    of chunks, which the workers open.
+    """
+    arrays = tf.nest.map_structure(tf.constant, arrays)
+    examples = len(tf.nest.flatten(arrays)[0])
+
+    def rows(start):
+        return tf.data.Dataset.from_tensor_slices(
+            tf.nest.map_structure(lambda array: array[start : start + DEALT_ROWS], arrays)
+        )
+
+    return tf.data.Dataset.range(0, examples, DEALT_ROWS).flat_map(rows)
 
 
 def _decode(path, size):
@@ -89,7 +107,7 @@ def build(
         seed = None  # one seed would give every worker the same draws, in every epoch
     transform = transforms.get(task.transform)
     calls = num_parallel_calls or None
-    dataset, decode, examples = source_of(task, map, service)
+    dataset, decode, examples = source_of(task, map, service, sharding)
     by_index = map == "gather" and task.source == "arrays"
     whole_batches = map != "element"
 
