@@ -66,6 +66,7 @@ bench: setup
 	$(BIN)/python benchmarks/measuring_cost.py
 	$(BIN)/python benchmarks/autotune_modes.py
 	$(BIN)/python benchmarks/isolation.py
+	$(BIN)/python benchmarks/freed_memory.py
 	$(BIN)/python benchmarks/port_parity.py
 	$(BIN)/python benchmarks/port_speed.py
 	$(BIN)/python benchmarks/port_memory.py
