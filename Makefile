@@ -27,7 +27,7 @@ test: setup
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/nbstripout --verify --keep-count notebooks/*.ipynb notebooks/*/*.ipynb
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests $(TIMED:%=--ignore=%)
+	$(BIN)/python -m pytest -n 3 --dist loadfile tests $(TIMED:%=--ignore=%)
 	$(BIN)/python -m pytest $(TIMED)
 	$(BIN)/python -m pytest -n 2 --dist loadfile --nbval-lax --nbval-cell-timeout=120 notebooks/[0-9]*.ipynb
 

@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from helpers import feeds as feed_kinds
-from helpers import matching, recover, transforms
+from helpers import matching, recover
+from helpers.delivery import Expected, read_epoch
 from helpers.errors import StudyError
 from helpers.tasks import Task
 
@@ -31,7 +32,6 @@ ASPECTS = (
     "shuffling",
 )
 SIGNIFICANCE = 1e-5  # of each statistical check: a false alarm in 100,000
-SAMPLE = 256  # images whose pixels are recomputed
 FITTED_TOLERANCE = 5e-3  # where draws are found by a numerical fit
 FITTED_SHARE = 0.6  # of the images that such a fit must explain; it misses some by itself
 
@@ -106,7 +106,7 @@ def check(task: Task, feeds: Mapping[str, object]) -> Report:
         raise StudyError("parity needs at least one feed (got none)")
     for feed in feeds.values():
         feed_kinds.kind(feed)
-    expected = _Expected(task)
+    expected = Expected(task)
     found = {label: _check_feed(expected, feed) for label, feed in feeds.items()}
     differences = [(label, *row) for label, (unlike, _) in found.items() for row in unlike]
     details = [(label, *row) for label, (_, seen) in found.items() for row in seen]
@@ -115,97 +115,6 @@ def check(task: Task, feeds: Mapping[str, object]) -> Report:
         labels=tuple(feeds),
         differences=pd.DataFrame(differences, columns=["pipeline", "aspect", "expected", "found"]),
         details=pd.DataFrame(details, columns=["pipeline", "aspect", "found"]),
-    )
-
-
-class _Expected:
-    """The task's source, and what its transform makes of it."""
-
-    def __init__(self, task):
-        self.task = task
-        self.transform = transforms.get(task.transform)
-        data = task.arrays()
-        self.images, self.labels = data.images, data.labels
-        self.shape = tuple(self.transform.output_shape(self.images.shape[1:]))
-        once, again = (self._signatures(np.random.default_rng((task.seed, part))) for part in (1, 2))
-        self.signatures = once
-        # How many different examples a perfect feed is recognised by: all of them, but where a warp blurs them.
-        found = matching.match(again, self.labels, once, self.labels)
-        self.recognised = len(np.unique(found))
-        self.hit_rate = float(np.mean(found == np.arange(len(found))))
-
-    def fewest_recognised(self, epochs: int = 8) -> int:
-        """Returns the fewest different examples that any of some perfect epochs is recognised by.
-
-        Pictures that are much alike are taken for each other now and then; one epoch may not show it.
-        """
-        fewest = self.recognised
-        for part in range(3, 3 + epochs if self.transform.random else 3):
-            again = self._signatures(np.random.default_rng((self.task.seed, part)))
-            fewest = min(fewest, len(np.unique(matching.match(again, self.labels, self.signatures, self.labels))))
-        return fewest
-
-    def _signatures(self, generator):
-        parts = []
-        for start in range(0, len(self.images), 512):
-            images = self.images[start : start + 512]
-            draws = self.transform.draw_numpy(generator, len(images), images.shape[1:])
-            parts.append(matching.signature(self.transform.name, self.transform.apply_numpy(images, draws)))
-        return np.concatenate(parts)
-
-
-@dataclass
-class _Seen:
-    """One epoch of a feed, in short."""
-
-    sizes: list
-    shapes: Counter
-    image_dtypes: Counter
-    label_forms: Counter
-    low: float
-    high: float
-    labels: np.ndarray
-    signatures: np.ndarray | None
-    fingerprints: np.ndarray | None
-    sample: np.ndarray | None
-    endless: bool
-
-
-def _read_epoch(expected, feed):
-    sizes, shapes, image_dtypes, label_forms = [], Counter(), Counter(), Counter()
-    labels, signatures, fingerprints, sample = [], [], [], []
-    low, high, total, endless = np.inf, -np.inf, 0, False
-    wanted = recover.SAMPLE.get(expected.transform.name, SAMPLE)
-    for images, given in feed_kinds.batches_of(feed):
-        sizes.append(len(images))
-        shapes[images.shape[1:]] += 1
-        image_dtypes[str(images.dtype)] += 1
-        label_forms[(str(given.dtype), given.shape[1:])] += 1
-        low, high = min(low, float(images.min())), max(high, float(images.max()))
-        labels.append(given.argmax(axis=1) if given.ndim > 1 else given)
-        if images.shape[1:] == expected.shape:
-            images = images.astype(np.float32, copy=False)
-            signatures.append(matching.signature(expected.transform.name, images))
-            fingerprints.append(matching.block_means(images).reshape(len(images), -1))
-            if total < wanted:
-                sample.append(images[: wanted - total])
-        total += len(images)
-        if total > 2 * len(expected.images) + expected.task.batch_size:
-            endless = True
-            break
-    whole = set(shapes) == {expected.shape}
-    return _Seen(
-        sizes,
-        shapes,
-        image_dtypes,
-        label_forms,
-        low,
-        high,
-        np.concatenate(labels) if labels else np.zeros(0),
-        np.concatenate(signatures) if whole else None,
-        np.concatenate(fingerprints) if whole else None,
-        np.concatenate(sample) if whole else None,
-        endless,
     )
 
 
@@ -218,7 +127,7 @@ def _check_feed(expected, feed):
         if not holds:
             differences.append((aspect, str(wanted), str(found)))
 
-    first = _read_epoch(expected, feed)
+    first = read_epoch(expected, feed)
     if not first.sizes:
         compare("batches", False, f"{len(expected.labels)} examples", "none")
         return differences, details
@@ -228,7 +137,7 @@ def _check_feed(expected, feed):
     order = matching.match(first.signatures, first.labels, expected.signatures, expected.labels)
     _check_examples(expected, first, order, compare)
     _check_pixels(expected, first, order, compare)
-    second = _read_epoch(expected, feed)
+    second = read_epoch(expected, feed)
     if second.signatures is not None:
         order_again = matching.match(second.signatures, second.labels, expected.signatures, expected.labels)
         _check_epochs(expected, first, second, order, order_again, compare)
