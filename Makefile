@@ -3,8 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN ?= data/runs/quick
 GRID ?= notebooks/sweeps/quick.yml
-# Tests whose subject is time run by themselves, after the others, which run two at a time; so do the lessons, of
-# which test_papermill.py runs two at a time by itself.
+# Tests whose subject is time run by themselves, after the others, which run three at a time; so does
+# test_papermill.py, which runs two lessons at a time itself.
 TIMED := tests/test_comparison.py tests/test_starvation.py tests/test_timing.py tests/test_papermill.py
 
 .PHONY: setup study test lab bench torture lint lock notebooks clean

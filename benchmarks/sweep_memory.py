@@ -61,11 +61,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cells", type=int, default=2000)
     arguments = parser.parse_args()
+    if arguments.cells <= 10:
+        parser.error(f"--cells must be above 10, which are always run (got {arguments.cells})")
     taken, points = planning_s()
     print(f"planning {points:,} points took {taken:.2f} s; under {TARGET_S:g} s: {'yes' if taken < TARGET_S else 'no'}")
-    peaks = {cells: peak_bytes(cells) for cells in (10, arguments.cells // 10, arguments.cells)}
+    peaks = {cells: peak_bytes(cells) for cells in sorted({10, max(10, arguments.cells // 10), arguments.cells})}
     print("peak memory of the sweep:", ", ".join(f"{cells} cells {peak / 1e6:.0f} MB" for cells, peak in peaks.items()))
-    (_, _), (some, lower), (many, higher) = peaks.items()
+    *_, (some, lower), (many, higher) = peaks.items()
     print(f"from {some} to {many} cells that is {(higher - lower) / (many - some) / 1e3:.1f} kB a cell")
 
 

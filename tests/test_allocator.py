@@ -23,7 +23,7 @@ print(full - memory.resident_bytes())
 """
 
 
-@pytest.mark.skipif(not allocator.keep_freed_memory(False), reason="malloc is not glibc's")
+@pytest.mark.skipif(allocator._mallopt() is None, reason="malloc is not glibc's")
 @pytest.mark.parametrize(("like", "low", "high"), [("generator", 15e6, 25e6), ("alone", -1e6, 5e6)])
 def test_freed_memory_is_given_back_at_once_beside_a_generator_and_kept_elsewhere(like, low, high):
     ran = subprocess.run([sys.executable, "-c", FREED, like], capture_output=True, text=True, check=True)

@@ -106,7 +106,7 @@ def change_brightness(images, factor, white, one):
     return tf.where(leaves, brighter / white * span * one + low, brighter)
 
 
-def multiply_brightness(images, factor, white, one):
+def multiply_brightness(images, factor, white):
     """Multiplies and clips at `white`, whatever the scale of the data; alpha stays."""
     import tensorflow as tf
 
@@ -178,9 +178,8 @@ def _scale_image_by_image(recipe, images, draws):
 
     def scale(images, draws):
         moved = (draws[:, :6] != (0, 0, 0, 0, 1, 1)).any(axis=1) | bool(ranges.channel_shift) | recipe.channels_first
-        mirrored = [np.zeros(len(draws), bool) if each is None else each for each in _flips(draws, recipe)]
         images = images.copy()
-        for image, apart, *mirrors in zip(images, moved, *mirrored, strict=True):
+        for image, apart, *mirrors in zip(images, moved, *_flips(draws), strict=True):
             laid = image.copy() if ranges.brightness is not None else _as_laid_out(image, apart, *mirrors)
             if recipe.rescale:
                 laid *= np.asarray(recipe.rescale, laid.dtype)
@@ -283,10 +282,11 @@ def make(recipe: Recipe):
         if recipe.ranges.channel_shift:
             images = shift_channels(images, draw["channel_shift"])
         if recipe.ranges.brightness is not None:
-            brighten = change_brightness if recipe.exact_brightness else multiply_brightness
-            # Pillow's way goes through float32, whatever the dtype.
-            source = tf.cast(images, tf.float32) if recipe.exact_brightness else images
-            images = tf.cast(brighten(source, draw["brightness"], white, one), images.dtype)
+            if recipe.exact_brightness:  # Pillow's way goes through float32, whatever the dtype
+                brighter = change_brightness(tf.cast(images, tf.float32), draw["brightness"], white, one)
+                images = tf.cast(brighter, images.dtype)
+            else:
+                images = multiply_brightness(images, draw["brightness"], white)
         return images if python_step else _scale(recipe, images)
 
     compiled = tf.function(change, autograph=False, jit_compile=recipe.jit_compile)
