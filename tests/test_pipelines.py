@@ -16,7 +16,7 @@ FAIR = ("py_dataset", "image_data_generator", "tf_data")
 def test_the_registry_names_exactly_the_knobs_that_build_takes(name):
     entry = pipelines.describe(name)
     module, function = entry.place.split(":")
-    signature = inspect.signature(getattr(import_module(f"helpers.pipelines.{module}"), function))
+    signature = inspect.signature(getattr(import_module(module), function))
     assert set(signature.parameters) - {"task"} == set(entry.knobs)
 
 

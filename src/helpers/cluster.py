@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from helpers import grid as grids
-from helpers import results
+from helpers import identity, results
 from helpers.errors import StudyError
 
 KEPT = ("executed.ipynb", "kernel.log", "error.txt", results.ROWS)
@@ -37,13 +37,10 @@ class Worker:
 
 
 def software() -> dict[str, str]:
-    """Returns what must be alike wherever cells of one sweep run: the kit's sources, Python, packages."""
+    """Returns what must be alike wherever cells of one sweep run: what runs a cell, of the kit and of packages."""
     from helpers import machine
 
-    digest = hashlib.sha256()
-    for source in sorted(Path(__file__).parent.rglob("*.py")):
-        digest.update(source.read_bytes())
-    return {"helpers": digest.hexdigest()[:16], **machine.installed_versions()}
+    return {"helpers": identity.hash_of(__name__)[:16], **machine.installed_versions()}
 
 
 def host() -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from helpers import datasets, measurement, paths
+from helpers import datasets, folders, identity, measurement, paths
 from helpers.errors import StudyError
 from helpers.tasks import Task
 
@@ -101,11 +101,15 @@ def load(path: Path | str, *, machine_id: str = "") -> Grid:
     defaults = content.get("defaults") or {}
     _only(defaults, {*TASK_KEYS, *RUN_KEYS, "pipelines"}, f"{path.name}: defaults")
     version = _version(notebook, machine_id)
+    pictures: dict[str, str] = {}  # dataset -> a text that changes with its files
     stand_in = content.get("stand_in", False)
     cells = {}
     for number, block in enumerate(content["cells"], start=1):
         for parameters, text_of_it in _points(block, defaults, f"{path.name}: cells, entry {number}", stand_in):
-            cell_id = hashlib.sha256((version + text_of_it).encode()).hexdigest()[:16]
+            dataset = parameters["dataset"]
+            if dataset not in pictures:
+                pictures[dataset] = _pictures(dataset)
+            cell_id = hashlib.sha256((version + pictures[dataset] + text_of_it).encode()).hexdigest()[:16]
             if cell_id not in cells:
                 cells[cell_id] = Cell(cell_id, {**parameters, "grid": name, "cell_id": cell_id})
     return Grid(name, notebook, tuple(cells.values()), text)
@@ -196,9 +200,13 @@ def _check_point(parameters):
 
 
 def _version(notebook, machine_id):
-    """A hash of what a cell's result depends on besides its parameters: notebook, helpers, machine."""
-    digest = hashlib.sha256(machine_id.encode())
-    sources = sorted(Path(__file__).parent.rglob("*.py"))
-    for source in (notebook, *sources):
-        digest.update(source.read_bytes())
-    return digest.hexdigest()
+    """A hash of what every cell's result depends on besides its parameters: machine, notebook, what measures."""
+    content = f"{machine_id} {identity.hash_of(identity.MEASURING)} ".encode() + notebook.read_bytes()
+    return hashlib.sha256(content).hexdigest()
+
+
+def _pictures(dataset):
+    """A text that changes when a file of a folder of pictures does; "" for other data, and where there is no folder."""
+    if not dataset.startswith("folder:") or not datasets.is_prepared(dataset):
+        return ""
+    return folders.fingerprint(folders.list_files(dataset)[0])

@@ -57,17 +57,17 @@ _TUNE = Knob("whether tf.data adapts its AUTOTUNE settings while it runs", choic
 
 _PIPELINES = {
     "py_dataset": Pipeline(
-        "py_dataset:build",
+        "helpers.pipelines.py_dataset:build",
         "a Keras Sequence (PyDataset) that prepares whole batches with NumPy",
         {**_WORKERS, "use_multiprocessing": Knob("processes instead of threads", choices=_SWITCH)},
     ),
     "image_data_generator": Pipeline(
-        "image_data_generator:build",
+        "helpers.pipelines.image_data_generator:build",
         "the legacy ImageDataGenerator: flow, or flow_from_directory for a folder",
         dict(_WORKERS),
     ),
     "tf_data": Pipeline(
-        "tf_data:build",
+        "helpers.pipelines.tf_data:build",
         "tf.data",
         {
             "map": Knob(
@@ -89,7 +89,7 @@ _PIPELINES = {
         },
     ),
     "tf_image_data_generator": Pipeline(
-        "tf_image_data_generator:build",
+        "helpers.pipelines.tf_image_data_generator:build",
         "ImageDataGenerator's work in tf.data, compiled by XLA",
         {
             "coordinates": Knob("of the warp: exact, or faster", choices=("float64", "float32")),
@@ -97,36 +97,42 @@ _PIPELINES = {
         },
     ),
     "keras_layers": Pipeline(
-        "keras_layers:build",
+        "helpers.pipelines.keras_layers:build",
         "Keras' preprocessing layers in the map of tf.data",
         {"num_parallel_calls": _PARALLEL, "prefetch": _PREFETCH},
     ),
     "published_a1_sequence": Pipeline(
-        "published:a1_sequence", "first answer, example 1: a Sequence adds noise, float64", {}, published=True
+        "helpers.pipelines.published:a1_sequence",
+        "first answer, example 1: a Sequence adds noise, float64",
+        {},
+        published=True,
     ),
     "published_a2_tf_data": Pipeline(
-        "published:a2_tf_data",
+        "helpers.pipelines.published:a2_tf_data",
         "first answer, example 2: tf.data changes brightness instead",
         {},
         published=True,
     ),
     "published_a3_tf_data_heavy": Pipeline(
-        "published:a3_tf_data_heavy",
+        "helpers.pipelines.published:a3_tf_data_heavy",
         "first answer, example 3: resize, standardise, cache the results",
         {},
         published=True,
     ),
     "published_b1_tfds": Pipeline(
-        "published:b1_tfds", "second answer, example 1: MNIST from TFDS, shuffled in part", {}, published=True
+        "helpers.pipelines.published:b1_tfds",
+        "second answer, example 1: MNIST from TFDS, shuffled in part",
+        {},
+        published=True,
     ),
     "published_b2_image_data_generator": Pipeline(
-        "published:b2_image_data_generator",
+        "helpers.pipelines.published:b2_image_data_generator",
         "second answer, example 2: ImageDataGenerator from folders",
         {},
         published=True,
     ),
     "published_b3_imitation": Pipeline(
-        "published:b3_imitation",
+        "helpers.pipelines.published:b3_imitation",
         "second answer, example 3: other transforms, cached after them",
         {},
         published=True,
@@ -183,4 +189,4 @@ def build(name: str, task: Task, **knobs):
     check_knobs(name, knobs)
     device.use()
     module, function = describe(name).place.split(":")
-    return getattr(import_module(f"helpers.pipelines.{module}"), function)(task, **knobs)
+    return getattr(import_module(module), function)(task, **knobs)
