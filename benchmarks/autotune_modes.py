@@ -146,7 +146,7 @@ def through_fit(arguments, log):
     """One `fit` of several epochs a setting: the wait falls into the next epoch's first batch."""
     import keras
 
-    from helpers import models
+    from helpers.timing import models
 
     class Clock(keras.callbacks.Callback):
         def on_train_begin(self, logs=None):
@@ -184,7 +184,7 @@ def through_fit(arguments, log):
 
 
 def show(epochs):
-    from helpers import ratios
+    from helpers.comparison import run_quality
 
     print(f"{'setting':34s}{'consumer':>9s}{'epochs':>7s}{'read':>8s}{'p90':>8s}{'epoch':>8s}{'p90':>8s}"
           f"{'waited':>8s}{'by':>7s}{'at wake-up':>11s}{'modes':>6s}  calls")  # fmt: skip
@@ -201,7 +201,7 @@ def show(epochs):
         print(
             f"{name:34s}{consumer + ('ms' if consumer != 'fit' else ''):>9s}{len(mine):7d}{np.median(read):7.3f}s"
             f"{np.quantile(read, 0.9):7.3f}s{np.median(seconds):7.3f}s{np.quantile(seconds, 0.9):7.3f}s"
-            f"{waited.mean():8.0%}{by}{at:>11s}{'two' if ratios.two_modes(seconds) else 'one':>6s}  {calls or '-'}"
+            f"{waited.mean():8.0%}{by}{at:>11s}{'two' if run_quality.two_modes(seconds) else 'one':>6s}  {calls or '-'}"
         )
 
 

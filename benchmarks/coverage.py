@@ -15,6 +15,7 @@ import numpy as np
 from scipy import stats
 
 from helpers import ratios
+from helpers.comparison import run_quality
 
 ROUNDS = (5, 6, 8, 12, 20, 30, 50)
 TRUE = math.log(1.1)
@@ -227,7 +228,7 @@ def show_modes(size, seed):
     found = {}
     for name, draw in draws.items():
         found[name] = [
-            float(np.mean([bool(ratios.two_modes(row)) for row in np.exp(draw((size, rounds)))]))
+            float(np.mean([bool(run_quality.two_modes(row)) for row in np.exp(draw((size, rounds)))]))
             for rounds in (10, 20, 30, 50, 100)
         ]
         print(f"{name:36s}" + " ".join(f"{100 * share:5.1f}" for share in found[name]))

@@ -1,6 +1,7 @@
 """Does a generator dataset slow down the other pipelines of its process? JPEG files read by tf.data, before and after.
 
-TensorFlow makes malloc give freed memory back at once from the first generator dataset on; see `helpers.allocator`.
+TensorFlow makes malloc give freed memory back at once from the first generator dataset on: see
+`helpers.machine.allocator`.
 `python benchmarks/freed_memory.py [--rounds 30]` reads 2,000 small JPEG files in rounds, with memory given back so and
 kept as before, and prints the ratio of times with its interval, and the page faults a picture of each.
 """
@@ -15,7 +16,9 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from helpers import allocator, folders, ratios
+from helpers import ratios
+from helpers.datasets import folders
+from helpers.machine import allocator
 
 FILES = 2000
 

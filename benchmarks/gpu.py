@@ -16,9 +16,12 @@ from pathlib import Path
 import numpy as np
 from slices import add
 
-from helpers import comparison, device, models, pipelines, ratios, simulated_device, starvation, timing
+from helpers import comparison, pipelines, ratios, timing
+from helpers.machine import device
+from helpers.pipelines import device_prefetch
 from helpers.tasks import Task
 from helpers.tf_image_data_generator import TFImageDataGenerator
+from helpers.timing import models, simulated_device, starvation
 
 CLASSES = 10
 FEEDS = {
@@ -90,7 +93,7 @@ def copy(size):
     feed = batches(size, "float32")
     ahead = {
         "copied as Keras does": timing.Fitted(cnn(feed, size), feed),
-        "prefetched to the device": timing.Fitted(cnn(feed, size), device.prefetched(feed)),
+        "prefetched to the device": timing.Fitted(cnn(feed, size), device_prefetch.prefetched(feed)),
     }
     return [
         *rows,
@@ -147,10 +150,10 @@ def augment(size):
     for what in ("flip", "rotate and zoom"):
         fitted = {place: augmented(size, what, place) for place in places}
         rows += compared(f"augment: {what}", fitted, size)
-        if device.is_gpu():
+        if device.prepare().is_gpu:
             rows += [_memory(size, what, place) for place in places]
         in_model = fitted["in the model"].model
-        if device.use().endswith("(jax)") and not in_model.jit_compile:
+        if device.prepare().endswith("(jax)") and not in_model.jit_compile:
             print("  Keras does not compile a model with these layers: on JAX it runs operation by operation")
     return rows
 
@@ -198,7 +201,7 @@ def policy(name):
 def precision(size):
     """Mixed precision: steps on held batches."""
     feed, fitted = batches(size, "float32"), {}
-    for name in ("float32", "mixed_bfloat16", *(["mixed_float16"] if device.is_gpu() else [])):
+    for name in ("float32", "mixed_bfloat16", *(["mixed_float16"] if device.prepare().is_gpu else [])):
         with policy(name):
             fitted[name] = timing.Fitted(cnn(feed, size), feed)
     return compared("precision", fitted, size)
@@ -214,7 +217,7 @@ def xla(size):
         print(f"xla: {name} it computes on {device.computes_on(feed)}")
         assert device.computes_on(feed).startswith("CPU")
         fitted[name] = feed
-    if device.is_gpu():
+    if device.prepare().is_gpu:
         print(f"  and takes {(device.memory_bytes() - before) / 1e6:.0f} MB of the GPU's memory")
     return compared("xla", fitted, size)
 
@@ -267,7 +270,7 @@ def options():
     parser.add_argument("--json", type=Path, help="add the rows to this file")
     parser.add_argument("--memory-of", nargs=2, help=argparse.SUPPRESS)
     size = parser.parse_args()
-    gpu = device.is_gpu()
+    gpu = device.prepare().is_gpu
     fitting = {"image": (64, 224), "batch": (32, 128), "batches": (16, 40), "filters": (8, 64), "largest": (128, 4096)}
     for name, (on_cpu, on_gpu) in fitting.items():
         if getattr(size, name) is None:
@@ -284,7 +287,7 @@ def main():
         augmented(size, *size.memory_of).time_epoch()
         print(device.memory_bytes())
         return
-    print(f"{device.use()}; {size.image}x{size.image} pixels, batches of {size.batch}")
+    print(f"{device.prepare()}; {size.image}x{size.image} pixels, batches of {size.batch}")
     if size.simulated:
         print("the crossover is measured with a simulated device: its step sleeps")
     rows = []
@@ -292,7 +295,10 @@ def main():
         rows += SECTIONS[name](size)
     if size.json:
         # NaN is no JSON
-        add(size.json, json.loads(json.dumps([{"device": device.use(), **one} for one in rows]).replace("NaN", "null")))
+        add(
+            size.json,
+            json.loads(json.dumps([{"device": str(device.prepare()), **one} for one in rows]).replace("NaN", "null")),
+        )
 
 
 if __name__ == "__main__":

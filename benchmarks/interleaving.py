@@ -13,7 +13,8 @@ import sys
 import numpy as np
 from slices import add, examples_for, feed, options, until
 
-from helpers import models, timing
+from helpers import timing
+from helpers.timing import models
 
 BURSTS = """
 import random, time

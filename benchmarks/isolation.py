@@ -5,8 +5,9 @@
 
 import argparse
 
-from helpers import comparison, isolation, measurement
+from helpers import comparison, measurement
 from helpers.tasks import Task
+from helpers.timing import isolation
 
 
 def main():
@@ -19,7 +20,7 @@ def main():
     specs = measurement.check_specs({"py_dataset": {}, "tf_data": {}})
     settings = {"reference": "py_dataset", "budget_s": arguments.budget_s}
     together = comparison.compare(measurement.build_all(task, specs), **settings).ratio("tf_data")
-    with isolation.pipelines(task, specs) as started:
+    with isolation.started(task, specs) as started:
         apart = comparison.compare(started, **settings).ratio("tf_data")
         memory = {label: isolated.memory() for label, isolated in started.items()}
     print(f"time of tf_data / time of py_dataset, {arguments.transform}, {arguments.examples} images, batch 32")

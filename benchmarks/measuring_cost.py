@@ -10,7 +10,8 @@ import time
 import numpy as np
 from slices import add, examples_for, feed, options
 
-from helpers import models, ratios, timing
+from helpers import ratios, timing
+from helpers.timing import models
 
 
 def hook_s(calls=20_000):

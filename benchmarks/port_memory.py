@@ -17,7 +17,7 @@ def hold(name, images, batch_size, answer):
     import numpy as np
     from tensorflow.keras.preprocessing.image import ImageDataGenerator
 
-    from helpers import memory
+    from helpers.machine import memory
     from helpers.tf_image_data_generator import TFImageDataGenerator
 
     warnings.simplefilter("ignore")

@@ -16,7 +16,9 @@ import warnings
 
 import numpy as np
 
-from helpers import allocator, models, ratios, timing
+from helpers import ratios, timing
+from helpers.machine import allocator
+from helpers.timing import models
 
 OPTIONS = {
     "rotation_range": 20,

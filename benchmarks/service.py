@@ -8,8 +8,9 @@ Workers on this machine take its cores: what is measured is the price of the way
 import argparse
 from contextlib import ExitStack
 
-from helpers import comparison, parity, pipelines, service, service_processes, timing, transforms
-from helpers.tasks import Task
+from helpers import comparison, parity, pipelines, service, timing
+from helpers.service import processes
+from helpers.tasks import Task, transforms
 
 
 def main():
@@ -20,7 +21,7 @@ def main():
     parser.add_argument("--budget-s", type=float, default=20)
     arguments = parser.parse_args()
     with ExitStack() as stack:
-        services = {count: stack.enter_context(service_processes.local(count)) for count in (1, 2)}
+        services = {count: stack.enter_context(processes.local(count)) for count in (1, 2)}
         addresses = {f"{count} at work": running.address for count, running in services.items()}
         print(f"time of an epoch / time without a service, {arguments.examples} images, batch 32")
         for transform in arguments.transforms:

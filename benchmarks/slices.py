@@ -4,8 +4,9 @@ import json
 import time
 from pathlib import Path
 
-from helpers import models, pipelines, timing
+from helpers import pipelines, timing
 from helpers.tasks import Task
+from helpers.timing import models
 
 
 def feed(examples, *, builder="tf_data", autotune=False, transform="flip_brightness"):

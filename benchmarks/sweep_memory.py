@@ -14,7 +14,7 @@ from pathlib import Path
 import trivial_cells
 import yaml
 
-from helpers import grid
+from helpers.sweep import grid
 
 SWEEP = """
 import sys

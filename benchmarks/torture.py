@@ -21,12 +21,14 @@ from pathlib import Path
 import psutil
 import trivial_cells
 
-from helpers import grid, machine, results
+from helpers import machine, results
+from helpers.sweep import grid
 
 # The cells need no TensorFlow, so the server imports none: a killed one is back soon.
 SWEEP = """
 import sys
-from helpers import cli, kernels
+from helpers import cli
+from helpers.sweep import kernels
 kernels.MODULES = ("helpers.results", "pyarrow.parquet")
 sys.exit(cli.main(sys.argv[1:]))
 """

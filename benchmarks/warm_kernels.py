@@ -14,7 +14,9 @@ from pathlib import Path
 import papermill
 import trivial_cells
 
-from helpers import grid, kernels, results, sweep
+from helpers import results
+from helpers.sweep import grid, kernels
+from helpers.sweep.cell import run_cell
 
 IMPORTS = "import helpers.machine, helpers.measurement, keras, tensorflow\nbegun = time.perf_counter()"
 TARGET_S = 0.7
@@ -53,7 +55,7 @@ def main():
         server_s = time.perf_counter() - start
 
         def of_the_sweep(starter):
-            return lambda cell, folder: sweep._run_cell(plan.notebook, cell, folder, 600, starter=starter)
+            return lambda cell, folder: run_cell(plan.notebook, cell, folder, 600, starter=starter)
 
         ways = {
             "stock papermill": lambda cell, folder: plain_papermill(plan, cell, folder),

@@ -4,8 +4,8 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers import affine
 from helpers.errors import StudyError
+from helpers.tf_image_data_generator import affine
 
 drawn = st.fixed_dictionaries(
     {

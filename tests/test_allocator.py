@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from helpers import allocator
+from helpers.machine import allocator
 
 # 20 MB in blocks that malloc takes from its heap, freed: resident memory tells whether the system got them back.
 FREED = """

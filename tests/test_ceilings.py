@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from helpers import ceilings
 from helpers.errors import StudyError
+from helpers.timing import ceilings
 
 IMAGES = np.arange(10 * 4 * 4 * 3, dtype=np.uint8).reshape(10, 4, 4, 3)
 

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from made_up_results import cell, quick_like, table
 
-from helpers import claim_rules, claims, evidence, report
-from helpers.claims import Test as Rule
+from helpers import claims, report
+from helpers.claims import Rule, evidence, rules
+from helpers.claims.evidence import Evidence, collection
 from helpers.errors import StudyError
-from helpers.evidence import Evidence
+from helpers.results import pairs
 
 SEQUENCE = {"builder": "py_dataset", "others": "default"}
 TF_DATA = {"builder": "tf_data", "others": "default"}
@@ -15,7 +16,7 @@ SHOWN = {name: Evidence("supported", "made up") for name in evidence.names()}
 
 
 def compare(results, **settings):
-    return claim_rules.compare(results, **{"pipeline": SEQUENCE, "reference": TF_DATA, "expect": "faster"} | settings)
+    return rules.compare(results, **{"pipeline": SEQUENCE, "reference": TF_DATA, "expect": "faster"} | settings)
 
 
 def of(*ratios_by_batch, **columns):
@@ -102,24 +103,24 @@ def test_the_best_of_each_side_is_compared_where_asked():
 
 def test_knobs_select_rows_and_default_means_not_set():
     rows = quick_like()
-    untouched = claim_rules.select_pipelines(rows, {"builder": "tf_data", "prefetch": "default", "others": "default"})
+    untouched = pairs.select_pipelines(rows, {"builder": "tf_data", "prefetch": "default", "others": "default"})
     assert set(untouched["pipeline"]) == {"tf_data"}
-    off = claim_rules.select_pipelines(rows, {"builder": "tf_data", "prefetch": 0})
+    off = pairs.select_pipelines(rows, {"builder": "tf_data", "prefetch": 0})
     assert set(off["pipeline"]) == {"tf_data, no prefetch"}
 
 
 def test_a_number_does_not_select_a_switch_of_the_same_value():
     rows = quick_like().assign(knobs='{"autotune": false}', builder="tf_data")
-    assert claim_rules.select_pipelines(rows, {"builder": "tf_data", "autotune": 0}).empty
+    assert pairs.select_pipelines(rows, {"builder": "tf_data", "autotune": 0}).empty
 
 
 def test_a_range_of_a_column_includes_both_ends():
-    chosen = claim_rules.select_cells(of((16, 1.0), (32, 1.0), (64, 1.0)), {"batch_size": {"from": 16, "to": 32}})
+    chosen = pairs.select_cells(of((16, 1.0), (32, 1.0), (64, 1.0)), {"batch_size": {"from": 16, "to": 32}})
     assert set(chosen["batch_size"]) == {16, 32}
 
 
 def trend(results, expect):
-    return claim_rules.trend(results, pipeline=SEQUENCE, reference=TF_DATA, along="batch_size", expect=expect)
+    return rules.trend(results, pipeline=SEQUENCE, reference=TF_DATA, along="batch_size", expect=expect)
 
 
 def test_a_trend_is_supported_one_way_and_refuted_the_other():
@@ -141,15 +142,15 @@ def test_a_trend_over_one_value_needs_the_full_sweep():
 
 
 def test_unlike_work_is_told_with_its_aspects():
-    outcome = claim_rules.differ(quick_like(), pipeline={"builder": "published_b3_imitation"}, expect="different")
+    outcome = rules.differ(quick_like(), pipeline={"builder": "published_b3_imitation"}, expect="different")
     assert outcome.verdict == "supported"
     assert "labels" in outcome.evidence
 
 
 def test_parts_that_agree_make_a_verdict_and_parts_that_do_not_depend():
-    supported, refuted = (claim_rules.Outcome(verdict, "") for verdict in ("supported", "refuted"))
-    missing = claim_rules.Outcome("undecided yet", "", needs="the full sweep")
-    untestable = claim_rules.Outcome("not testable", "")
+    supported, refuted = (rules.RuleOutcome(verdict, "") for verdict in ("supported", "refuted"))
+    missing = rules.RuleOutcome("undecided yet", "", needs="the full sweep")
+    untestable = rules.RuleOutcome("not testable", "")
     parts = {
         "supported": [supported, supported, untestable],
         "refuted": [refuted, untestable],
@@ -259,20 +260,20 @@ def test_what_is_shown_is_tried_and_kept_for_the_next_time(tmp_path, monkeypatch
     assert {name: one.verdict for name, one in found.items()} == dict.fromkeys(QUICK, "supported") | {
         "adapter_graph": "refuted"
     }, {name: one.text for name, one in found.items()}
-    monkeypatch.setattr(evidence, "_try_apart", lambda wanted: dict.fromkeys(wanted, None))
+    monkeypatch.setattr(collection, "_try_apart", lambda wanted: dict.fromkeys(wanted, None))
     assert evidence.collect(QUICK, keep=keep) == found
 
 
 def test_what_cannot_be_tried_leaves_the_rest_standing(monkeypatch):
-    monkeypatch.setitem(evidence.RUN, "profiler", "no_such_module")
+    monkeypatch.setitem(collection.APART, "profiler", "no_such_module")
     (found,) = evidence.try_all(["profiler"]).values()
     assert found.verdict == "undecided yet"
     assert found.needs
 
 
 def test_separation_by_number_finds_either_side():
-    from helpers.separation import separators
+    from helpers.claims.crossover import separators
 
-    pairs = claim_rules.pairs_of(of((16, 1.4), (64, 1.2), (256, 0.9)), pipeline=SEQUENCE, reference=TF_DATA)
-    pairs["holds"] = np.array(pairs["verdict"] == "faster")
-    assert separators(pairs).startswith("batch_size: holds for 256 and above")
+    found = pairs.pairs_of(of((16, 1.4), (64, 1.2), (256, 0.9)), pipeline=SEQUENCE, reference=TF_DATA)
+    found["holds"] = np.array(found["verdict"] == "faster")
+    assert separators(found).startswith("batch_size: holds for 256 and above")

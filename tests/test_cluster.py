@@ -12,10 +12,11 @@ import nbformat
 import pytest
 import yaml
 
-from helpers import cluster, results, sweep
+from helpers import results, sweep
 from helpers.errors import StudyError
+from helpers.sweep import cluster
 
-SOURCE = Path(cluster.__file__).resolve().parents[1]
+SOURCE = Path(cluster.__file__).resolve().parents[2]
 PARAMETERS = SOURCE.parent / "notebooks" / "sweeps" / "compare_pipelines.ipynb"
 CELL = """
 import os, sys, time

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers import datasets, stand_ins
+from helpers import datasets
+from helpers.datasets import load, stand_ins
 from helpers.errors import StudyError
 
 
@@ -16,7 +17,7 @@ from helpers.errors import StudyError
     size=st.tuples(st.integers(1, 12), st.integers(1, 12)),
     channels=st.sampled_from([1, 3, 4]),
     classes=st.integers(1, 12),
-    dtype=st.sampled_from(datasets.DTYPES),
+    dtype=st.sampled_from(load.DTYPES),
     seed=st.integers(0, 2**31),
 )
 @settings(max_examples=60, deadline=None)
@@ -145,7 +146,7 @@ def test_a_folder_is_loaded_as_its_files_are_and_only_decoded_once(picture_folde
         np.testing.assert_array_equal(data.images[5], np.asarray(picture))
     kept = data.images.copy()
     del data
-    monkeypatch.setattr(datasets, "read_picture", lambda *_, **__: np.zeros((32, 32, 3), np.uint8))
+    monkeypatch.setattr(load, "read_picture", lambda *_, **__: np.zeros((32, 32, 3), np.uint8))
     np.testing.assert_array_equal(datasets.load_arrays(name, examples=12).images, kept)
     assert (own_data_dir / "decoded" / ".gitignore").read_text() == "*\n"
 
@@ -245,5 +246,5 @@ def test_a_prepared_set_without_its_description_is_refused(own_data_dir):
 
 
 def test_the_module_is_imported_without_tensorflow():
-    code = "import sys; from helpers import datasets, prepare, stand_ins; sys.exit('tensorflow' in sys.modules)"
+    code = "import sys; from helpers.datasets import load, preparing, stand_ins; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -11,16 +11,20 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from helpers import comparison, device, feeds, gpu_monitor, machine, models, pipelines, timing
+from helpers import comparison, machine, pipelines, timing
 from helpers.errors import StudyError
+from helpers.machine import device, gpu_monitor
+from helpers.pipelines import device_prefetch, feeds
 from helpers.tasks import Task
+from helpers.timing import models
 
 BATCH = (np.arange(4 * 8 * 8 * 3, dtype="float32").reshape(4, 8, 8, 3), np.zeros(4, "int64"))
 
 
 def test_without_a_gpu_the_cpu_trains_and_says_so():
-    assert device.use() == "CPU (tensorflow)"
-    assert not device.is_gpu()
+    assert device.prepare() == device.Device("CPU", "tensorflow")
+    assert str(device.prepare()) == "CPU (tensorflow)"
+    assert not device.prepare().is_gpu
     assert math.isnan(device.memory_bytes())
 
 
@@ -41,18 +45,18 @@ def test_a_batch_arrives_on_the_device_as_it_was_sent():
 
 def test_prefetching_to_the_device_changes_neither_batches_nor_their_number():
     feed = pipelines.build("tf_data", Task(examples=100, transform="rescale", shuffle=False))
-    sent = device.prefetched(feed)
+    sent = device_prefetch.prefetched(feed)
     assert sent.cardinality() == 4
     pairs = zip(feeds.batches_of(feed), feeds.batches_of(sent), strict=True)
     assert all(np.array_equal(before[0], after[0]) for before, after in pairs)
-    assert timing.time_epoch(models.smallest(BATCH), device.prefetched(timing.held(BATCH, 5))).batches == 5
+    assert timing.time_epoch(models.smallest(BATCH), device_prefetch.prefetched(timing.held(BATCH, 5))).batches == 5
 
 
 def test_only_a_dataset_prefetches_to_the_device_on_tensorflow():
     with pytest.raises(StudyError, match=r"only a tf\.data\.Dataset"):
-        device.prefetched(pipelines.build("py_dataset", Task(examples=32, transform="rescale")))
+        device_prefetch.prefetched(pipelines.build("py_dataset", Task(examples=32, transform="rescale")))
     with pytest.raises(StudyError, match="batches must be >= 1"):
-        device.prefetched(timing.held(BATCH, 2), batches=0)
+        device_prefetch.prefetched(timing.held(BATCH, 2), batches=0)
 
 
 @pytest.mark.parametrize("name", ["tf_data", "tf_image_data_generator"])

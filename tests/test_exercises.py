@@ -3,10 +3,10 @@ import ast
 import nbformat
 import pytest
 
-from helpers import cli, exercises, paths
+from helpers import cli, paths, workshop
 from helpers.errors import StudyError
 
-LESSONS = exercises.lessons()
+LESSONS = workshop.lessons()
 LEARNERS = paths.project_root() / "notebooks" / "workshop" / "learner"
 
 
@@ -36,7 +36,7 @@ def test_the_learners_version_is_up_to_date(written):
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 def test_a_lesson_has_a_prediction_and_a_repair_each_with_a_check(path):
-    found = exercises.exercises_of(read(path), path.name)
+    found = workshop.exercises_of(read(path), path.name)
     assert len(found) >= 2
     assert any("predict" in exercise.heading for exercise in found), "one to predict, then run"
     assert any(word in exercise.heading for exercise in found for word in ("repair", "fault", "mend")), "one to repair"
@@ -45,7 +45,7 @@ def test_a_lesson_has_a_prediction_and_a_repair_each_with_a_check(path):
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 def test_an_emptied_solution_is_one_line_and_nothing_else_of_the_lesson_needs_it(path, written):
     lesson, learners = read(path), read(written / path.name)
-    found = exercises.exercises_of(lesson, path.name)
+    found = workshop.exercises_of(lesson, path.name)
     apart = {place for exercise in found for place in (exercise.solution, exercise.check)}
     for exercise in found:
         prompt = learners.cells[exercise.solution].source
@@ -76,7 +76,7 @@ def test_the_prompt_names_what_the_check_reads():
         ("solution", "help_ = 1\nmended = help_ + 1\ndef twice(x): return 2 * x"),
         ("check", "assert mended == 2 and twice(1) == 2"),
     )
-    learners = exercises.learners_version(lesson, "00_try.ipynb")
+    learners = workshop.learners_version(lesson, "00_try.ipynb")
     assert learners.cells[2].source == "# Your solution, which makes: mended, twice. The next cell checks it."
     assert (
         "](../../../data/README.md)" in learners.cells[0].source and "](01_compare.ipynb)" in learners.cells[0].source
@@ -95,7 +95,7 @@ def test_the_prompt_names_what_the_check_reads():
 )
 def test_an_exercise_of_another_form_is_refused(cells):
     with pytest.raises(StudyError, match=r"got 'a|got 'assert"):
-        exercises.learners_version(notebook(*cells))
+        workshop.learners_version(notebook(*cells))
 
 
 def test_the_lessons_are_never_overwritten(capsys):

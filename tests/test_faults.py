@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from helpers import cli, kernels, results, sweep
+from helpers import cli, files, results, sweep
+from helpers.sweep import kernels
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
@@ -259,15 +260,15 @@ if seed == 1:
 def test_a_process_killed_while_it_writes_leaves_nothing_half_written(tmp_path, who):
     killing = """
 import os
-from helpers import results
-whole = results.write_whole
+from helpers import files
+whole = files.write_whole
 def killed(path, write):
     def half(place):
         write(place)
         place.write_bytes(place.read_bytes()[:50])
         os.kill(os.getpid(), 9)
     whole(path, half if path.name == {name!r} else write)
-results.write_whole = killed
+files.write_whole = killed
 """
     out = tmp_path / "run"
     of_rows = killing.format(name=results.ROWS)
@@ -281,5 +282,5 @@ results.write_whole = killed
     (tmp_path / "go on").touch()
     assert run_cells(grid, out) == cli.DONE
     assert seeds_done(out) == [0, 1, 2]
-    assert list(out.rglob(f"*{results.PART}")) == []
+    assert list(out.rglob(f"*{files.PART}")) == []
     assert sweep.run(grid, out, resume=True, progress=False).done == 0

@@ -9,16 +9,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import forecast
 from helpers.errors import StudyError
+from helpers.pipelines import forecast
 from helpers.tasks import Task
 
 ALLOWED = 128 * 2**20  # bytes beyond what TensorFlow takes by itself
 READER = """
 import json, resource, sys
 import numpy as np
-from helpers import forecast, feeds, memory, pipelines, timing, models
+from helpers import pipelines, timing
+from helpers.machine import memory
+from helpers.pipelines import feeds, forecast
 from helpers.tasks import Task
+from helpers.timing import models
 
 # Start TensorFlow and its threads, so that only the pipeline is counted.
 batch = (np.zeros((32, 256, 256, 3), np.float32), np.zeros(32, np.int64))
@@ -133,7 +136,7 @@ def test_names_are_shuffled_and_pictures_stream_unless_a_cache_of_them_stands_be
 
 def test_a_limit_of_the_process_counts_as_available_memory():
     code = (
-        "import resource; from helpers import memory; "
+        "import resource; from helpers.machine import memory; "
         "resource.setrlimit(resource.RLIMIT_DATA, (int(memory._field_bytes('VmData')) + 50_000_000, -1)); "
         "print(memory.available_bytes())"
     )

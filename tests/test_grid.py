@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from helpers import grid
 from helpers.errors import StudyError
+from helpers.sweep import grid
 
 SWEEPS = Path(__file__).resolve().parents[1] / "notebooks" / "sweeps"
 GOOD = {"cells": [{"dataset": "synthetic", "transform": "noise", "pipelines": ["py_dataset", "tf_data"]}]}

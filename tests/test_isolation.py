@@ -3,16 +3,17 @@ import signal
 
 import pytest
 
-from helpers import comparison, isolation
+from helpers import comparison
 from helpers.errors import StudyError
 from helpers.tasks import Task
+from helpers.timing import isolation
 
 SPECS = {"py_dataset": {"builder": "py_dataset"}, "tf_data": {"builder": "tf_data"}}
 
 
 def test_isolated_pipelines_are_compared_and_tell_their_memory():
     task = Task(examples=64)
-    with isolation.pipelines(task, SPECS) as started:
+    with isolation.started(task, SPECS) as started:
         measured = comparison.compare(started, budget_s=1, precision=0.5)
         memory = started["tf_data"].memory()
         assert started["tf_data"]._process.pid != started["py_dataset"]._process.pid != os.getpid()
@@ -27,6 +28,6 @@ def test_isolated_pipelines_are_compared_and_tell_their_memory():
 def test_what_cannot_be_built_over_there_is_said_here():
     with (
         pytest.raises(StudyError, match=r"published_b1, in its own process: .*reads mnist"),
-        isolation.pipelines(Task(examples=8), {"published_b1": {"builder": "published_b1_tfds"}}),
+        isolation.started(Task(examples=8), {"published_b1": {"builder": "published_b1_tfds"}}),
     ):
         pass

@@ -15,9 +15,11 @@ pytestmark = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason=
 CODE = """
 import json
 import numpy as np
-from helpers import (comparison, device, feeds, machine, measurement, models, pipelines, simulated_device, starvation,
-                     timing)
+from helpers import machine, measurement, pipelines, timing
+from helpers.machine import device
+from helpers.pipelines import device_prefetch, feeds
 from helpers.tasks import Task
+from helpers.timing import models, simulated_device, starvation
 
 if __name__ == "__main__":
     task = Task(examples=160, transform="rescale")
@@ -27,7 +29,7 @@ if __name__ == "__main__":
     isolated = measurement.measure(task, {"py_dataset": {}, "tf_data": {}}, budget_s=0.2, isolate=True)
 
     feed = pipelines.build("tf_data", task.but(shuffle=False))
-    sent = device.prefetched(feed)
+    sent = device_prefetch.prefetched(feed)
     pairs = zip(feeds.batches_of(feed), feeds.batches_of(sent), strict=True)
     batch = timing.first_batch(feed)
     simulated = simulated_device.model(batch, step_s=0.02)

@@ -9,8 +9,10 @@ import papermill
 import psutil
 import pytest
 
-from helpers import grid, kernels, results, sweep
+from helpers import results
 from helpers.errors import StudyError
+from helpers.sweep import grid, kernels
+from helpers.sweep.cell import run_cell
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 import trivial_cells
@@ -23,7 +25,7 @@ WORK = """
 import hashlib, json
 import numpy as np
 from helpers import measurement, parity
-from helpers.feeds import batches_of
+from helpers.pipelines.feeds import batches_of
 from helpers.tasks import Task
 task = Task(dataset=dataset, transform=transform, batch_size=batch_size, examples=96, seed=seed)
 feeds = measurement.build_all(task, pipelines)
@@ -78,7 +80,7 @@ def test_each_kernel_is_a_process_of_its_own_with_what_the_server_imported(warm,
 
 def test_a_server_that_has_run_tensorflow_is_not_forked(tmp_path, monkeypatch):
     (tmp_path / "has_run_something.py").write_text(
-        "import helpers.tensorflow_without_jax\nimport tensorflow as tf\ntf.constant(1) + 1\n"
+        "import helpers.machine.tensorflow_without_jax\nimport tensorflow as tf\ntf.constant(1) + 1\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     with pytest.raises(StudyError, match="TensorFlow has run something"):
@@ -101,12 +103,12 @@ def test_where_a_fork_is_not_safe_kernels_are_stock_and_it_says_so(monkeypatch, 
     monkeypatch.setattr(kernels, "MODULES", LIGHT)
     with monkeypatch.context() as patched:
         cause(patched)
-        assert kernels.Supply("auto").ready() is kernels.STOCK
+        assert kernels.Supply("auto").next_starter() is kernels.STOCK
         said = capsys.readouterr().out
         assert said.startswith("stock kernels: ") and reason in said and said.count("\n") == 1
         with pytest.raises(StudyError, match=r"warm kernels cannot be had.*--launcher stock"):
-            kernels.Supply("warm").ready()
-        assert kernels.Supply("stock").ready() is kernels.STOCK
+            kernels.Supply("warm").next_starter()
+        assert kernels.Supply("stock").next_starter() is kernels.STOCK
         assert capsys.readouterr().out == ""
 
 
@@ -118,7 +120,7 @@ def test_a_launcher_that_is_not_known_is_refused():
 def test_kernels_and_what_they_started_end_with_the_sweep_and_with_the_server(tmp_path):
     starting = f"""
 import os, subprocess, sys, time
-from helpers import kernels
+from helpers.sweep import kernels
 warm = kernels.Warm({LIGHT!r})
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from pathlib import Path
@@ -141,11 +143,11 @@ run_notebook(Path(), code, **warm.engine_options())
 def test_a_server_that_was_killed_is_followed_by_another(monkeypatch, capsys):
     monkeypatch.setattr(kernels, "MODULES", LIGHT)
     supply = kernels.Supply("warm")
-    first = supply.ready()
-    assert supply.ready() is first
+    first = supply.next_starter()
+    assert supply.next_starter() is first
     first._server.kill()
     first._server.wait()
-    assert supply.ready() is not first
+    assert supply.next_starter() is not first
     assert "starting another" in capsys.readouterr().err
     supply.close()
 
@@ -158,7 +160,7 @@ def test_what_a_cell_delivers_does_not_depend_on_the_launcher(tmp_path):
     warm = kernels.Warm()
     for starter in (kernels.STOCK, warm):
         folder = tmp_path / starter.launcher
-        assert sweep._run_cell(plan.notebook, cell, folder, 300, starter=starter), (folder / "error.txt").read_text()
+        assert run_cell(plan.notebook, cell, folder, 300, starter=starter), (folder / "error.txt").read_text()
         ran = nbformat.read(folder / "executed.ipynb", 4)
         printed[starter.launcher] = [out["text"] for one in ran.cells for out in one.get("outputs", [])
                                      if out.get("name") == "stdout"]  # fmt: skip

@@ -9,6 +9,7 @@ from importlib import metadata
 import pytest
 
 from helpers import machine, setup_check
+from helpers.machine import limits, noise
 
 
 @pytest.fixture
@@ -40,6 +41,24 @@ def test_this_machine_can_be_described_and_written():
 
 def test_describing_twice_gives_the_same_id():
     assert machine.describe().id == machine.describe().id
+
+
+@pytest.fixture
+def control_groups(tmp_path, monkeypatch):
+    """Lays this process into the nested control group /a/b, whose files are those given: path -> text."""
+    (tmp_path / "membership").write_text("2:cpu,cpuacct:/a/b\n0::/a/b\n")
+    monkeypatch.setattr(limits, "MEMBERSHIP", tmp_path / "membership")
+    monkeypatch.setattr(limits, "core_numbers", lambda: list(range(64)))
+
+    def lay(files):
+        root = tmp_path / str(len(list(tmp_path.iterdir())))
+        root.mkdir()
+        monkeypatch.setattr(limits, "CONTROL_GROUPS", root)
+        for name, text in files.items():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_text(text + "\n")
+
+    return lay
 
 
 @pytest.mark.parametrize(
@@ -85,15 +104,33 @@ def test_a_default_backend_is_the_same_machine_as_one_named(monkeypatch):
     ("files", "cores"),
     [
         ({"cpu.max": "150000 100000"}, 1.5),
-        ({"cpu.max": "max 100000"}, float("inf")),
-        ({"cpu.cfs_quota_us": "50000", "cpu.cfs_period_us": "100000"}, 0.5),
-        ({"cpu.cfs_quota_us": "-1", "cpu.cfs_period_us": "100000"}, float("inf")),
-        ({}, float("inf")),
+        ({"cpu.max": "max 100000"}, 64),
+        ({"cpu/cpu.cfs_quota_us": "50000", "cpu/cpu.cfs_period_us": "100000"}, 0.5),
+        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, 64),
+        ({"a/b/cpu.max": "300000 100000", "a/cpu.max": "200000 100000"}, 2),  # the group above is tighter
+        ({"a/b/cpu.max": "100000 100000", "a/cpu.max": "max 100000"}, 1),
+        ({}, 64),
     ],
 )
-def test_a_containers_quota_counts_as_cores(monkeypatch, files, cores):
-    monkeypatch.setattr(machine, "control_group_file", lambda name, controller="": files.get(name, ""))
-    assert machine._quota_cores() == cores
+def test_a_containers_quota_counts_as_cores(control_groups, files, cores):
+    control_groups(files)
+    assert machine.cpu_quota() == cores
+
+
+def test_the_tightest_memory_limit_of_nested_groups_holds(control_groups):
+    control_groups({"a/b/memory.max": "max", "a/memory.max": "1000", "memory.max": "5000"})
+    assert limits.memory_limit_bytes() == 1000
+    control_groups({"a/b/memory.max": "max", "a/memory.max": "max", "memory.max": "max"})
+    assert limits.memory_limit_bytes() == sys.maxsize
+
+
+def test_throttling_is_read_from_ones_own_control_group_not_from_the_root(control_groups):
+    control_groups({"a/b/cpu.stat": "usage_usec 9\nthrottled_usec 2500000", "cpu.stat": "throttled_usec 0"})
+    assert noise.read_counters().quota_s == 2.5
+    control_groups({"cpu/a/b/cpu.stat": "throttled_time 3000000000"})
+    assert noise.read_counters().quota_s == 3
+    control_groups({})
+    assert noise.read_counters().quota_s is None
 
 
 def test_missing_and_wrong_packages_are_named():
@@ -112,7 +149,7 @@ def test_missing_and_wrong_packages_are_named():
 
 
 def test_the_set_up_is_checked_point_by_point_with_remedies():
-    points = machine.check(noise_s=0.05)
+    points = setup_check.check(noise_s=0.05)
     names = [point.name for point in points]
     assert names == [
         "Python", "packages", "cores", "memory", "disk", "mnist", "cifar10", "quiet", "Jupyter", "browser",

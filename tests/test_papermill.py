@@ -15,9 +15,9 @@ import pytest
 from click.testing import CliRunner
 from papermill.cli import papermill as papermill_command
 
-from helpers import exercises, paths
+from helpers import paths, workshop
 
-LESSONS = exercises.lessons()
+LESSONS = workshop.lessons()
 REFERENCE = str(paths.project_root() / "data" / "results" / "quick-2-cores")
 # Small, so that all lessons together take little more than their kernels' starts; two run at a time.
 SECOND_VALUES = {
@@ -72,7 +72,7 @@ def lesson(function):
 def each_check_before_its_solution(path):
     """The lesson with a cell before every solution that fails if the check already passes there."""
     notebook = nbformat.read(path, as_version=4)
-    for exercise in reversed(exercises.exercises_of(notebook, path.name)):
+    for exercise in reversed(workshop.exercises_of(notebook, path.name)):
         check = notebook.cells[exercise.check].source
         before = nbformat.v4.new_code_cell(
             f"try:\n    exec(compile({check!r}, 'check', 'exec'))\n"
@@ -131,7 +131,7 @@ def test_a_lesson_runs_at_its_second_values_and_its_checks_fail_before_and_pass_
     injected = [cell for cell in executed.cells if "injected-parameters" in cell.metadata.get("tags", [])]
     assert len(injected) == 1
     before = [cell for cell in executed.cells if "before" in cell.metadata.get("tags", [])]
-    assert len(before) == len(exercises.exercises_of(nbformat.read(path, as_version=4)))
+    assert len(before) == len(workshop.exercises_of(nbformat.read(path, as_version=4)))
     for cell in before:
         assert cell.outputs[-1]["text"].startswith("fails before:")
 

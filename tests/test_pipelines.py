@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from helpers import feeds, parity, pipelines, transforms
+from helpers import parity, pipelines
 from helpers.errors import StudyError
-from helpers.tasks import Task
+from helpers.pipelines import feeds
+from helpers.tasks import Task, transforms
 
 FAIR = ("py_dataset", "image_data_generator", "tf_data")
 

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 from made_up_results import cell, quick_like, table
 
-from helpers import claim_rules, explorer, plot_style, plots, winners
+from helpers import plots
 from helpers.errors import StudyError
+from helpers.plots import explorer, style
+from helpers.results import pairs_of, winners
 
 SEQUENCE = {"builder": "py_dataset", "others": "default"}
 TF_DATA = {"builder": "tf_data", "others": "default"}
@@ -75,7 +77,7 @@ def test_the_heat_map_may_have_examples_across():
 
 
 def test_the_crossover_is_drawn_with_intervals_on_labelled_axes():
-    pairs = claim_rules.pairs_of(quick_like(), pipeline=SEQUENCE, reference=TF_DATA)
+    pairs = pairs_of(quick_like(), pipeline=SEQUENCE, reference=TF_DATA)
     (axes,) = plots.crossover(pairs).axes
     assert axes.get_xlabel() == "batch size (images)"
     assert "py_dataset / tf_data" in axes.get_ylabel()
@@ -84,7 +86,7 @@ def test_the_crossover_is_drawn_with_intervals_on_labelled_axes():
 
 
 def test_a_crossover_over_one_value_is_one_clear_line():
-    pairs = claim_rules.pairs_of(table([cell(seconds={"py_dataset": 1.0, "tf_data": 2.0})]), pipeline=SEQUENCE,
+    pairs = pairs_of(table([cell(seconds={"py_dataset": 1.0, "tf_data": 2.0})]), pipeline=SEQUENCE,
                                  reference=TF_DATA)  # fmt: skip
     with pytest.raises(StudyError, match="at least two values of batch_size"):
         plots.crossover(pairs)
@@ -131,8 +133,8 @@ def test_show_displays_once_with_the_text_alternative(monkeypatch):
 
 
 def test_a_builder_looks_the_same_in_every_picture():
-    assert plot_style.look("tf_data", ["other", "tf_data"]) == plot_style.look("tf_data")
-    looks = [plot_style.look(name) for name in plot_style.KNOWN]
+    assert style.look("tf_data", ["other", "tf_data"]) == style.look("tf_data")
+    looks = [style.look(name) for name in style.KNOWN]
     assert len({look["marker"] for look in looks}) == len({look["hatch"] for look in looks}) == len(looks)
 
 

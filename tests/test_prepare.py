@@ -9,7 +9,8 @@ import time
 import numpy as np
 import pytest
 
-from helpers import datasets, prepare, unpack
+from helpers import datasets
+from helpers.datasets import preparing, unpack
 from helpers.errors import StudyError
 
 
@@ -42,7 +43,7 @@ def link(name, target, kind=tarfile.SYMTYPE):
 
 def refused(*arguments, **options):
     with pytest.raises(StudyError) as caught:
-        prepare.prepare(*arguments, progress=lambda line: None, **options)
+        preparing.prepare(*arguments, progress=lambda line: None, **options)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -62,7 +63,7 @@ def no_network(monkeypatch):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     closed = f"http://127.0.0.1:{port}/archive"
-    monkeypatch.setattr(prepare, "PROBES", {"mnist": closed, "cifar10": closed})
+    monkeypatch.setattr(preparing, "PROBES", {"mnist": closed, "cifar10": closed})
     for variable in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(variable, raising=False)
 
@@ -83,16 +84,16 @@ def test_a_host_that_never_answers_is_given_up(monkeypatch):
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
-        monkeypatch.setattr(prepare, "PROBE_TIMEOUT_S", 0.2)
+        monkeypatch.setattr(preparing, "PROBE_TIMEOUT_S", 0.2)
         monkeypatch.setenv("no_proxy", "127.0.0.1")
         start = time.monotonic()
-        assert prepare._probe(f"http://127.0.0.1:{silent.getsockname()[1]}/") is not None
+        assert preparing._probe(f"http://127.0.0.1:{silent.getsockname()[1]}/") is not None
         assert time.monotonic() - start < 60  # not the 205 s of TFDS
 
 
 def test_real_mnist_is_prepared_from_the_official_archives(shared_data, own_data_dir):
     lines = []
-    place = prepare.prepare("mnist", archives=shared_data / "archives", progress=lines.append)
+    place = preparing.prepare("mnist", archives=shared_data / "archives", progress=lines.append)
     assert place == own_data_dir / "tfds" / "mnist" / "3.0.1"
     with gzip.open(shared_data / "archives" / "t10k-images-idx3-ubyte.gz") as file:
         official = np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 28, 28, 1)
@@ -104,7 +105,7 @@ def test_real_mnist_is_prepared_from_the_official_archives(shared_data, own_data
     assert np.bincount(test.labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
     assert sorted(os.listdir(own_data_dir)) == ["decoded", "tfds"]
 
-    prepare.prepare("mnist", progress=lines.append)
+    preparing.prepare("mnist", progress=lines.append)
     assert "already prepared" in lines[-1]
 
 
@@ -141,7 +142,7 @@ def test_a_disk_without_room_is_refused_first(own_data_dir, monkeypatch):
 
 
 def test_a_disk_that_fills_up_leaves_nothing(own_data_dir, monkeypatch):
-    from helpers import stand_ins
+    from helpers.datasets import stand_ins
 
     def fill(*_, **__):
         raise OSError(28, "No space left on device")
@@ -156,7 +157,7 @@ def test_a_download_that_fails_midway_is_one_line_and_leaves_nothing(own_data_di
     from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
     from tensorflow_datasets.core.download.util import DownloadError
 
-    monkeypatch.setattr(prepare, "_probe", lambda url: None)
+    monkeypatch.setattr(preparing, "_probe", lambda url: None)
     for failure, expected in (
         (requests.exceptions.ConnectionError("cut\noff"), "must end whole (got cut)"),
         (ConnectionResetError("reset"), "must end whole (got reset)"),
@@ -167,7 +168,7 @@ def test_a_download_that_fails_midway_is_one_line_and_leaves_nothing(own_data_di
         def build(*_, failure=failure, **__):
             raise failure
 
-        monkeypatch.setattr(prepare, "build", build)
+        monkeypatch.setattr(preparing, "build", build)
         message = refused("mnist")
         assert expected in message and "--archives DIR" in message
     assert leftovers(own_data_dir) == []
@@ -188,7 +189,7 @@ def test_what_a_killed_preparation_left_is_removed(own_data_dir, tmp_path):
     orphan = own_data_dir / ".preparing-999999999-x"
     orphan.mkdir(parents=True)
     archive = pack(tmp_path / "red.tar.xz", [("red/a/0.jpg", picture())])
-    prepare.prepare("folder:red", archives=archive, progress=lambda line: None)
+    preparing.prepare("folder:red", archives=archive, progress=lambda line: None)
     assert sorted(os.listdir(own_data_dir)) == ["folders"]
 
 
@@ -196,7 +197,7 @@ def test_what_a_killed_preparation_left_is_removed(own_data_dir, tmp_path):
 def test_a_folder_archive_is_unpacked_with_or_without_a_folder_around(own_data_dir, tmp_path, prefix):
     entries = [(f"{prefix}{c}/{i}.jpg", picture((i, 9, 9))) for c in ("rose", "tulip") for i in range(3)]
     pack(tmp_path / "flowers.tar.gz", [*entries, (f"{prefix}README", b"hello")], mode="w:gz")
-    place = prepare.prepare("folder:flowers", archives=tmp_path, progress=lambda line: None)
+    place = preparing.prepare("folder:flowers", archives=tmp_path, progress=lambda line: None)
     assert place == own_data_dir / "folders" / "flowers"
     _, labels, classes = datasets.folder_files("folder:flowers")
     assert classes == ["rose", "tulip"] and labels.tolist() == [0, 0, 0, 1, 1, 1]
@@ -252,7 +253,7 @@ def test_an_archive_that_is_none_or_holds_no_classes_is_refused(own_data_dir, tm
     assert "must hold none.tar.xz" in refused("folder:none", archives=tmp_path)
     # One folder of pictures is one class.
     flat = pack(tmp_path / "flat.tar.xz", [("flat/0.jpg", picture())])
-    place = prepare.prepare("folder:flat", archives=flat, progress=lambda line: None)
+    place = preparing.prepare("folder:flat", archives=flat, progress=lambda line: None)
     assert [path.name for path in place.iterdir()] == ["flat"]
     bare = pack(tmp_path / "bare.tar.xz", [("0.jpg", picture())])
     assert "must hold CLASS/*.jpg" in refused("folder:bare", archives=bare)
@@ -264,7 +265,7 @@ def test_an_archive_that_is_none_or_holds_no_classes_is_refused(own_data_dir, tm
 
 
 def test_the_jpeg_folder_of_cifar10_has_60000_pictures_in_both_splits(shared_data, own_data_dir):
-    prepare.prepare("folder:cifar10-jpeg", archives=shared_data, progress=lambda line: None)
+    preparing.prepare("folder:cifar10-jpeg", archives=shared_data, progress=lambda line: None)
     train, test = (datasets.describe("folder:cifar10-jpeg", split=split) for split in ("train", "test"))
     assert (train.examples, test.examples, train.classes) == (50_000, 10_000, 10)
     assert train.label == "CIFAR-10 pictures re-encoded as JPEG" and train.image_shape == (32, 32, 3)

@@ -6,9 +6,10 @@ import re
 import pytest
 from made_up_results import quick_like, table
 
-from helpers import evidence, machine, report, results
+from helpers import files, machine, report, results
+from helpers.claims import evidence
+from helpers.claims.evidence import Evidence, collection
 from helpers.errors import StudyError
-from helpers.evidence import Evidence
 
 
 def run_folder(place, rows=None, *, shown=True):
@@ -16,9 +17,9 @@ def run_folder(place, rows=None, *, shown=True):
     place.mkdir()
     here = machine.describe()
     results.write_table(place / results.TABLE, quick_like(here.id) if rows is None else rows)
-    results.write_json(place / report.MACHINE, here.to_dict())
+    files.write_json(place / report.MACHINE, here.to_dict())
     if shown:
-        evidence._write(
+        collection._write(
             place / report.EVIDENCE, here.id, {name: Evidence("supported", "made up") for name in evidence.names()}
         )
     return place
@@ -28,7 +29,7 @@ def run_folder(place, rows=None, *, shown=True):
 def page(tmp_path_factory):
     place = tmp_path_factory.mktemp("report")
     one, two = run_folder(place / "first"), run_folder(place / "second", table([quick_like("0therone")]))
-    evidence._write(
+    collection._write(
         two / report.EVIDENCE, "0therone", {name: Evidence("refuted", "made up") for name in evidence.names()}
     )
     return report.write(one, two).read_text(encoding="utf-8")

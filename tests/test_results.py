@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import results
+from helpers import files, results
 from helpers.errors import StudyError
 
 VALUES = {"int64": 1, "str": "a", "bool": True, "float64": 0.5, "object": [0.1, 0.2]}
@@ -51,13 +51,13 @@ def test_a_table_that_is_missing_truncated_or_of_another_schema_is_refused_in_on
 
 def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path):
     place = tmp_path / "kept.json"
-    results.write_json(place, {"old": 1})
+    files.write_json(place, {"old": 1})
 
     def fail(path):
         path.write_text("half")
         raise OSError("no space left on device")
 
     with pytest.raises(OSError, match="no space"):
-        results.write_whole(place, fail)
+        files.write_whole(place, fail)
     assert "old" in place.read_text()
     assert list(tmp_path.iterdir()) == [place]

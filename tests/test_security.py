@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from papermill.parameterize import parameterize_notebook
 
-from helpers import unpack
+from helpers.datasets import unpack
 from helpers.errors import StudyError
 
 METADATA = {

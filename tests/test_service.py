@@ -9,9 +9,10 @@ import numpy as np
 import psutil
 import pytest
 
-from helpers import pipelines, service, service_processes
+from helpers import pipelines, service
 from helpers.cli import parse_pipelines
 from helpers.errors import StudyError
+from helpers.service import processes
 from helpers.tasks import Task
 
 TASK = Task(transform="noise", examples=300)
@@ -19,7 +20,7 @@ TASK = Task(transform="noise", examples=300)
 
 @pytest.fixture(scope="module")
 def two_workers():
-    with service_processes.local(2) as started:
+    with processes.local(2) as started:
         yield started
 
 
@@ -114,9 +115,9 @@ def test_the_command_line_takes_an_address_among_a_pipeline_s_knobs():
 
 
 def test_a_restarted_worker_makes_each_policy_lose_or_repeat_as_it_promises(two_workers):
-    from helpers import service_faults
+    from helpers.service import faults
 
-    table = service_faults.account(two_workers, "restarted", elements=400).set_index("sharding")
+    table = faults.account(two_workers, "restarted", elements=400).set_index("sharding")
     assert (table["ended"] == "by itself").all()
     assert (table[["never", "once", "twice", "more often"]].sum(axis=1) == 400).all()
     assert table.loc[["off", "file", "data"], "never"].eq(0).all()  # the shard begins anew: nothing is lost
@@ -126,9 +127,9 @@ def test_a_restarted_worker_makes_each_policy_lose_or_repeat_as_it_promises(two_
 
 
 def test_a_killed_worker_hangs_no_epoch_because_the_watchdog_ends_it(two_workers):
-    from helpers import service_faults
+    from helpers.service import faults
 
-    table = service_faults.account(two_workers, "killed", worker=1, elements=400).set_index("sharding")
+    table = faults.account(two_workers, "killed", worker=1, elements=400).set_index("sharding")
     assert (table["ended"] == "by the watchdog").any()
     assert set(table["ended"]) <= {"by the watchdog", "by itself"}
     assert table.loc[table["ended"] == "by itself", "never"].eq(0).all()  # what the client held already
@@ -137,7 +138,8 @@ def test_a_killed_worker_hangs_no_epoch_because_the_watchdog_ends_it(two_workers
 
 
 def test_fit_on_a_service_whose_dispatcher_is_gone_ends_with_one_clear_error(two_workers):
-    from helpers import models, timing
+    from helpers import timing
+    from helpers.timing import models
 
     two_workers.restart(1)
     feed = pipelines.build("tf_data", TASK.but(transform="rescale"), service=two_workers.address)

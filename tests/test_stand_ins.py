@@ -4,7 +4,8 @@ import struct
 import numpy as np
 import pytest
 
-from helpers import datasets, stand_ins
+from helpers import datasets
+from helpers.datasets import stand_ins
 from helpers.errors import StudyError
 
 

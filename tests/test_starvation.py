@@ -7,22 +7,23 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from helpers import pipelines, simulated_device, starvation, timing
+from helpers import pipelines, timing
 from helpers.errors import StudyError
 from helpers.tasks import Task
+from helpers.timing import simulated_device, starvation
 
 BATCH = (np.zeros((4, 8, 8, 3), "float32"), np.zeros(4, "int64"))
 PARTS = {"first_batch_s": 0.1, "batch_s": 0.01, "batches": 11}
 
 
 def test_a_step_longer_than_a_batch_waits_only_for_the_first_batch_where_they_overlap():
-    epoch = starvation.Feed(**PARTS, overlaps=True).predict(0.02)
+    epoch = starvation.FeedTimes(**PARTS, overlaps=True).predict(0.02)
     assert epoch.epoch_s == pytest.approx(0.1 + 11 * 0.02)
     assert epoch.waiting_share == pytest.approx(0.1 / 0.32)
 
 
 def test_a_step_shorter_than_a_batch_waits_for_the_rest_of_it():
-    epoch = starvation.Feed(**PARTS, overlaps=True).predict(0.004)
+    epoch = starvation.FeedTimes(**PARTS, overlaps=True).predict(0.004)
     assert epoch.epoch_s == pytest.approx(0.1 + 0.004 + 10 * 0.01)
     # After the first batch the device idles for the share of a batch that its step does not fill.
     later = epoch.epoch_s - 0.104
@@ -30,13 +31,13 @@ def test_a_step_shorter_than_a_batch_waits_for_the_rest_of_it():
 
 
 def test_where_nothing_overlaps_every_batch_is_waited_for():
-    epoch = starvation.Feed(**PARTS, overlaps=False, end_s=0.05).predict(0.02)
+    epoch = starvation.FeedTimes(**PARTS, overlaps=False, end_s=0.05).predict(0.02)
     assert epoch.epoch_s == pytest.approx(0.1 + 0.02 + 10 * 0.03 + 0.05)
 
 
 def test_overlap_never_makes_a_device_wait_longer():
     for step_s in (1e-4, 1e-3, 1e-2, 1e-1):
-        waits = [starvation.Feed(**PARTS, overlaps=one).predict(step_s).waiting_share for one in (True, False)]
+        waits = [starvation.FeedTimes(**PARTS, overlaps=one).predict(step_s).waiting_share for one in (True, False)]
         assert waits[0] <= waits[1]
 
 
@@ -51,8 +52,8 @@ def test_the_step_that_is_kept_busy_and_the_cores_that_it_needs_are_each_others_
 @pytest.mark.parametrize(
     "impossible",
     [
-        lambda: starvation.Feed(first_batch_s=-1, batch_s=0, batches=1, overlaps=True),
-        lambda: starvation.Feed(first_batch_s=0, batch_s=0, batches=0, overlaps=True),
+        lambda: starvation.FeedTimes(first_batch_s=-1, batch_s=0, batches=1, overlaps=True),
+        lambda: starvation.FeedTimes(first_batch_s=0, batch_s=0, batches=0, overlaps=True),
         lambda: starvation.busy_from(0, 1e-3),
         lambda: starvation.busy_from(32, 1e-3, cores=0),
         lambda: starvation.cores_needed(32, 1e-3, step_s=0),

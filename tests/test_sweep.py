@@ -9,8 +9,9 @@ import nbformat
 import pytest
 import yaml
 
-from helpers import grid, results, sweep
+from helpers import results, sweep
 from helpers.errors import StudyError
+from helpers.sweep import grid, loop
 
 PARAMETERS = Path(__file__).resolve().parents[1] / "notebooks" / "sweeps" / "compare_pipelines.ipynb"
 CELL = """
@@ -41,7 +42,7 @@ def quick_cells(tmp_path, monkeypatch):
     folder.mkdir(parents=True)
     nbformat.write(notebook, folder / "compare_pipelines.ipynb")
     monkeypatch.setattr("helpers.paths.project_root", lambda: tmp_path / "project")
-    monkeypatch.setattr("helpers.kernels.MODULES", ("helpers.results", "pyarrow.parquet"))
+    monkeypatch.setattr("helpers.sweep.kernels.MODULES", ("helpers.results", "pyarrow.parquet"))
 
     def plan(seeds, name="trivial"):
         block = {"dataset": "synthetic", "transform": "noise", "seed": seeds, "pipelines": ["py_dataset", "tf_data"]}
@@ -113,7 +114,7 @@ def test_folders_that_are_not_for_this_sweep_are_refused(quick_cells, tmp_path):
 def test_two_sweeps_into_one_folder_are_kept_apart(quick_cells, tmp_path):
     out = tmp_path / "run"
     (out / "cells").mkdir(parents=True)
-    with sweep._locked(out), pytest.raises(StudyError, match="another sweep is running"):
+    with loop._locked(out), pytest.raises(StudyError, match="another sweep is running"):
         sweep.run(quick_cells([0]), out, resume=True)
 
 

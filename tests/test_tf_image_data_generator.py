@@ -300,7 +300,7 @@ def test_small_batches_are_cut_from_larger_spans_without_losing_any():
 def test_stateless_draws_have_the_originals_distribution(options):
     from scipy import stats
 
-    from helpers.idg_draws import COLUMNS, draw_stateless, draw_stream
+    from helpers.tf_image_data_generator.draws import COLUMNS, draw_stateless, draw_stream
 
     _, port = both(**options)
     ranges = port._ranges(20, 20)

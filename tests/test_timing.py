@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from helpers import models, timing
+from helpers import timing
 from helpers.errors import StudyError
+from helpers.timing import models
 
 BATCH = (np.zeros((4, 8, 8, 3), "float32"), np.zeros(4, "int64"))
 

@@ -4,8 +4,9 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from helpers import models, timeline, traces
 from helpers.errors import StudyError
+from helpers.plots import timeline
+from helpers.timing import models, traces
 
 BATCH = (np.zeros((4, 8, 8, 3), "float32"), np.zeros(4, "int64"))
 

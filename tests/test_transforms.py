@@ -4,8 +4,8 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers import transforms
 from helpers.errors import StudyError
+from helpers.tasks import transforms
 
 
 def images_of(seed, count=5, shape=(32, 32, 3)):

@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from helpers import exercises, paths
+from helpers import paths, workshop
 
 KIT = paths.project_root() / "notebooks" / "workshop"
 
@@ -32,7 +32,7 @@ def letters(text):
 def test_the_full_day_has_every_lesson():
     _, rows = list(plans())[1]
     told = letters(" ".join(what for _, _, what in rows))
-    missing = [path.stem for path in exercises.lessons() if letters(path.stem) not in told]
+    missing = [path.stem for path in workshop.lessons() if letters(path.stem) not in told]
     assert missing == []
 
 

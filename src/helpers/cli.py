@@ -88,9 +88,9 @@ def _parser():
     machine.add_argument("--json", action="store_true")
     machine.set_defaults(run=_machine)
 
-    exercises = commands.add_parser("exercises", help="write the learner's version of the lessons, without solutions")
-    exercises.add_argument("--out", type=Path, help="where it goes (default: notebooks/workshop/learner)")
-    exercises.set_defaults(run=_exercises)
+    learners = commands.add_parser("exercises", help="write the learner's version of the lessons, without solutions")
+    learners.add_argument("--out", type=Path, help="where it goes (default: notebooks/workshop/learner)")
+    learners.set_defaults(run=_exercises)
     return parser
 
 
@@ -135,10 +135,10 @@ def parse_pipelines(text: str) -> dict:
 
 
 def _prepare(arguments):
-    from helpers import datasets
+    from helpers.datasets import preparing
 
     for dataset in arguments.dataset:
-        place = datasets.prepare(dataset, archives=arguments.archives, data_dir=arguments.data_dir, progress=print)
+        place = preparing.prepare(dataset, archives=arguments.archives, data_dir=arguments.data_dir, progress=print)
         print(f"{dataset} is ready in {place}")
     return DONE
 
@@ -215,20 +215,20 @@ def _sweep(arguments):
 
 
 def _service(arguments):
-    from helpers import service_processes
+    from helpers.service import processes
 
     def announce(line):
         print(line, flush=True)
 
     try:
         if arguments.part == "start":
-            service_processes.run(arguments.workers, port=arguments.port, announce=announce)
+            processes.run(arguments.workers, port=arguments.port, announce=announce)
         settings = {"host": arguments.host, "port": arguments.port}
         if arguments.part == "dispatcher":
             settings["worker_addresses"] = [name for name in arguments.worker_addresses.split(",") if name]
         else:
             settings["dispatcher"] = arguments.dispatcher
-        server = service_processes.serve(
+        server = processes.serve(
             arguments.part,
             announce=lambda address: announce(f"{arguments.part} at {address}; Ctrl-C ends it"),
             **settings,
@@ -249,10 +249,10 @@ def _report(arguments):
 
 
 def _machine(arguments):
-    from helpers import machine
+    from helpers import machine, setup_check
 
     described = machine.describe()
-    checks = machine.check() if arguments.check else []
+    checks = setup_check.check() if arguments.check else []
     if arguments.json:
         found = [{"check": name, "ok": ok, "detail": detail, "remedy": remedy} for name, ok, detail, remedy in checks]
         print(json.dumps({"machine": described.to_dict(), "checks": found}, indent=2))
@@ -264,9 +264,9 @@ def _machine(arguments):
 
 
 def _exercises(arguments):
-    from helpers import exercises, paths
+    from helpers import paths, workshop
 
-    written = exercises.write(arguments.out or paths.project_root() / "notebooks" / "workshop" / "learner")
+    written = workshop.write(arguments.out or paths.project_root() / "notebooks" / "workshop" / "learner")
     print(f"{len(written)} lessons without solutions are in {written[0].parent}")
     return DONE
 

@@ -9,11 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from helpers import comparison, device, forecast, isolation, memory, models, parity, pipelines, service, timing
+from helpers import comparison, parity, pipelines, service, timing
 from helpers.comparison import Comparison
 from helpers.errors import StudyError
+from helpers.machine import device, memory
+from helpers.machine.device import Device
 from helpers.parity import Report
+from helpers.pipelines import forecast
 from helpers.tasks import Task
+from helpers.timing import isolation, models
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +38,7 @@ class Measurement:
         gather_images_per_s: what this machine gathers and converts at best.
         wall_s: seconds from the first build to the end.
         timed_s: seconds of it in warm-up and timed epochs.
-        device: what trained, and by which backend: "CPU (tensorflow)".
+        device: what trained, and by which backend.
     """
 
     task: Task
@@ -49,7 +53,7 @@ class Measurement:
     gather_images_per_s: float
     wall_s: float
     timed_s: float
-    device: str
+    device: Device
 
     def rows(self, **identity) -> pd.DataFrame:
         """Returns a row a pipeline, in the columns of the results table.
@@ -121,8 +125,8 @@ class Measurement:
             "epoch_s_rounds": comparison_.seconds(label).tolist(),
             "wall_s": self.wall_s,
             "timed_s": self.timed_s,
-            "backend": self.device.rpartition("(")[2].rstrip(")"),
-            "device": self.device,
+            "backend": self.device.backend,
+            "device": str(self.device),
             "device_busy_share": training.device_busy_share if training else nan,
         }
 
@@ -194,15 +198,15 @@ def measure(
 
 
 def _measure(task, specs, settings, *, filters, isolate):
-    from helpers import ceilings
+    from helpers.timing import ceilings
 
     start = time.perf_counter()
-    trains_on = device.use()
+    trains_on = device.prepare()
     feeds = build_all(task, specs)
     description = task.describe()
     report = parity.check(task, feeds)
     if isolate:
-        with isolation.pipelines(task, specs) as started:
+        with isolation.started(task, specs) as started:
             rounds = comparison.compare(started, **settings)
             peaks = {label: isolated.memory() for label, isolated in started.items()}
     else:

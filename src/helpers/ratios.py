@@ -28,22 +28,6 @@ from functools import lru_cache
 import numpy as np
 
 from helpers.errors import StudyError
-from helpers.shapes import Modes, checked_times, outliers, two_modes
-
-__all__ = [
-    "Modes",
-    "Ratio",
-    "effective_rounds",
-    "equivalence_confidence",
-    "is_precise",
-    "log_ratio_interval",
-    "look_rounds",
-    "outliers",
-    "paired_ratio",
-    "sequential_confidence",
-    "two_modes",
-    "verdict",
-]
 
 LEAST_ROUNDS = 3
 FIRST_LOOK = 5
@@ -289,6 +273,21 @@ def _order_statistic_interval(ordered, confidence):
         middle, half = (low + high) / 2, (high - low) / 2 * stretch
         low, high = middle - half, middle + half
     return low, high
+
+
+def checked_times(name: str, values, *, least: int) -> np.ndarray:
+    """Returns values as a float64 array (rounds,).
+
+    Raises:
+        StudyError: where there are fewer than `least`, or one is not positive and finite.
+    """
+    array = np.asarray(values, float)
+    if array.ndim != 1 or len(array) < least:
+        raise StudyError(f"{name} must be one-dimensional with >= {least} values (got shape {array.shape})")
+    bad = array[~(np.isfinite(array) & (array > 0))]
+    if len(bad):
+        raise StudyError(f"{name} must be positive and finite (got {bad[0]})")
+    return array
 
 
 def _check_share(name, value):

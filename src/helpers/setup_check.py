@@ -5,8 +5,9 @@ import shutil
 from importlib import metadata
 from typing import NamedTuple
 
-from helpers import machine, noise, paths
+from helpers import machine, paths
 from helpers.errors import StudyError
+from helpers.machine import noise
 
 LEAST_CORES = 2
 LEAST_MEMORY_BYTES = 4 * machine.GIB
@@ -98,7 +99,7 @@ def _software():
 def _hardware():
     import psutil
 
-    cores = machine.usable_cores()
+    cores = machine.cpu_quota()
     memory = psutil.virtual_memory().available
     folder = paths.data_dir()
     while not folder.exists():

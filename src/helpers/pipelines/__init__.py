@@ -7,8 +7,9 @@ import numbers
 from dataclasses import dataclass
 from importlib import import_module
 
-from helpers import device, service
+from helpers import service
 from helpers.errors import StudyError
+from helpers.machine import device
 from helpers.tasks import Task
 
 AUTOTUNE = -1
@@ -187,6 +188,6 @@ def build(name: str, task: Task, **knobs):
         StudyError: for a bad name, knob or value, data that is not there, or work it cannot do.
     """
     check_knobs(name, knobs)
-    device.use()
+    device.prepare()
     module, function = describe(name).place.split(":")
     return getattr(import_module(module), function)(task, **knobs)

@@ -6,9 +6,9 @@ What ImageDataGenerator has no option for (noise, brightness that adds, resizing
 
 import numpy as np
 
-from helpers import datasets, transforms
+from helpers import datasets
 from helpers.pipelines.py_dataset import Transformed
-from helpers.tasks import Task
+from helpers.tasks import Task, transforms
 
 WHITE = np.float32(255)
 

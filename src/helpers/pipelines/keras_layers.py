@@ -9,10 +9,9 @@ import math
 import keras
 import tensorflow as tf
 
-from helpers import transforms
 from helpers.errors import StudyError
 from helpers.pipelines import AUTOTUNE, tf_data
-from helpers.tasks import Task
+from helpers.tasks import Task, transforms
 
 
 def layers_of(task: Task) -> list:

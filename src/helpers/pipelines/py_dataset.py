@@ -5,8 +5,8 @@ import math
 import keras
 import numpy as np
 
-from helpers import datasets, transforms
-from helpers.tasks import Task
+from helpers import datasets
+from helpers.tasks import Task, transforms
 
 
 class TaskPyDataset(keras.utils.PyDataset):

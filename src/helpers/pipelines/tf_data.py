@@ -7,11 +7,12 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from helpers import datasets, folders, transforms
+from helpers import datasets
 from helpers import service as data_service
+from helpers.datasets import folders
 from helpers.errors import StudyError
 from helpers.pipelines import AUTOTUNE
-from helpers.tasks import Task
+from helpers.tasks import Task, transforms
 
 GRAPH_LIMIT = 2**31  # bytes of one serialised graph
 DEALT_ROWS = 32  # examples that a service's worker is given at once

@@ -8,9 +8,8 @@ import io
 
 import tensorflow as tf
 
-from helpers import transforms
 from helpers.pipelines import image_data_generator
-from helpers.tasks import Task
+from helpers.tasks import Task, transforms
 from helpers.tf_image_data_generator import TFImageDataGenerator
 
 

@@ -1,0 +1,187 @@
+"""Evidence for claims that are a matter of experience rather than of time: counted or tried here and now.
+
+Every function returns an `Evidence`. Those in `APART` need TensorFlow and some seconds each; they are in
+the modules beside this one. `collect` runs what a claims file asks for, and may keep the answers in a file.
+"""
+
+import json
+import subprocess
+import sys
+import sysconfig
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from pathlib import Path
+
+from helpers import files
+from helpers.errors import StudyError
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was found.
+
+    Attributes:
+        verdict: supported, refuted, depends, undecided yet or not testable.
+        text: one or two sentences with the counts.
+        needs: what would decide it; "" if it is decided.
+    """
+
+    verdict: str
+    text: str
+    needs: str = ""
+
+
+def timed(verdict: str, text: str) -> Evidence:
+    """Evidence that rests on a short timing, which noise may leave undecided."""
+    return Evidence(verdict, text, needs="another try, on a quieter machine" if verdict == "undecided yet" else "")
+
+
+def interpreter_jit() -> Evidence:
+    """Whether this Python has a just-in-time compiler, by what it says about its own build."""
+    version = f"{sys.implementation.name} {sys.version_info.major}.{sys.version_info.minor}"
+    told = getattr(sys, "_jit", None)  # CPython 3.14 and later
+    built = "--enable-experimental-jit" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
+    if told is not None:
+        built, running = told.is_available(), told.is_enabled()
+    else:
+        running = built
+    if sys.implementation.name != "cpython":
+        return Evidence("not testable", f"{version} is not CPython; the claim is about Keras' usual interpreter")
+    if not running:
+        return Evidence("refuted", f"{version} has no JIT compiler at work (built in: {'yes' if built else 'no'})")
+    return Evidence("not testable", f"{version} runs with its experimental JIT, which no cell switches off")
+
+
+def knob_count() -> Evidence:
+    """How many settings each API's pipeline of the kit takes: what there is to get wrong."""
+    from helpers import pipelines
+
+    counts = {name: len(pipelines.describe(name).knobs) for name in ("py_dataset", "image_data_generator", "tf_data")}
+    told = ", ".join(f"{name} {count}" for name, count in counts.items())
+    fewer = counts["py_dataset"] < counts["tf_data"]
+    return Evidence("supported" if fewer else "refuted", f"settings to get right or wrong: {told}")
+
+
+def normalisation() -> Evidence:
+    """Whether three ways to bring 0 … 255 to 0 … 1 differ: ImageDataGenerator's, tf.image's, a division."""
+    import numpy as np
+
+    values = np.arange(256, dtype=np.uint8)
+    generator = values.astype(np.float32) * (1 / 255.0)  # ImageDataGenerator's `x *= rescale`
+    converted = values.astype(np.float32) * np.float32(1 / 255.0)  # tf.image.convert_image_dtype
+    divided = values.astype(np.float32) / np.float32(255)
+    equal = int((generator == converted).sum())
+    apart = float(np.abs(generator - divided).max())
+    return Evidence(
+        "refuted" if equal == 256 else "supported",
+        f"rescale=1/255 and convert_image_dtype give the same bits for {equal} of 256 values; dividing by 255 "
+        f"differs by at most {apart:.0e}; without rescale ImageDataGenerator leaves 0 to 255",
+    )
+
+
+IN_PROCESS = {
+    "interpreter_jit": interpreter_jit,
+    "knob_count": knob_count,
+    "normalisation": normalisation,
+}
+APART = {  # name of the function -> its module
+    "adapter_cost": "helpers.claims.evidence.feeding",
+    "adapter_graph": "helpers.claims.evidence.feeding",
+    "running_mean": "helpers.claims.evidence.feeding",
+    "what_fit_receives": "helpers.claims.evidence.feeding",
+    "same_fault_twice": "helpers.claims.evidence.debugging",
+    "python_runs_per_element": "helpers.claims.evidence.debugging",
+    "profiler": "helpers.claims.evidence.debugging",
+    "unlike_work": "helpers.claims.evidence.published",
+    "published_generator": "helpers.claims.evidence.published",
+    "published_imitation": "helpers.claims.evidence.published",
+}
+
+
+def names() -> tuple[str, ...]:
+    """Returns the names that a `shown` rule may ask for."""
+    return (*IN_PROCESS, *APART)
+
+
+def collect(wanted=None, *, keep: Path | None = None, retry: bool = False) -> dict[str, Evidence]:
+    """Counts and tries what is asked for; what needs TensorFlow in a process of its own, so that it logs nothing here.
+
+    Args:
+        wanted: names; None: all.
+        keep: a file for the answers, by machine. What it already holds for this machine is not tried again.
+        retry: try again what the file holds undecided.
+
+    Returns:
+        name -> evidence.
+
+    Raises:
+        StudyError: for an unknown name.
+    """
+    from helpers import machine
+
+    wanted = names() if wanted is None else tuple(wanted)
+    for name in wanted:
+        if name not in names():
+            raise StudyError(f"evidence must be one of {', '.join(names())} (got {name!r})")
+    here = machine.describe().id
+    found = kept_for(keep, here) if keep else {}
+    missing = [name for name in wanted if name not in found or (retry and found[name].needs)]
+    tried = {name: IN_PROCESS[name]() for name in missing if name in IN_PROCESS}
+    tried |= _try_apart([name for name in missing if name in APART])
+    found |= tried
+    if keep and tried:
+        _write(keep, here, found)
+    return {name: found[name] for name in wanted}
+
+
+def try_all(wanted) -> dict[str, Evidence]:
+    """Tries evidence of `APART` in this process. One that cannot be tried here leaves the others standing."""
+    found = {}
+    for name in wanted:
+        try:
+            found[name] = getattr(import_module(APART[name]), name)()
+        except Exception as error:
+            first = (str(error).strip().splitlines() or [""])[0][:120]
+            found[name] = _failed(f"{type(error).__name__}: {first}")
+    return found
+
+
+def _try_apart(wanted):
+    if not wanted:
+        return {}
+    code = (
+        "import dataclasses, json, sys; from helpers.claims.evidence import try_all; "
+        "found = try_all(sys.argv[1:]); "
+        "print(json.dumps({name: dataclasses.asdict(one) for name, one in found.items()}))"
+    )
+    ran = subprocess.run([sys.executable, "-W", "ignore", "-c", code, *wanted], capture_output=True, text=True)
+    try:
+        told = json.loads(ran.stdout.strip().splitlines()[-1])
+    except (IndexError, json.JSONDecodeError):
+        last = (ran.stderr.strip().splitlines() or ["no reason given"])[-1][:120]
+        return {name: _failed(last) for name in wanted}
+    return {name: Evidence(**one) for name, one in told.items()}
+
+
+def _failed(reason):
+    return Evidence("undecided yet", f"it could not be tried here: {reason}", needs="a machine where it can be tried")
+
+
+def kept_for(path: Path, machine_id: str) -> dict[str, Evidence]:
+    """Returns what a file holds of one machine; {} if there is no such file or it holds nothing of it."""
+    return {name: Evidence(**one) for name, one in _stored(path).get(machine_id, {}).items() if name in names()}
+
+
+def _stored(path):
+    try:
+        stored = json.loads(Path(path).read_text())
+    except (OSError, ValueError):
+        return {}
+    return stored.get("machines", {}) if stored.get("schema_version") == SCHEMA_VERSION else {}
+
+
+def _write(path, machine_id, found):
+    machines = _stored(path) | {machine_id: {name: asdict(one) for name, one in found.items()}}
+    files.write_json(path, {"schema_version": SCHEMA_VERSION, "machines": machines})

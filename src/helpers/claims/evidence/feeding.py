@@ -1,0 +1,147 @@
+"""Evidence on what lies between a feed and the model: what Keras adds, passes on, and how a state is kept."""
+
+import numpy as np
+
+from helpers.claims.evidence.collection import Evidence, timed
+
+BUDGET_S = 4.0  # for the rounds of one live comparison
+BATCH, BATCHES = 32, 32
+
+
+def _constant_feeds():
+    """The same batches, ready made, as a PyDataset and as a Dataset: only the adapter's cost is left."""
+    import keras
+    import tensorflow as tf
+
+    images = np.zeros((BATCH, 8, 8, 1), np.float32)
+    labels = np.zeros(BATCH, np.int64)
+
+    class Ready(keras.utils.PyDataset):
+        def __len__(self):
+            return 2 * BATCHES
+
+        def __getitem__(self, index):
+            return images, labels
+
+    return {"Sequence": Ready(), "tf.data": tf.data.Dataset.from_tensors((images, labels)).repeat(2 * BATCHES)}
+
+
+def adapter_cost() -> Evidence:
+    """What `fit` adds to a batch that is ready, for a Sequence and for tf.data."""
+    from helpers import comparison
+
+    found = comparison.compare(_constant_feeds(), reference="tf.data", budget_s=BUDGET_S, precision=0.05)
+    batches = 2 * BATCHES
+    cost = {label: float(np.median(found.seconds(label, "epoch_s"))) / batches * 1e3 for label in found.labels}
+    verdict = {"faster": "supported", "slower": "refuted", "the same": "refuted"}.get(
+        found.verdict("Sequence"), "undecided yet"
+    )
+    return timed(
+        verdict,
+        f"with batches held ready, fit spends {cost['Sequence']:.2f} ms a step on a Sequence and "
+        f"{cost['tf.data']:.2f} ms on a Dataset: {found.ratio('Sequence')} times as long",
+    )
+
+
+def adapter_graph() -> Evidence:
+    """Through which tf.data stages Keras passes a Sequence's batches."""
+    from keras.src.trainers.data_adapters.py_dataset_adapter import PyDatasetAdapter
+
+    adapter = PyDatasetAdapter(_constant_feeds()["Sequence"], class_weight=None)
+    stages, waiting = [], [adapter.get_tf_dataset()]
+    while waiting:
+        stage = waiting.pop()
+        stages.append(type(stage).__name__.strip("_"))
+        waiting += stage._inputs()
+    adapter.on_epoch_end()
+    passes = any("FlatMap" in stage or "Generator" in stage for stage in stages)
+    return Evidence(
+        "refuted" if passes else "supported",
+        f"Keras turns a Sequence into a tf.data graph of {len(stages)} stages (from_generator: {', '.join(stages)}); "
+        "only __getitem__ itself runs in the interpreter",
+    )
+
+
+def running_mean() -> Evidence:
+    """Preprocessing with a state, the mean of all that was seen, in a Sequence and in tf.data's scan."""
+    import keras
+    import tensorflow as tf
+
+    from helpers import comparison
+
+    images = np.random.default_rng(0).random((BATCHES * BATCH, 32, 32, 3), dtype=np.float32)
+    labels = np.zeros(len(images), np.int64)
+
+    class RunningMean(keras.utils.PyDataset):
+        def __init__(self):
+            super().__init__()
+            self.on_epoch_end()
+
+        def __len__(self):
+            return len(images) // BATCH
+
+        def on_epoch_end(self):
+            self.total, self.seen = np.float32(0), np.float32(0)
+
+        def __getitem__(self, index):
+            batch = images[index * BATCH : (index + 1) * BATCH]
+            self.total, self.seen = self.total + batch.mean(), self.seen + 1
+            return batch - self.total / self.seen, labels[:BATCH]
+
+    def step(state, element):
+        total, seen = state
+        total, seen = total + tf.reduce_mean(element[0]), seen + 1
+        return (total, seen), (element[0] - total / seen, element[1])
+
+    def sequence_in_order():
+        feed = RunningMean()
+        return np.stack([feed[index][0][0, 0, 0] for index in range(4)])
+
+    dataset = tf.data.Dataset.from_tensor_slices((images, labels)).batch(BATCH).scan((0.0, 0.0), step).prefetch(-1)
+    same = np.allclose(sequence_in_order(), [one[0][0, 0, 0] for one in dataset.take(4).as_numpy_iterator()], atol=1e-6)
+    found = comparison.compare(
+        {"tf.data": dataset, "Sequence": RunningMean()}, reference="Sequence", budget_s=BUDGET_S, precision=0.05
+    )
+    verdict = {"slower": "supported", "faster": "refuted", "the same": "refuted"}.get(
+        found.verdict("tf.data"), "undecided yet"
+    )
+    return timed(
+        verdict if same else "undecided yet",
+        f"the mean of all images so far taken off each batch; same values: {'yes' if same else 'no'}; tf.data's scan "
+        f"takes {found.ratio('tf.data')} times the Sequence's time. Neither may run it on parallel workers",
+    )
+
+
+def what_fit_receives() -> Evidence:
+    """Whether `fit` hands the model every example of a Dataset and of a Sequence exactly once."""
+    import keras
+    import tensorflow as tf
+
+    numbers = np.arange(10 * BATCH, dtype=np.float32)[:, None]
+
+    class Numbers(keras.utils.PyDataset):
+        def __len__(self):
+            return 10
+
+        def __getitem__(self, index):
+            return numbers[index * BATCH : (index + 1) * BATCH], numbers[index * BATCH : (index + 1) * BATCH]
+
+    counts = {}
+    feeds = {"Dataset": tf.data.Dataset.from_tensor_slices((numbers, numbers)).batch(BATCH), "Sequence": Numbers()}
+    for label, feed in feeds.items():
+        received = []
+
+        class Recorder(keras.Model):
+            def train_step(self, data, received=received):
+                received.extend(np.asarray(data[0]).ravel().tolist())
+                return {"loss": 0.0}
+
+        model = Recorder()
+        model.compile(optimizer="sgd", loss="mse", run_eagerly=True)
+        model.fit(feed, epochs=1, verbose=0, shuffle=False)
+        counts[label] = (len(received), len(set(received)))
+    right = all(count == (len(numbers), len(numbers)) for count in counts.values())
+    told = ", ".join(f"{label} {distinct} of {len(numbers)} in {total}" for label, (total, distinct) in counts.items())
+    return Evidence(
+        "supported" if right else "refuted", f"distinct examples that reach the model in an epoch of fit: {told}"
+    )

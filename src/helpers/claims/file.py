@@ -1,0 +1,250 @@
+"""The published claims: read from `data/claims.yml`, checked, and judged on a table of results."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from helpers import paths
+from helpers.claims import evidence, rules
+from helpers.claims.crossover import CONDITIONS
+from helpers.claims.rules import (
+    DEPENDS,
+    EXPECTATIONS,
+    MEASURES,
+    NOT_TESTABLE,
+    REFUTED,
+    SUPPORTED,
+    UNDECIDED,
+    RuleOutcome,
+)
+from helpers.errors import StudyError
+
+VERDICTS = (SUPPORTED, REFUTED, DEPENDS, UNDECIDED, NOT_TESTABLE)
+# kind -> (settings it must have, settings it may have)
+KINDS = {
+    "compare": ({"pipeline", "reference", "expect"}, {"cells", "measure", "take", "margin"}),
+    "trend": ({"pipeline", "reference", "along", "expect"}, {"cells", "measure", "take", "margin", "apart_from"}),
+    "differ": ({"pipeline", "expect"}, {"cells"}),
+    "shown": ({"by"}, set()),
+    "not testable": ({"why"}, set()),
+}
+CHOICES = {
+    "compare": {"expect": tuple(EXPECTATIONS), "measure": tuple(MEASURES), "take": ("all", "best")},
+    "trend": {"expect": ("rises", "falls"), "measure": tuple(MEASURES), "take": ("all", "best"), "along": CONDITIONS},
+    "differ": {"expect": ("different", "same")},
+    "shown": {"by": evidence.names()},
+    "not testable": {},
+}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule of a claim: its kind, what it says in words, and its settings."""
+
+    kind: str
+    says: str
+    settings: dict = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One published claim.
+
+    Attributes:
+        id: short name, such as A1.
+        claim: in our words.
+        source: where it was made.
+        tests: the rules; all of them must hold.
+    """
+
+    id: str
+    claim: str
+    source: str
+    tests: tuple[Rule, ...]
+
+
+def load(path: str | Path | None = None) -> list[Claim]:
+    """Reads and checks a file of claims; its form is explained at the head of `data/claims.yml`.
+
+    Args:
+        path: None: the project's `data/claims.yml`.
+
+    Raises:
+        StudyError: where it is not there, is no YAML, or a claim is not as it must be.
+    """
+    import yaml
+
+    path = Path(path) if path else paths.project_root() / "data" / "claims.yml"
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        raise StudyError(f"claims must be a file that can be read (got {path}: {error}); see data/claims.yml") from None
+    except yaml.YAMLError as error:
+        line = f" line {error.problem_mark.line + 1}" if getattr(error, "problem_mark", None) else ""
+        raise StudyError(f"{path.name}{line}: claims must be YAML ({getattr(error, 'problem', error)})") from None
+    if not isinstance(content, dict) or not isinstance(content.get("claims"), list) or not content["claims"]:
+        raise StudyError(f"{path.name}: it must hold a list named claims (got {type(content).__name__}); see its head")
+    claims = [_claim(path.name, number, entry) for number, entry in enumerate(content["claims"], start=1)]
+    ids = [claim.id for claim in claims]
+    for claim in claims:
+        if ids.count(claim.id) > 1:
+            raise StudyError(f"{path.name}: every claim needs an id of its own (got {claim.id} twice)")
+    return claims
+
+
+def judge(claims: list[Claim], results: pd.DataFrame, *, shown: dict | None = None) -> pd.DataFrame:
+    """Judges every claim on one machine's results.
+
+    Args:
+        claims: from `load`.
+        results: rows of one machine, from `results.read`.
+        shown: evidence by name, from `evidence.collect`; None: what the claims ask for is tried now.
+
+    Returns:
+        A table: id, claim, verdict, evidence, crossover, needs; a row a claim.
+
+    Raises:
+        StudyError: where the rows are of several machines.
+    """
+    rules.require_one_machine(results)
+    if shown is None:
+        shown = evidence.collect(wanted_evidence(claims))
+    rows = []
+    for claim in claims:
+        outcome = combine([(test.says, decide(test, results, shown)) for test in claim.tests])
+        rows.append(
+            {
+                "id": claim.id,
+                "claim": claim.claim,
+                "verdict": outcome.verdict,
+                "evidence": outcome.evidence,
+                "crossover": outcome.crossover,
+                "needs": outcome.needs,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def wanted_evidence(claims: list[Claim]) -> tuple[str, ...]:
+    """Returns the names of the evidence that the claims ask for."""
+    return tuple(dict.fromkeys(test.settings["by"] for claim in claims for test in claim.tests if test.kind == "shown"))
+
+
+def decide(test: Rule, results: pd.DataFrame, shown: dict) -> RuleOutcome:
+    """Returns what one rule finds."""
+    if test.kind == "not testable":
+        return RuleOutcome(NOT_TESTABLE, test.settings["why"])
+    if test.kind == "shown":
+        found = shown[test.settings["by"]]
+        return RuleOutcome(found.verdict, found.text, needs=found.needs)
+    return rules.RULES[test.kind](results, **test.settings)
+
+
+def combine(parts: list[tuple[str, RuleOutcome]]) -> RuleOutcome:
+    """Makes one verdict of a claim's rules.
+
+    Supported or refuted where all rules that can be tested agree; depends where they do not, or one of them
+    does; undecided yet while a rule lacks its cells and the others agree.
+
+    Args:
+        parts: what each rule says in words, and what it found.
+    """
+    if len(parts) == 1:
+        return parts[0][1]
+    testable = [outcome for _, outcome in parts if outcome.verdict != NOT_TESTABLE]
+    decided = {outcome.verdict for outcome in testable if outcome.verdict != UNDECIDED}
+    if not testable:
+        verdict = NOT_TESTABLE
+    elif len(decided) > 1 or DEPENDS in decided:
+        verdict = DEPENDS
+    elif len(decided) == 0 or any(outcome.verdict == UNDECIDED for outcome in testable):
+        verdict = UNDECIDED
+    else:
+        (verdict,) = decided
+    told = [f"({number}) {says}: {one.verdict}; {one.evidence}" for number, (says, one) in enumerate(parts, start=1)]
+    turns = [f"({number}) {one.crossover}" for number, (_, one) in enumerate(parts, start=1) if one.crossover]
+    if verdict == DEPENDS and len(decided - {DEPENDS}) > 1:
+        turns.insert(0, ", ".join(f"({number}) {one.verdict}" for number, (_, one) in enumerate(parts, start=1)))
+    needs = [f"({number}) {one.needs}" for number, (_, one) in enumerate(parts, start=1) if one.needs]
+    return RuleOutcome(verdict, "\n".join(told), crossover="; ".join(turns), needs="; ".join(needs))
+
+
+def _claim(file, number, entry):
+    if not isinstance(entry, dict) or not str(entry.get("id", "")).strip():
+        raise StudyError(f"{file}: claim number {number} must be a mapping with an id (got {entry!r:.60})")
+    name = f"{file}: claim {entry['id']}"
+    _check_keys(name, entry, {"id", "claim", "source", "tests"}, set())
+    if not isinstance(entry["tests"], list) or not entry["tests"]:
+        raise StudyError(f"{name}: tests must be a list of rules (got {entry['tests']!r:.60})")
+    tests = tuple(_test(name, test, alone=len(entry["tests"]) == 1) for test in entry["tests"])
+    return Claim(str(entry["id"]), " ".join(str(entry["claim"]).split()), str(entry["source"]), tests)
+
+
+def _test(name, entry, *, alone):
+    if not isinstance(entry, dict) or entry.get("kind") not in KINDS:
+        found = entry.get("kind") if isinstance(entry, dict) else entry
+        raise StudyError(f"{name}: kind must be one of {', '.join(KINDS)} (got {found!r:.60})")
+    kind = entry["kind"]
+    must, may = KINDS[kind]
+    _check_keys(name, entry, {"kind", *must} | (set() if alone else {"says"}), may | {"says"})
+    settings = {key: value for key, value in entry.items() if key not in ("kind", "says")}
+    for key, allowed in CHOICES[kind].items():
+        if key in settings and settings[key] not in allowed:
+            raise StudyError(f"{name}: {key} must be one of {', '.join(allowed)} (got {settings[key]!r})")
+    margin = settings.get("margin", 0.05)
+    if not isinstance(margin, int | float) or not 0 < margin < 1:
+        raise StudyError(f"{name}: margin must be a share above 0 and below 1 (got {margin!r}); 0.05 is 5%")
+    _check_conditions(name, settings.get("cells", {}))
+    _check_columns(name, settings.get("apart_from", []))
+    for side in ("pipeline", "reference"):
+        if side in settings:
+            _check_pipeline(name, side, settings[side])
+    return Rule(kind, " ".join(str(entry.get("says", "")).split()), settings)
+
+
+def _check_keys(name, entry, must, may):
+    for key in sorted(must - set(entry)):
+        raise StudyError(f"{name}: it needs {key} (got {', '.join(map(str, entry))})")
+    for key in entry:
+        if key not in must | may:
+            raise StudyError(f"{name}: unknown setting {key!r}; it may have {', '.join(sorted(must | may))}")
+
+
+def _check_conditions(name, cells):
+    if not isinstance(cells, dict):
+        raise StudyError(f"{name}: cells must map columns to values (got {cells!r:.60})")
+    _check_columns(name, list(cells))
+    for column, wanted in cells.items():
+        if isinstance(wanted, dict) and not (
+            wanted and set(wanted) <= {"from", "to"} and all(isinstance(one, int | float) for one in wanted.values())
+        ):
+            raise StudyError(f"{name}: a range of {column} must read {{from: 16, to: 64}} (got {wanted!r:.60})")
+
+
+def _check_columns(name, columns):
+    if not isinstance(columns, list):
+        raise StudyError(f"{name}: apart_from must be a list of columns (got {columns!r:.60})")
+    for column in columns:
+        if column not in CONDITIONS:
+            raise StudyError(f"{name}: a cell has no column {column!r}; it has {', '.join(CONDITIONS)}")
+
+
+def _check_pipeline(name, side, wanted):
+    from helpers import pipelines
+
+    if not isinstance(wanted, dict) or not ({"builder", "pipeline"} & set(wanted)):
+        raise StudyError(f"{name}: {side} must be a mapping with a builder or a pipeline label (got {wanted!r:.60})")
+    builders = wanted.get("builder", list(pipelines.names()))
+    builders = builders if isinstance(builders, list) else [builders]
+    known = {"builder", "pipeline", "others"}
+    for builder in builders:
+        try:
+            known |= set(pipelines.describe(builder).knobs)
+        except StudyError as error:
+            raise StudyError(f"{name}: {side}: {error}") from None
+    for key in wanted:
+        if key not in known:
+            raise StudyError(f"{name}: {side} has no knob {key!r}; it has {', '.join(sorted(known))}")
+    if wanted.get("others", "any") not in ("any", "default"):
+        raise StudyError(f"{name}: others must be any or default (got {wanted['others']!r})")

@@ -1,0 +1,154 @@
+"""The rules that decide a claim: each takes rows of the results table and gives a verdict with its evidence.
+
+Pipelines are compared within one cell of one machine only, on the raw seconds of their common rounds, and
+only where both did the same work. Nothing here reads a file or times anything.
+"""
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from helpers.claims.crossover import crossover, separators
+from helpers.errors import StudyError
+from helpers.results.pairs import CONDITIONS, MEASURES, MEMORY_MEASURES, pairs_of, plain, select_cells, select_pipelines
+
+SUPPORTED, REFUTED, DEPENDS = "supported", "refuted", "depends"
+UNDECIDED, NOT_TESTABLE = "undecided yet", "not testable"
+FULL_SWEEP = "the full sweep"
+
+EXPECTATIONS = {"faster": "faster", "less": "faster", "slower": "slower", "more": "slower", "same": "the same"}
+
+
+@dataclass(frozen=True)
+class RuleOutcome:
+    """What one rule found.
+
+    Attributes:
+        verdict: supported, refuted, depends, undecided yet or not testable.
+        evidence: one or two sentences with the counts and ratios behind it.
+        crossover: on what it depends, and where it turns; "" if it does not.
+        needs: what would decide it; "" if it is decided.
+        pairs: the single comparisons, one row each: conditions, pipeline, reference, ratio, low, high,
+            verdict, holds (True, False, or None where undecided).
+    """
+
+    verdict: str
+    evidence: str
+    crossover: str = ""
+    needs: str = ""
+    pairs: pd.DataFrame = field(default_factory=pd.DataFrame, compare=False, repr=False)
+
+
+def compare(results, *, expect, cells=None, measure="epoch_s", **selection) -> RuleOutcome:
+    """Supported if the expectation holds in every cell that decides, refuted if in none, else it depends."""
+    pairs = pairs_of(results, cells=cells, measure=measure, **selection)
+    if pairs.empty:
+        return RuleOutcome(UNDECIDED, "no cell of this run compares them", needs=FULL_SWEEP)
+    expected = EXPECTATIONS[expect]
+    pairs["holds"] = [None if verdict == "undecided" else verdict == expected for verdict in pairs["verdict"]]
+    decided = pairs[pairs["holds"].notna()]
+    if decided.empty:
+        return RuleOutcome(
+            UNDECIDED,
+            f"{len(pairs)} comparisons, none decided: the intervals reach across 1 ({_span(pairs)})",
+            needs="more rounds, or a quieter machine",
+            pairs=pairs,
+        )
+    held = int(decided["holds"].sum())
+    cells_of = f"{held} of {len(decided)} {'comparison' if len(decided) == 1 else 'comparisons'}"
+    evidence = f"{expect} in {cells_of} of {MEASURES[measure]}; ratio {_span(decided)}"
+    if measure != "epoch_s":
+        evidence += ", medians without an interval"
+    if len(decided) < len(pairs):
+        evidence += f"; {len(pairs) - len(decided)} more undecided"
+    verdict = SUPPORTED if held == len(decided) else REFUTED if held == 0 else DEPENDS
+    turns = separators(decided) if verdict == DEPENDS else ""
+    return RuleOutcome(verdict, f"{evidence} [{covered(decided)}]", crossover=turns, pairs=pairs)
+
+
+def trend(
+    results, *, along, expect, apart_from=(), cells=None, measure="epoch_s", margin=0.05, **selection
+) -> RuleOutcome:
+    """Whether the ratio of pipeline to reference rises or falls along a column, all other conditions alike."""
+    pairs = pairs_of(results, cells=cells, measure=measure, margin=margin, **selection)
+    if pairs.empty:
+        return RuleOutcome(UNDECIDED, "no cell of this run compares them", needs=FULL_SWEEP)
+    fixed = [name for name in CONDITIONS if name not in (along, *apart_from)]
+    if measure in MEMORY_MEASURES:
+        fixed.append("launcher")
+    ends, holds = [], []
+    for _, group in pairs.groupby([*fixed, "pipeline", "reference"], sort=False):
+        group = group.dropna(subset=["ratio"]).sort_values(along)
+        if group[along].nunique() < 2:
+            continue
+        first, last = group.iloc[0], group.iloc[-1]
+        rises, falls = last["low"] > first["high"], last["high"] < first["low"]
+        change = last["ratio"] / first["ratio"]
+        flat = max(last["high"] / first["low"], first["high"] / last["low"]) <= 1 + margin
+        decided = rises or falls or flat
+        holds.append(None if not decided else bool((rises and expect == "rises") or (falls and expect == "falls")))
+        ends.append(f"x{change:.2f} from {along} {plain(first[along])} to {plain(last[along])}")
+    if not holds:
+        return RuleOutcome(UNDECIDED, f"this run has one value of {along} only", needs=FULL_SWEEP, pairs=pairs)
+    decided = [one for one in holds if one is not None]
+    if not decided:
+        return RuleOutcome(
+            UNDECIDED, f"no change beyond the intervals: {_few(ends)}", needs="more rounds, or more points", pairs=pairs
+        )
+    verdict = SUPPORTED if all(decided) else DEPENDS if any(decided) else REFUTED
+    evidence = f"the ratio {expect} in {sum(decided)} of {len(decided)} series: {_few(ends)}"
+    return RuleOutcome(verdict, evidence, crossover=crossover(pairs, along), pairs=pairs)
+
+
+def differ(results, *, pipeline, expect, cells=None) -> RuleOutcome:
+    """Whether pipelines were found to do another work than their task."""
+    rows = select_pipelines(select_cells(results, cells or {}), pipeline)
+    if rows.empty:
+        return RuleOutcome(UNDECIDED, "no cell of this run holds them", needs=FULL_SWEEP)
+    unlike = rows[~rows["same_work"].astype(bool)]
+    holds = len(unlike) if expect == "different" else len(rows) - len(unlike)
+    verdict = SUPPORTED if holds == len(rows) else REFUTED if holds == 0 else DEPENDS
+    evidence = f"{len(unlike)} of {len(rows)} do not do the task"
+    if len(unlike):
+        aspects = {}
+        for row in unlike.itertuples():
+            named = [part.split(":")[0].strip() for part in row.differences.split(";") if ":" in part]
+            aspects.setdefault(row.builder, []).extend(named)
+        evidence += ": " + "; ".join(f"{name} ({', '.join(dict.fromkeys(found))})" for name, found in aspects.items())
+    return RuleOutcome(verdict, evidence)
+
+
+def covered(pairs: pd.DataFrame) -> str:
+    """In short, where the cells lie: data, transforms, batch sizes, numbers of examples."""
+    parts = [_few(list(pairs["dataset_label"].unique())), _few(list(pairs["transform"].unique()))]
+    for column, name in (("batch_size", "batch"), ("examples", "examples")):
+        values = pairs[column]
+        ends = dict.fromkeys((plain(values.min()), plain(values.max())))
+        parts.append(f"{name} {' to '.join(ends)}")
+    return "; ".join(parts)
+
+
+def _span(pairs):
+    middle = math.exp(np.log(pairs["ratio"]).median()) if pairs["ratio"].notna().any() else math.nan
+    if len(pairs) == 1:
+        row = pairs.iloc[0]
+        return f"{middle:.2f}" if row["low"] == row["high"] else f"{middle:.2f} ({row['low']:.2f} to {row['high']:.2f})"
+    return f"{middle:.2f}, from {pairs['ratio'].min():.2f} to {pairs['ratio'].max():.2f}"
+
+
+def _few(names, most=3):
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+RULES = {"compare": compare, "trend": trend, "differ": differ}
+
+
+def require_one_machine(results: pd.DataFrame) -> None:
+    """Raises StudyError where rows of several machines are mixed."""
+    machines = sorted(results["machine_id"].unique())
+    if len(machines) > 1:
+        raise StudyError(
+            f"rows of different machines are never merged (got {', '.join(machines)}); judge one machine at a time"
+        )

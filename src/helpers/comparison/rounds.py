@@ -1,0 +1,258 @@
+"""Compares feeds fairly: interleaved rounds in random order, paired ratios with intervals, verdicts."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import pandas as pd
+
+from helpers import ratios, timing
+from helpers.comparison import run_quality
+from helpers.errors import StudyError
+from helpers.ratios import paired_ratio
+from helpers.timing import models
+
+__all__ = ["MIN_ROUNDS", "Comparison", "compare", "paired_ratio"]
+
+MIN_ROUNDS = ratios.FIRST_LOOK
+PLANNED_LOOKS = len(ratios.look_rounds(1000))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a comparison measured; the statistics are derived from the raw rounds.
+
+    Attributes:
+        rounds: a row a feed and round: round, place (in the round's order), pipeline, epoch_s, first_batch_s,
+            steady_batch_s, set_up_s, cpu_s, batches.
+        cold: the same of each feed's very first epoch, which no statistic uses.
+        reference: the label that the others are compared with.
+        confidence: of all intervals together, 0 to 1.
+        margin: ratios within 1 / (1 + margin) … 1 + margin count as the same.
+        precision: half-width of the intervals that was asked for, as a share.
+        stopped: "precise", "budget" or "rounds".
+        wall_s: seconds from the first warm-up to the last round.
+        load: what else the machine did meanwhile, in words; "" where it does not tell.
+    """
+
+    rounds: pd.DataFrame
+    cold: pd.DataFrame
+    reference: str
+    confidence: float
+    margin: float
+    precision: float
+    stopped: str
+    wall_s: float
+    load: str = ""
+
+    @property
+    def labels(self) -> list[str]:
+        """The feeds' labels, in the order they were given."""
+        return list(self.cold["pipeline"])
+
+    def seconds(self, label: str, column: str = "epoch_s") -> np.ndarray:
+        """Returns one feed's raw figures by round, float64 (rounds,).
+
+        Raises:
+            StudyError: if there is no such feed.
+        """
+        if label not in self.labels:
+            raise StudyError(f"pipeline must be one of {', '.join(self.labels)} (got {label!r})")
+        return self.rounds.loc[self.rounds["pipeline"] == label, column].to_numpy(float)
+
+    def ratio(self, label: str, reference: str | None = None) -> ratios.Ratio:
+        """Returns how many times as long one feed's epochs take as another's, with its interval.
+
+        The interval is corrected for stopping by itself and for the number of feeds: all of them hold together.
+        """
+        return paired_ratio(
+            self.seconds(label),
+            self.seconds(reference or self.reference),
+            confidence=self.corrected_confidence,
+        )
+
+    @property
+    def corrected_confidence(self) -> float:
+        """The level of each single interval, 0 to 1, at which all of them hold at `confidence`."""
+        return ratios.sequential_confidence(
+            self.confidence, looks=PLANNED_LOOKS, comparisons=max(1, len(self.labels) - 1)
+        )
+
+    def verdict(self, label: str, reference: str | None = None) -> str:
+        """Returns "faster", "slower", "the same" (within the margin) or "undecided"."""
+        level = ratios.equivalence_confidence(self.corrected_confidence)
+        one_sided = paired_ratio(self.seconds(label), self.seconds(reference or self.reference), confidence=level)
+        return ratios.verdict(self.ratio(label, reference), margin=self.margin, equivalence=one_sided)
+
+    @property
+    def is_precise(self) -> bool:
+        """Whether every interval is as narrow as was asked for."""
+        others = [label for label in self.labels if label != self.reference]
+        return all(ratios.is_precise(self.ratio(label), self.precision) for label in others)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """A row a feed: median epoch, time ratio to the reference with interval, verdict, rounds, flags."""
+        rows = []
+        for label in self.labels:
+            seconds = self.seconds(label)
+            row = {"pipeline": label, "epoch_s": np.median(seconds)}
+            if label == self.reference:
+                row |= {"time_ratio": 1.0, "low": 1.0, "high": 1.0, "verdict": "reference"}
+            else:
+                ratio = self.ratio(label)
+                row |= {"time_ratio": ratio.ratio, "low": ratio.low, "high": ratio.high}
+                row["verdict"] = self.verdict(label)
+            rows.append(row | {"rounds": len(seconds), "flags": ", ".join(self.flags(label))})
+        return pd.DataFrame(rows)
+
+    def flags(self, label: str) -> list[str]:
+        """Returns what a reader should know of one feed's rounds: two modes, drift, outliers (kept)."""
+        seconds = self.seconds(label)
+        found = ["two modes"] if run_quality.two_modes(seconds) else []
+        drift = run_quality.drift(seconds)
+        if drift:
+            found.append(f"drifted by {drift.change:+.0%}")
+        outliers = int(np.sum(run_quality.outliers(seconds)))
+        return [*found, f"{outliers} outlier{'s' * (outliers > 1)} kept"] if outliers else found
+
+    def _repr_html_(self):
+        shown = self.table.copy()
+        shown["time_ratio"] = [
+            f"{row.time_ratio:.2f} ({row.low:.2f} to {row.high:.2f})" if row.verdict != "reference" else "1"
+            for row in shown.itertuples()
+        ]
+        shown["epoch_s"] = shown["epoch_s"].map("{:.3f}".format)
+        said = (
+            f"Time of an epoch as a ratio to {self.reference}, {self.confidence:.0%} intervals; above 1 is slower. "
+            f"Stopped: {self.stopped}. {self.load}"
+        )
+        return shown.drop(columns=["low", "high"]).to_html(index=False) + f"<p>{said}</p>"
+
+    def __str__(self):
+        return self.table.round(3).to_string(index=False)
+
+
+def compare(
+    feeds: Mapping[str, object],
+    *,
+    reference: str | None = None,
+    precision: float = 0.03,
+    budget_s: float = 60.0,
+    margin: float = 0.05,
+    confidence: float = 0.95,
+    max_rounds: int = 1000,
+    seed: int = 0,
+    model: Callable = models.smallest,
+    clock: Callable = time.perf_counter_ns,
+) -> Comparison:
+    """Times feeds through `fit` in interleaved rounds until the ratios are precise or the budget is spent.
+
+    Each feed first runs two epochs that do not count. In every round each feed then runs one epoch, in an
+    order drawn anew. Whether they do the same work is for `parity.check` to say, before.
+
+    Args:
+        feeds: label -> what `fit` takes, a `timing.Fitted` or an `isolation.Isolated`; at least two, all finite.
+        reference: the label that the others are compared with; None: the first.
+        precision: stop when every interval's half-width is at most this share of its ratio.
+        budget_s: seconds, warm-up included, after which no round is begun; at least five rounds are run.
+        margin: within which ratios count as the same.
+        confidence: of all the intervals together, over all looks, 0 to 1.
+        max_rounds: rounds after which it stops in any case.
+        seed: of the order within the rounds.
+        model: makes the compiled model from a first batch; the smallest one measures the feed itself.
+        clock: gives nanoseconds.
+
+    Raises:
+        StudyError: for fewer than two feeds, an unknown reference, a number out of range, or a feed whose epochs
+            differ in length.
+    """
+    _check_arguments(feeds, reference, precision, budget_s, margin, confidence, max_rounds)
+    from helpers.machine import noise
+
+    start = clock()
+    spent_s = lambda: (clock() - start) * 1e-9  # noqa: E731
+    watch = noise.Watch()
+    timers = {label: _timer(feed, model, clock) for label, feed in feeds.items()}
+    batches = {}
+
+    def time_one(label):
+        epoch = timers[label]()
+        if epoch.batches != batches.setdefault(label, epoch.batches):
+            raise StudyError(
+                f"every epoch of a feed must be as long (got {batches[label]} batches of {label}, then "
+                f"{epoch.batches}); a cache that was read in part may do this: read it to the end once"
+            )
+        return epoch
+
+    with timing.garbage_set_aside():
+        cold = [_row(0, place, label, time_one(label)) for place, label in enumerate(feeds)]
+        for label in feeds:
+            time_one(label)
+
+    rows, order = [], list(feeds)
+    generator = np.random.default_rng(seed)
+
+    def so_far(stopped):
+        return Comparison(
+            rounds=pd.DataFrame(rows),
+            cold=pd.DataFrame(cold),
+            reference=reference or next(iter(feeds)),
+            confidence=confidence,
+            margin=margin,
+            precision=precision,
+            stopped=stopped,
+            wall_s=spent_s(),
+            load=_load(watch.total()),
+        )
+
+    look_after = set(ratios.look_rounds(max_rounds))
+    with timing.garbage_set_aside():
+        for rounds in range(1, max_rounds + 1):
+            generator.shuffle(order)
+            rows += [_row(rounds, place, label, time_one(label)) for place, label in enumerate(order)]
+            if rounds in look_after and so_far("").is_precise:
+                return so_far("precise")
+            if rounds >= MIN_ROUNDS and spent_s() >= budget_s:
+                return so_far("budget")
+    return so_far("rounds")
+
+
+def _load(noise):
+    return str(noise) if noise.is_quiet else f"{noise} The machine was not quiet: expect wider intervals."
+
+
+def _timer(feed, model, clock):
+    """Returns a function that times one epoch of a feed, with its own model or process where it has one."""
+    if hasattr(feed, "time_epoch"):
+        return feed.time_epoch
+    fitted = model(timing.first_batch(feed))
+    return lambda: timing.time_epoch(fitted, feed, clock=clock)
+
+
+def _row(number, place, label, epoch):
+    return {
+        "round": number,
+        "place": place,
+        "pipeline": label,
+        **asdict(epoch),
+        "steady_batch_s": epoch.steady_batch_s,
+    }
+
+
+def _check_arguments(feeds, reference, precision, budget_s, margin, confidence, max_rounds):
+    if len(feeds) < 2:
+        raise StudyError(f"a comparison needs at least two feeds (got {len(feeds)})")
+    if reference is not None and reference not in feeds:
+        raise StudyError(f"reference must be one of {', '.join(feeds)} (got {reference!r})")
+    if max_rounds < MIN_ROUNDS:
+        raise StudyError(f"max_rounds must be >= {MIN_ROUNDS} (got {max_rounds!r})")
+    for name, value, low, high in (
+        ("precision", precision, 0, 1),
+        ("budget_s", budget_s, 0, np.inf),
+        ("margin", margin, 0, 1),
+        ("confidence", confidence, 0, 1),
+    ):
+        if not low < value < high:
+            raise StudyError(f"{name} must be above {low} and below {high:g} (got {value!r})")

@@ -1,0 +1,127 @@
+"""The shape of one pipeline's times: outliers, flagged and kept; two heaps instead of one; drift over the run."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from helpers.ratios import checked_times
+
+
+@dataclass(frozen=True)
+class Modes:
+    """Whether the times fall in two heaps, and which; false where there is one.
+
+    Attributes:
+        two: whether there are two.
+        low_s: median of the fast heap, seconds (of all, where there is one).
+        high_s: median of the slow heap, seconds.
+        slow_share: share of the times in the slow heap, 0 … 1; 0 where there is one.
+    """
+
+    two: bool
+    low_s: float
+    high_s: float
+    slow_share: float
+
+    def __bool__(self):
+        """Whether there are two heaps."""
+        return self.two
+
+
+def outliers(seconds) -> np.ndarray:
+    """Flags times far from the rest; nothing is ever dropped for it.
+
+    Args:
+        seconds: (rounds,) positive.
+
+    Returns:
+        (rounds,) bool: the log lies more than 3.5 robust standard deviations (1.4826 times the median
+        absolute deviation, at least 1%) from the median (Iglewicz and Hoaglin 1993).
+
+    Raises:
+        StudyError: where a value is not positive and finite.
+    """
+    logs = np.log(checked_times("seconds", seconds, least=1))
+    distance = np.abs(logs - np.median(logs))
+    return distance > 3.5 * max(1.4826 * float(np.median(distance)), 0.01)
+
+
+def two_modes(seconds) -> Modes:
+    """Tells whether times fall in two heaps, such as epochs at the median and epochs at twice the median.
+
+    The times are split where the distance of the two means, in sums of their standard deviations, is
+    largest, with at least 3 and 8% of the times on each side. Two heaps are reported where that exceeds
+    3.2 + 8 / rounds and the means are 10% apart or more. By simulation
+    (`python benchmarks/coverage.py --modes`) one normal or heavy-tailed heap is called two in under 1% of
+    cases, an exponential tail in under 2%; two heaps a factor 2 apart (15% slow, spread 8%) are found in
+    about nine of ten at 50 times, half at 20: few rounds seldom hold enough slow ones.
+
+    Args:
+        seconds: (rounds,) positive; fewer than 10 always give one heap.
+
+    Returns:
+        The heaps; true in a condition where there are two.
+
+    Raises:
+        StudyError: where a value is not positive and finite.
+    """
+    times = np.sort(checked_times("seconds", seconds, least=1))
+    one = Modes(two=False, low_s=float(np.median(times)), high_s=float(np.median(times)), slow_share=0.0)
+    count = len(times)
+    if count < 10:
+        return one
+    logs = np.log(times)
+    least = max(3, math.ceil(0.08 * count))
+    best, split = 0.0, None
+    for position in range(least, count - least + 1):
+        fast, slow = logs[:position], logs[position:]
+        distance = slow.mean() - fast.mean()
+        spread = max(fast.std(ddof=1) + slow.std(ddof=1), 0.01)
+        if distance >= math.log(1.1) and distance / spread > best:
+            best, split = distance / spread, position
+    if best <= 3.2 + 8 / count:
+        return one
+    return Modes(
+        two=True,
+        low_s=float(np.median(times[:split])),
+        high_s=float(np.median(times[split:])),
+        slow_share=(count - split) / count,
+    )
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How times changed over a run; true where they did.
+
+    Attributes:
+        change: from the first round to the last, as a share: 0.2 is 20% slower at the end.
+        low: lower end of its 95% interval.
+        high: upper end.
+    """
+
+    change: float
+    low: float
+    high: float
+
+    def __bool__(self):
+        """Whether the interval excludes no change, and the change is 5% or more."""
+        return (self.low > 0 or self.high < 0) and abs(self.change) >= 0.05
+
+
+def drift(seconds) -> Drift:
+    """Tells how times changed over a run, by the median slope of all pairs of rounds (Theil and Sen).
+
+    Args:
+        seconds: (rounds,) positive, in the order of the rounds; fewer than 5 show no drift.
+
+    Raises:
+        StudyError: where a value is not positive and finite.
+    """
+    from scipy.stats import theilslopes
+
+    logs = np.log(checked_times("seconds", seconds, least=1))
+    if len(logs) < 5:
+        return Drift(0.0, -math.inf, math.inf)
+    slope, _, low, high = theilslopes(logs, alpha=0.95)
+    return Drift(*(math.expm1(value * (len(logs) - 1)) for value in (slope, low, high)))

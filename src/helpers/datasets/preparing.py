@@ -1,0 +1,307 @@
+"""Getting data ready: TFDS' own builders on archives or the network, stand-ins, and archives of image folders."""
+
+import contextlib
+import errno
+import hashlib
+import io
+import os
+import re
+import shutil
+import tempfile
+import threading
+from pathlib import Path
+
+from helpers import paths
+from helpers.datasets import records, unpack
+from helpers.errors import StudyError
+
+ARCHIVES = {
+    "mnist": (
+        "train-images-idx3-ubyte.gz",
+        "train-labels-idx1-ubyte.gz",
+        "t10k-images-idx3-ubyte.gz",
+        "t10k-labels-idx1-ubyte.gz",
+    ),
+    "cifar10": ("cifar-10-binary.tar.gz",),
+}
+# One file of each download, asked for to see whether the network is there.
+PROBES = {
+    "mnist": "https://storage.googleapis.com/cvdf-datasets/mnist/t10k-labels-idx1-ubyte.gz",
+    "cifar10": "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+}
+# TFDS retries for over three minutes; a host that has not answered by then is taken as not there.
+PROBE_TIMEOUT_S = 2.5
+# Download, what is extracted of it, and the prepared records, with some room.
+NEEDED_BYTES = {"mnist": 160 << 20, "cifar10": 640 << 20, "mnist-standin": 64 << 20, "cifar10-standin": 256 << 20}
+_WORK = ".preparing-"
+
+
+def prepare(name: str, *, archives: Path | None = None, data_dir: Path | None = None, progress=print) -> Path:
+    """Gets a dataset ready; where it already is, says so and does nothing.
+
+    "mnist" and "cifar10" go through TFDS' builder, which verifies the checksums, from the official archives or
+    from the network; their stand-ins are generated; "folder:NAME" is unpacked from an archive. It is all or
+    nothing: what is being prepared is in a hidden folder that is renamed at the end.
+
+    Args:
+        name: the dataset.
+        archives: a folder with the official archives (or NAME.tar.xz for a folder), or the archive itself.
+        data_dir: the folder of prepared data; None: `helpers.paths.data_dir()`.
+        progress: takes lines of text.
+
+    Returns:
+        The folder of the prepared data.
+
+    Raises:
+        StudyError: where the archives are missing, damaged or altered, the network is not there, the disk is
+            too small or cannot be written.
+    """
+    from helpers import datasets
+
+    datasets.check_name(name)
+    root = paths.data_dir() if data_dir is None else Path(data_dir).expanduser().resolve()
+    archives = None if archives is None else Path(archives).expanduser()
+    if archives is not None and not archives.exists():
+        raise StudyError(f"--archives must name a folder or file that exists (got {archives}); check the path")
+    if name == "synthetic":
+        progress("synthetic data needs no preparing")
+        return root
+    if name.startswith("folder:"):
+        return _prepare_folder(name, root, archives, progress)
+    if name.endswith("-standin") and archives is not None:
+        raise StudyError(f"{name} is generated and takes no archives (got {archives}); leave --archives out")
+    return _prepare_tfds(name, root, archives, progress)
+
+
+def _prepare_tfds(name, root, archives, progress):
+    tfds_name = name.removesuffix("-standin")
+    standin = tfds_name != name
+    target = root / ("standin" if standin else "tfds")
+    place = records.newest_version(target, tfds_name)
+    if place is None and root == paths.data_dir():
+        place = records.prepared_place(name)
+    if place is not None:
+        progress(f"{name} is already prepared in {place}")
+        return place
+    manual = None
+    if archives is not None:
+        manual = _archive_folder(name, archives)
+    elif not standin:
+        _require_network(name)
+    unpack.require_space(root, NEEDED_BYTES[name], what=name)
+    with _working_folder(root) as work:
+        import tensorflow_datasets as tfds
+
+        if manual is not None:
+            _check_archives(name, manual, tfds.builder_cls(name).url_infos)
+        if standin:
+            from helpers.datasets import stand_ins
+
+            progress(f"generating the archives of {name}")
+            return _run(lambda: stand_ins.prepare(tfds_name, work, target), name, quiet=True)
+        source = f"the archives in {manual}" if manual else "the network"
+        progress(f"preparing {name} from {source} with the builder of TensorFlow Datasets")
+        return _run(lambda: build(tfds_name, work, target, manual=manual), name, quiet=manual is not None)
+
+
+def build(tfds_name: str, work: Path, target: Path, *, manual: Path | None = None) -> Path:
+    """Runs TFDS' own builder in the folder `work`, and moves the whole prepared set to the data_dir `target`.
+
+    Args:
+        tfds_name: a name of TFDS.
+        work: a folder on the disk of `target`, with `downloads` if something was put there.
+        target: the TFDS data_dir that gets the set.
+        manual: a folder with the official archives.
+
+    Returns:
+        The folder of the prepared set.
+    """
+    import tensorflow_datasets as tfds
+
+    builder = tfds.builder(tfds_name, data_dir=str(work / "prepared"))
+    config = tfds.download.DownloadConfig(
+        manual_dir=str(manual or work / "manual"),
+        extract_dir=str(work / "extracted"),
+        try_download_gcs=False,
+    )
+    builder.download_and_prepare(download_dir=str(work / "downloads"), download_config=config)
+    made = Path(builder.data_path)
+    place = target / made.relative_to(work / "prepared")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if not place.exists():  # another process may have been faster
+        os.rename(made, place)
+    return place
+
+
+def _run(work, name, *, quiet):
+    """Runs a preparation, and turns what a user can mend into a StudyError.
+
+    `quiet` drops what TFDS prints: bars of a "download" even where nothing is downloaded.
+    """
+    from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
+    from tensorflow_datasets.core.download.util import DownloadError
+
+    remedy = f"run it again, or give the official archives with `study prepare {name} --archives DIR`"
+    try:
+        with contextlib.ExitStack() as silence:
+            if quiet:
+                silence.enter_context(contextlib.redirect_stdout(io.StringIO()))
+                silence.enter_context(contextlib.redirect_stderr(io.StringIO()))
+            return work()
+    except NonMatchingChecksumError as error:
+        raise StudyError(f"{_first_line(error)}; what was fetched is not the official file: {remedy}") from None
+    except DownloadError as error:
+        raise StudyError(f"the download of {name} must end whole (got {_first_line(error)}); {remedy}") from None
+    except OSError as error:
+        # What requests raises is an OSError.
+        if isinstance(error, ConnectionError) or type(error).__module__.startswith("requests"):
+            raise StudyError(f"the download of {name} must end whole (got {_first_line(error)}); {remedy}") from None
+        raise
+
+
+def _first_line(error):
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:160]
+
+
+def _archive_folder(name, archives):
+    """Returns the folder that holds all official archives of a dataset; does not read them."""
+    names = ARCHIVES[name]
+    if archives.is_file():
+        if archives.name not in names:
+            raise StudyError(f"the archives of {name} are {', '.join(names)} (got {archives.name}); keep their names")
+        archives = archives.parent
+    missing = [file for file in names if not (archives / file).is_file()]
+    if missing:
+        raise StudyError(
+            f"{archives} must hold the official archives of {name} (missing {', '.join(missing)}); put them there "
+            "under these names"
+        )
+    return archives.resolve()
+
+
+def _check_archives(name, folder, url_infos):
+    """Raises StudyError where an archive has another size or checksum than TFDS has on record for it."""
+    expected = {info.filename: info for info in url_infos.values()}
+    for file in ARCHIVES[name]:
+        info, path = expected[file], folder / file
+        size = path.stat().st_size
+        if size != int(info.size):
+            state = "truncated" if size < int(info.size) else "altered"
+            raise StudyError(f"{path} is {state} (got {size} bytes, not {int(info.size)}); fetch the archive again")
+        with open(path, "rb") as opened:
+            digest = hashlib.file_digest(opened, "sha256").hexdigest()
+        if digest != info.checksum:
+            raise StudyError(
+                f"{path} is altered (got sha256 {digest[:12]}…, not {info.checksum[:12]}…); fetch the archive again"
+            )
+
+
+def _require_network(name):
+    """Raises StudyError, naming the remedies, unless the download host answers soon."""
+    failure = _probe(PROBES[name])
+    if failure is None:
+        return
+    host = PROBES[name].split("/")[2]
+    raise StudyError(
+        f"{name} is not prepared, and {host} cannot be reached ({failure}); connect to the network, or give the "
+        f"official archives with `study prepare {name} --archives DIR`, or use the stand-in: "
+        f"`study prepare {name}-standin` and --dataset {name}-standin"
+    )
+
+
+def _probe(url):
+    """Returns why a URL does not answer within `PROBE_TIMEOUT_S`, or None where it does; obeys proxy settings."""
+    import ssl
+    import urllib.error
+    import urllib.request
+
+    outcome = ["no answer in time"]
+
+    def ask():
+        try:
+            request = urllib.request.Request(url, method="HEAD")
+            urllib.request.urlopen(request, timeout=PROBE_TIMEOUT_S).close()
+            outcome[0] = None
+        except urllib.error.URLError as error:
+            # A certificate that Python's own store does not know may be in the store that the download uses.
+            known = isinstance(getattr(error, "reason", None), ssl.SSLError)
+            outcome[0] = None if known else str(getattr(error, "reason", error))
+        except OSError as error:
+            outcome[0] = str(error)
+
+    # In a thread, because no time-out ends a name look-up.
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(PROBE_TIMEOUT_S)
+    return outcome[0]
+
+
+def _prepare_folder(name, root, archives, progress):
+    short = name.removeprefix("folder:")
+    target = root / "folders" / short
+    is_plain = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", short) is not None
+    if archives is None:
+        if Path(short).expanduser().is_dir() or target.is_dir():
+            from helpers.datasets.folders import folder_path
+
+            place = folder_path(name if not target.is_dir() else f"folder:{target}")
+            progress(f"{name} is there: {place}")
+            return place
+        raise StudyError(
+            f"there is no folder {short!r}; name the folder of your pictures as folder:PATH, or unpack an archive "
+            f"with `study prepare {name} --archives FILE`"
+        )
+    if not is_plain:
+        raise StudyError(
+            f"the name in folder:NAME must be letters, digits, '.', '_' or '-' to unpack an archive (got {short!r}); "
+            "such as folder:flowers"
+        )
+    if target.exists():
+        progress(f"{name} is already prepared in {target}")
+        return target
+    if archives.is_dir():
+        found = [archives / (short + suffix) for suffix in unpack.SUFFIXES if (archives / (short + suffix)).is_file()]
+        if not found:
+            raise StudyError(
+                f"{archives} must hold {short}.tar.xz or the like (got no such file); give the file itself"
+            )
+        archives = found[0]
+    with _working_folder(root) as work:
+        unpack.unpack_folder(archives.resolve(), target, work=work, progress=progress)
+    return target
+
+
+@contextlib.contextmanager
+def _working_folder(root):
+    """Gives an empty hidden folder in `root` that is gone afterwards, and removes those of killed processes."""
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        for old in root.glob(f"{_WORK}*"):
+            _remove_if_orphan(old)
+        work = Path(tempfile.mkdtemp(prefix=f"{_WORK}{os.getpid()}-", dir=root))
+    except OSError as error:
+        raise StudyError(
+            f"the data folder must be writable (got {root}: {error.strerror}); choose another with --data-dir, or set "
+            "STUDY_DATA_DIR"
+        ) from None
+    try:
+        yield work
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StudyError(f"the disk of {root} is full; make room, or choose another with --data-dir") from None
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise StudyError(
+                f"the data folder must be writable (got {error.filename}: {error.strerror}); choose another with "
+                "--data-dir"
+            ) from None
+        raise
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _remove_if_orphan(folder):
+    import psutil
+
+    pid = folder.name.removeprefix(_WORK).split("-")[0]
+    if pid.isdigit() and not psutil.pid_exists(int(pid)):
+        shutil.rmtree(folder, ignore_errors=True)

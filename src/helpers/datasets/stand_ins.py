@@ -1,0 +1,297 @@
+"""Stand-ins for datasets that are not there: generated, learnable, in the official formats.
+
+MNIST's is made of scikit-learn's digits, which are real handwriting of 8x8 pixels, moved, turned and enlarged;
+CIFAR-10's of coloured shapes and textures. They have the shapes, dtypes and number of classes of what they
+stand for, and fewer examples. A model's accuracy on them says nothing about MNIST or CIFAR-10.
+"""
+
+import gzip
+import io
+import json
+import struct
+import tarfile
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+
+from helpers.datasets.folders import STAND_IN_MARK
+from helpers.errors import StudyError
+
+TRAIN_EXAMPLES = 10_000
+TEST_EXAMPLES = 2_000
+SHAPES = (
+    "circle",
+    "square",
+    "triangle",
+    "cross",
+    "ring",
+    "stripes_across",
+    "stripes_down",
+    "stripes_slanted",
+    "checkers",
+    "dots",
+)
+_AT_ONCE = 1000
+
+
+def digits(examples: int, *, seed: int = 0, split: str = "train") -> tuple[np.ndarray, np.ndarray]:
+    """Makes handwritten digits: scikit-learn's, enlarged to 28x28, shifted, turned, scaled, with noise.
+
+    Args:
+        examples: how many.
+        seed: of the draws.
+        split: "train" and "test" draw on different handwriting.
+
+    Returns:
+        images: uint8 (n, 28, 28, 1), white on black.
+        labels: int64 (n,), 0 … 9, each nearly as often.
+    """
+    from sklearn.datasets import load_digits
+
+    generator = np.random.default_rng([seed, split == "test"])
+    written = load_digits()
+    border = len(written.target) * 4 // 5
+    part = slice(None, border) if split == "train" else slice(border, None)
+    sources, classes = written.images[part].astype(np.float32) / 16, written.target[part]
+    labels = generator.permutation(np.arange(examples, dtype=np.int64) % 10)
+    images = np.empty((examples, 28, 28, 1), np.uint8)
+    for start in range(0, examples, _AT_ONCE):
+        wanted = labels[start : start + _AT_ONCE]
+        chosen = np.empty(len(wanted), np.int64)
+        for label in range(10):
+            at = wanted == label
+            chosen[at] = generator.choice(np.flatnonzero(classes == label), at.sum())
+        images[start : start + _AT_ONCE, ..., 0] = _draw_digits(sources[chosen], generator)
+    return images, labels
+
+
+def _draw_digits(sources, generator):
+    """Returns 8x8 images in 0 to 1 as 28x28 images, uint8: a digit about 20 pixels high, as in MNIST."""
+    n = len(sources)
+    draw = lambda low, high: generator.uniform(low, high, (n, 1, 1)).astype(np.float32)  # noqa: E731
+    angle, scale = draw(-0.2, 0.2), draw(2.3, 2.9)
+    y, x = np.mgrid[:28, :28].astype(np.float32) - 13.5
+    y, x = y + draw(-2, 2), x + draw(-2, 2)
+    # Two pixels of black around the 8x8, so that what lies outside reads black.
+    padded = np.pad(sources, ((0, 0), (2, 2), (2, 2)))
+    row = np.clip((np.cos(angle) * y + np.sin(angle) * x) / scale + 5.5, 0, 10.999)
+    column = np.clip((np.cos(angle) * x - np.sin(angle) * y) / scale + 5.5, 0, 10.999)
+    top, left = row.astype(np.int32), column.astype(np.int32)
+    down, right = row - top, column - left
+    which = np.arange(n)[:, None, None]
+    above = padded[which, top, left] * (1 - right) + padded[which, top, left + 1] * right
+    below = padded[which, top + 1, left] * (1 - right) + padded[which, top + 1, left + 1] * right
+    ink = np.clip((above * (1 - down) + below * down) * 1.6 - 0.25, 0, 1)
+    ink += (ink > 0) * generator.normal(0, 0.06, ink.shape).astype(np.float32)
+    return (np.clip(ink, 0, 1) * 255).astype(np.uint8)
+
+
+def shapes(
+    examples: int, *, seed: int = 0, split: str = "train", size: int = 32, classes: int = 10
+) -> tuple[np.ndarray, np.ndarray]:
+    """Makes coloured shapes and textures, one kind a class, of any colour, place, size and turn, with noise.
+
+    Args:
+        examples: how many.
+        seed: of the draws; the split changes it too.
+        split: "train" or "test".
+        size: height and width in pixels.
+        classes: how many of `SHAPES`, 1 to 10.
+
+    Returns:
+        images: uint8 (n, size, size, 3).
+        labels: int64 (n,), 0 … classes - 1, each nearly as often.
+    """
+    generator = np.random.default_rng([seed, 2 + (split == "test")])
+    labels = generator.permutation(np.arange(examples, dtype=np.int64) % classes)
+    images = np.empty((examples, size, size, 3), np.uint8)
+    for start in range(0, examples, _AT_ONCE):
+        images[start : start + _AT_ONCE] = _draw_shapes(labels[start : start + _AT_ONCE], size, generator)
+    return images, labels
+
+
+def _draw_shapes(labels, size, generator):
+    n = len(labels)
+    draw = lambda low, high, *shape: generator.uniform(low, high, (n, *(shape or (1, 1)))).astype(np.float32)  # noqa: E731
+    y, x = (np.mgrid[:size, :size].astype(np.float32) + 0.5) / size * 2 - 1
+    y, x = y + draw(-0.3, 0.3), x + draw(-0.3, 0.3)
+    angle, radius, waves = draw(-0.25, 0.25), draw(0.4, 0.75), draw(7.0, 13.0)
+    v, u = np.cos(angle) * y + np.sin(angle) * x, np.cos(angle) * x - np.sin(angle) * y
+    far, across, down = np.hypot(u, v), np.sin(waves * v), np.sin(waves * u)
+    bar = 0.3 * radius
+    # Each is positive inside: how far, in about half images.
+    inside = (
+        lambda at: radius[at] - far[at],
+        lambda at: 0.8 * radius[at] - np.maximum(abs(u[at]), abs(v[at])),
+        lambda at: np.minimum(0.6 * radius[at] - v[at], (v[at] + radius[at]) / 2 - abs(u[at])),
+        lambda at: np.maximum(
+            np.minimum(bar[at] - abs(u[at]), radius[at] - abs(v[at])),
+            np.minimum(bar[at] - abs(v[at]), radius[at] - abs(u[at])),
+        ),
+        lambda at: 0.3 * radius[at] - abs(far[at] - 0.8 * radius[at]),
+        lambda at: across[at] / 5,
+        lambda at: down[at] / 5,
+        lambda at: np.sin(waves[at] * (u[at] + v[at]) * 0.7) / 5,
+        lambda at: across[at] * down[at] / 5,
+        lambda at: (across[at] + down[at] - 1) / 5,
+    )
+    coverage = np.empty((n, size, size), np.float32)
+    for label in range(10):
+        at = labels == label
+        coverage[at] = inside[label](at)
+    coverage = np.clip(coverage * size / 3 + 0.5, 0, 1)[..., None]
+    ground = draw(0, 1, 1, 1, 3)
+    # The other half of each colour channel: figure and ground always differ.
+    figure = (ground + draw(0.35, 0.65, 1, 1, 3)) % 1
+    light = 1 + draw(-0.25, 0.25)[..., None] * np.linspace(-1, 1, size, dtype=np.float32)[:, None]
+    pictures = (ground * (1 - coverage) + figure * coverage) * light
+    pictures += generator.standard_normal(pictures.shape, dtype=np.float32) * 0.04
+    return (np.clip(pictures, 0, 1) * 255).astype(np.uint8)
+
+
+def write_mnist_archives(
+    folder: Path, *, train: int = TRAIN_EXAMPLES, test: int = TEST_EXAMPLES, seed: int = 0
+) -> list[Path]:
+    """Writes the stand-in for MNIST's four archives: IDX files, gzipped, under the official names.
+
+    Returns:
+        The paths; the same arguments give the same bytes.
+    """
+    written = []
+    for split, prefix, examples in (("train", "train", train), ("test", "t10k", test)):
+        images, labels = digits(examples, seed=seed, split=split)
+        for kind, header, data in (
+            ("images-idx3", struct.pack(">4I", 0x803, examples, 28, 28), images),
+            ("labels-idx1", struct.pack(">2I", 0x801, examples), labels.astype(np.uint8)),
+        ):
+            path = folder / f"{prefix}-{kind}-ubyte.gz"
+            path.write_bytes(gzip.compress(header + data.tobytes(), compresslevel=1, mtime=0))
+            written.append(path)
+    return written
+
+
+def write_cifar10_archive(
+    folder: Path, *, train: int = TRAIN_EXAMPLES, test: int = TEST_EXAMPLES, seed: int = 0
+) -> Path:
+    """Writes the stand-in for CIFAR-10's binary archive: 5 training files and a test file of label and planes.
+
+    Returns:
+        The path; the same arguments give the same bytes.
+    """
+    path = folder / "cifar-10-binary.tar.gz"
+    parts = [("batches.meta.txt", ("\n".join(SHAPES) + "\n").encode())]
+    images, labels = shapes(train, seed=seed, split="train")
+    for number, rows in enumerate(np.array_split(np.arange(train), 5), start=1):
+        parts.append((f"data_batch_{number}.bin", _cifar_bytes(images[rows], labels[rows])))
+    parts.append(("test_batch.bin", _cifar_bytes(*shapes(test, seed=seed, split="test"))))
+    with (
+        open(path, "wb") as file,
+        gzip.GzipFile(fileobj=file, mode="wb", compresslevel=1, mtime=0, filename="") as packed,
+        tarfile.open(fileobj=packed, mode="w") as tar,
+    ):
+        for name, content in parts:
+            member = tarfile.TarInfo(f"cifar-10-batches-bin/{name}")
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return path
+
+
+def _cifar_bytes(images, labels):
+    planes = images.transpose(0, 3, 1, 2).reshape(len(images), -1)
+    return np.concatenate([labels.astype(np.uint8)[:, None], planes], axis=1).tobytes()
+
+
+def prepare(
+    tfds_name: str,
+    work: Path,
+    target: Path,
+    *,
+    train: int = TRAIN_EXAMPLES,
+    test: int = TEST_EXAMPLES,
+    seed: int = 0,
+) -> Path:
+    """Generates a stand-in's archives and prepares them with the real builder of TensorFlow Datasets.
+
+    Args:
+        tfds_name: "mnist" or "cifar10".
+        work: an empty folder on the disk of `target`.
+        target: the TFDS data_dir of the stand-ins, never that of real data.
+        train: training examples.
+        test: test examples.
+        seed: of the images.
+
+    Returns:
+        The folder of the prepared set.
+    """
+    from tensorflow_datasets.image_classification import mnist
+
+    from helpers.datasets import preparing
+
+    archives = work / "archives"
+    archives.mkdir()
+    if tfds_name == "mnist":
+        files = write_mnist_archives(archives, train=train, test=test, seed=seed)
+    else:
+        files = [write_cifar10_archive(archives, train=train, test=test, seed=seed)]
+    _put_in_download_cache(tfds_name, files, work / "downloads")
+    # The builder reads that many examples from MNIST's files whatever their header says; CIFAR-10's reads all.
+    with mock.patch.multiple(mnist, _TRAIN_EXAMPLES=train, _TEST_EXAMPLES=test):
+        return preparing.build(tfds_name, work, target)
+
+
+def _put_in_download_cache(tfds_name, files, downloads):
+    """Puts files where TFDS looks for what it has downloaded and verified before."""
+    import tensorflow_datasets as tfds
+    from tensorflow_datasets.core.download.resource import get_dl_fname
+
+    downloads.mkdir()
+    by_name = {info.filename: (url, info) for url, info in tfds.builder_cls(tfds_name).url_infos.items()}
+    for file in files:
+        url, info = by_name[file.name]
+        cached = downloads / get_dl_fname(url, info.checksum)
+        file.rename(cached)
+        about = {"urls": [url], "dataset_names": [tfds_name], "original_fname": file.name}
+        cached.with_name(cached.name + ".INFO").write_text(json.dumps(about))
+
+
+def prepare_folder_standin(
+    path: Path, *, images: int = 500, classes: int = 10, size: int = 32, seed: int = 0, test_images: int = 0
+) -> Path:
+    """Writes a folder of generated JPEG pictures, a folder a class, marked as a stand-in.
+
+    Args:
+        path: the folder to make; must not exist.
+        images: how many pictures.
+        classes: how many classes, 1 to 10.
+        size: height and width in pixels.
+        seed: of the pictures.
+        test_images: with more than 0, the folder gets `train` and `test`.
+
+    Returns:
+        The path.
+
+    Raises:
+        StudyError: where the folder exists or a number is out of range.
+    """
+    from PIL import Image
+
+    path = Path(path)
+    if not 1 <= classes <= len(SHAPES):
+        raise StudyError(f"classes must be 1 to {len(SHAPES)} (got {classes!r})")
+    if images < classes or size < 8:
+        raise StudyError(f"a folder needs a picture a class, of 8 pixels or more (got {images} of size {size})")
+    if path.exists():
+        raise StudyError(f"{path} must not exist yet; remove it or choose another folder")
+    partial = path.with_name(f".{path.name}.partial")
+    partial.mkdir(parents=True)
+    for split, count in (("train", images), ("test", test_images)):
+        pictures, labels = shapes(count, seed=seed, split=split, size=size, classes=classes)
+        root = partial / split if test_images else partial
+        for number, (picture, label) in enumerate(zip(pictures, labels, strict=True)):
+            file = root / SHAPES[label] / f"{number:05}.jpg"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(picture).save(file, quality=92)
+    (partial / STAND_IN_MARK).write_text("These pictures were generated; they are a stand-in for real ones.\n")
+    partial.rename(path)
+    return path

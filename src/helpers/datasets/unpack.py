@@ -1,0 +1,166 @@
+"""Archives of image folders, unpacked with checks: nothing outside the folder, no links, bounded, all or nothing."""
+
+import os
+import shutil
+import tarfile
+from pathlib import Path
+
+from helpers.datasets.folders import PICTURES
+from helpers.errors import StudyError
+
+MOST_FILES = 2_000_000
+MOST_BYTES = 64 << 30
+MOST_HEADER_BYTES = 1 << 20
+SUFFIXES = (".tar.xz", ".tar.gz", ".tgz", ".tar.bz2", ".tar")
+# Headers whose content tarfile reads into memory at once.
+_READ_WHOLE = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
+_BLOCK_BYTES = 4096  # what a small file takes on disk
+
+
+def unpack_folder(archive: Path, target: Path, *, work: Path, progress=print) -> None:
+    """Unpacks an archive of CLASS/*.jpg, or of train/CLASS/*.jpg and test/CLASS/*.jpg, to the folder `target`.
+
+    One folder that holds everything in the archive is left out. The whole archive is read and checked before
+    anything is written; then it is unpacked into `work` and renamed, so that `target` is whole or not there.
+
+    Args:
+        archive: a tar file, compressed or not.
+        target: the folder to make; must not exist.
+        work: an empty folder on the same disk, which the caller removes.
+        progress: takes lines of text.
+
+    Raises:
+        StudyError: where the archive is unsafe, damaged, no image folder, or larger than the disk.
+    """
+    if not archive.name.endswith(SUFFIXES):
+        raise StudyError(f"an archive must end in one of {', '.join(SUFFIXES)} (got {archive.name})")
+    progress(f"checking {archive}")
+    pictures, ignored, size = _survey(archive, work)
+    prefix = _common_prefix(pictures, archive)
+    require_space(target.parent, size + len(pictures) * _BLOCK_BYTES, what=target.name)
+    progress(f"unpacking {len(pictures)} pictures" + (f", leaving {ignored} other files" if ignored else ""))
+    whole = work / "whole"
+    with _opened(archive) as tar:
+        for member in tar:
+            name = _checked_name(member, archive)
+            if member.isreg() and name in pictures:
+                file = whole.joinpath(*name.split("/")[prefix:])
+                file.parent.mkdir(parents=True, exist_ok=True)
+                with tar.extractfile(member) as source, open(file, "xb") as written:
+                    shutil.copyfileobj(source, written)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    os.rename(whole, target)
+
+
+def require_space(folder: Path, needed_bytes: int, *, what: str) -> None:
+    """Raises StudyError unless the disk of `folder` has `needed_bytes` free."""
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    if free < needed_bytes:
+        raise StudyError(
+            f"preparing {what} needs {needed_bytes / 2**20:.0f} MiB on the disk of {folder} (got "
+            f"{free / 2**20:.0f} MiB free); make room, or choose another disk with --data-dir"
+        )
+
+
+class _BoundedHeader(tarfile.TarInfo):
+    """A tar header that is refused where tarfile would read without bound: long names and pax records."""
+
+    @classmethod
+    def frombuf(cls, buf, encoding, errors):
+        """Parses one header block, and looks at it before what follows is read."""
+        header = super().frombuf(buf, encoding, errors)
+        if header.type in _READ_WHOLE and header.size > MOST_HEADER_BYTES:
+            raise StudyError(
+                f"an archive's header must be at most {MOST_HEADER_BYTES >> 10} KiB "
+                f"(got one of {header.size >> 10} KiB); do not use this archive"
+            )
+        return header
+
+
+class _opened:
+    """Opens a tar file, and turns what a damaged one raises into a StudyError."""
+
+    def __init__(self, archive):
+        self.archive = archive
+
+    def __enter__(self):
+        try:
+            self.tar = tarfile.open(self.archive, "r:*", tarinfo=_BoundedHeader)
+        except (tarfile.TarError, EOFError, OSError, RecursionError) as error:
+            raise self._damaged(error) from None
+        return self.tar
+
+    def __exit__(self, kind, error, traceback):
+        import lzma
+        import zlib
+
+        self.tar.close()
+        # Headers that announce a header that announces a header …: tarfile follows them by calling itself.
+        damage = (tarfile.TarError, EOFError, lzma.LZMAError, zlib.error, RecursionError)
+        if isinstance(error, damage) or (isinstance(error, OSError) and error.errno is None):
+            raise self._damaged(error) from None
+        return False
+
+    def _damaged(self, error):
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(": -")
+        return StudyError(f"the archive must be whole (got {self.archive}: {reason}); fetch it again")
+
+
+def _survey(archive, work):
+    """Returns (the pictures' names in the archive, number of files that are none, bytes of the pictures)."""
+    pictures, ignored, size = set(), 0, 0
+    with _opened(archive) as tar:
+        for count, member in enumerate(tar, start=1):
+            name = _checked_name(member, archive)
+            tarfile.data_filter(member, str(work))
+            size += member.size
+            if count > MOST_FILES or size > MOST_BYTES:
+                raise StudyError(
+                    f"an archive must hold at most {MOST_FILES} files and {MOST_BYTES >> 30} GiB (got more in "
+                    f"{archive}); unpack it yourself and use folder:PATH"
+                )
+            if not member.isreg():
+                continue
+            if not name.lower().endswith(PICTURES) or name.rsplit("/", 1)[-1].startswith("."):
+                ignored += 1
+            elif name in pictures:
+                raise StudyError(f"an archive must hold a name once (got {name!r} twice in {archive}); pack it again")
+            else:
+                pictures.add(name)
+    return pictures, ignored, size
+
+
+def _checked_name(member, archive):
+    """Returns the member's name without a leading "./"; raises StudyError where it is no plain file or leaves."""
+    name = member.name.removeprefix("./")
+    if not (member.isreg() or member.isdir()):
+        raise StudyError(f"an archive must hold files and folders only (got the link or device {name!r} in {archive})")
+    if member.issparse():
+        raise StudyError(f"an archive must hold whole files (got the sparse file {name!r} in {archive}); pack it again")
+    parts = name.split("/")
+    if name.startswith("/") or ".." in parts or "\\" in name or "\0" in name or ":" in parts[0]:
+        raise StudyError(f"an archive must not reach outside its folder (got the name {name!r} in {archive})")
+    return "/".join(part for part in parts if part not in ("", "."))
+
+
+def _common_prefix(pictures, archive):
+    """Returns how many leading folders to leave out: 1 where one folder holds all classes, else 0."""
+    parts = [name.split("/") for name in pictures]
+    firsts, deep = {part[0] for part in parts}, {len(part) for part in parts}
+    prefix = int(len(firsts) == 1 and bool(deep) and min(deep) > 2)
+    rests = [part[prefix:] for part in parts]
+    split = all(rest[0] in ("train", "test") for rest in rests)
+    if not rests or min(map(len, rests)) < 2 + split:
+        raise StudyError(
+            f"an archive must hold CLASS/*.jpg or train/CLASS/*.jpg with JPEG or PNG files (got {archive}); "
+            "pack one folder a class"
+        )
+    return prefix

@@ -1,0 +1,74 @@
+"""What this process may use of the machine: cores, CPU time and memory, as affinity and control groups limit them."""
+
+import math
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+MEMBERSHIP = Path("/proc/self/cgroup")
+CONTROL_GROUPS = Path("/sys/fs/cgroup")
+
+
+def core_numbers() -> list[int]:
+    """Returns the numbers of the cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def cpu_quota() -> float:
+    """Returns how many cores' worth of CPU time this process may use: its affinity, or less by a container's quota."""
+    return min([float(len(core_numbers())), *_quotas()])
+
+
+def memory_limit_bytes() -> int:
+    """Returns the memory that control groups leave this process, bytes; `sys.maxsize` where they set no limit."""
+    limits = [*control_group_files("memory.max"), *control_group_files("memory.limit_in_bytes", controller="memory")]
+    return min([int(limit) for limit in limits if limit.isdigit()], default=sys.maxsize)
+
+
+def control_group_file(name: str, *, controller: str = "") -> str:
+    """Returns the text of a file of this process's control group, or of the nearest one above that has it; else ""."""
+    return next(control_group_files(name, controller=controller), "")
+
+
+def control_group_files(name: str, *, controller: str = "") -> Iterator[str]:
+    """Yields the text of a file of this process's control group, then of each group above it: all their limits hold.
+
+    Args:
+        name: of the file.
+        controller: of version 1's hierarchy; "": version 2.
+    """
+    try:
+        lines = MEMBERSHIP.read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, group = line.split(":", 2)
+        if controller not in controllers.split(","):
+            continue
+        base = CONTROL_GROUPS / controller if controller else CONTROL_GROUPS
+        own = base / group.lstrip("/")
+        # Inside a container the group's own path is often not there, and its files lie at the root.
+        for folder in (own, *(above for above in own.parents if above.is_relative_to(base))):
+            try:
+                yield (folder / name).read_text().strip()
+            except OSError:
+                continue
+
+
+def _quotas() -> Iterator[float]:
+    for text in control_group_files("cpu.max"):
+        yield _cores(*text.split(" ", 1))
+    quotas = control_group_files("cpu.cfs_quota_us", controller="cpu")
+    periods = control_group_files("cpu.cfs_period_us", controller="cpu")
+    for quota, period in zip(quotas, periods, strict=False):
+        yield _cores(quota, period)
+
+
+def _cores(quota: str, period: str = "") -> float:
+    """Returns quota over period; infinite where one is not a number ("max", "-1")."""
+    if not quota.isdigit() or not period.isdigit() or int(period) == 0:
+        return math.inf
+    return int(quota) / int(period)

@@ -1,0 +1,77 @@
+"""Resident memory of this process, from Linux's /proc; NaN where the system does not tell.
+
+`getrusage` is no help: a child's peak carries its parent's.
+"""
+
+import math
+import re
+from pathlib import Path
+
+from helpers.machine import limits
+
+_STATUS = Path("/proc/self/status")
+_CLEAR = Path("/proc/self/clear_refs")
+
+
+def _field_bytes(name):
+    try:
+        lines = _STATUS.read_text().splitlines()
+    except OSError:
+        return math.nan
+    for line in lines:
+        if line.startswith(name + ":"):
+            return float(line.split()[1]) * 1024
+    return math.nan
+
+
+def resident_bytes() -> float:
+    """Returns the resident memory now, bytes."""
+    return _field_bytes("VmRSS")
+
+
+def tree_bytes() -> float:
+    """Returns the resident memory now of this process and its children together, bytes; shared pages count twice."""
+    import psutil
+
+    total = resident_bytes()
+    for child in psutil.Process().children(recursive=True):
+        try:
+            total += child.memory_info().rss
+        except psutil.NoSuchProcess:
+            continue
+    return total
+
+
+def peak_bytes() -> float:
+    """Returns the highest resident memory since the process began or `reset_peak` was called, bytes."""
+    return _field_bytes("VmHWM")
+
+
+def reset_peak() -> bool:
+    """Starts a new peak from here; returns whether the system let us."""
+    try:
+        _CLEAR.write_text("5")
+    except OSError:
+        return False
+    return True
+
+
+def available_bytes() -> float:
+    """Returns how much more memory this process may take: the machine's, its control group's or its own limit."""
+    import resource
+
+    import psutil
+
+    free = [float(psutil.virtual_memory().available)]
+    limit = limits.control_group_file("memory.max")
+    if limit.isdigit():
+        # Cached files count as used there, but give way.
+        cached = re.search(r"^inactive_file (\d+)$", limits.control_group_file("memory.stat"), re.MULTILINE)
+        used = int(limits.control_group_file("memory.current") or 0) - int(cached.group(1) if cached else 0)
+        free.append(float(limit) - used)
+    for kind, field in ((resource.RLIMIT_DATA, "VmData"), (resource.RLIMIT_AS, "VmSize")):
+        soft, _ = resource.getrlimit(kind)
+        used = _field_bytes(field)
+        if soft != resource.RLIM_INFINITY and not math.isnan(used):
+            free.append(soft - used)
+    return max(0.0, min(free))

@@ -1,0 +1,223 @@
+"""What else the machine did before and during a run: others' work, steal, frequency, throttling, drift.
+
+Others' CPU use is the busy time of the cores that this process may use, less the CPU seconds of this process
+and its children. It tells noisy rounds from quiet ones, where steal alone hardly does.
+"""
+
+import math
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from helpers.errors import StudyError
+from helpers.machine import limits, processes
+from helpers.ratios import Ratio
+
+OTHERS_LIMIT = 0.10  # share of the usable cores
+STEAL_LIMIT = 0.05
+SLOWED_LIMIT = 0.10  # share of the frequency lost between the beginning and the end
+SYSTEM_CPU = Path("/sys/devices/system/cpu")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counters:
+    """Counts since the machine started; the difference of two of them is a `Noise`.
+
+    Attributes:
+        at_s: the clock, seconds.
+        cores: cores that this process may use.
+        busy_s: CPU seconds that anyone used on them.
+        steal_s: CPU seconds that the host gave to other guests.
+        own_s: CPU seconds of this process and its children, ended ones included.
+        frequency_hz: mean frequency of the cores; NaN where the system does not tell.
+        thermal_events: times that a core was slowed for its heat; None where the system does not tell.
+        quota_s: seconds that a control group's quota stopped this process; None where there is no quota.
+    """
+
+    at_s: float
+    cores: int
+    busy_s: float
+    steal_s: float
+    own_s: float
+    frequency_hz: float = math.nan
+    thermal_events: int | None = None
+    quota_s: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noise:
+    """What disturbed one stretch of time.
+
+    Attributes:
+        seconds: its length.
+        cores: cores that this process may use.
+        others_share: CPU use of other processes, 0 … 1 of the usable cores.
+        steal_share: what the host took for other guests, 0 … 1 of the usable cores.
+        frequency_change: the cores' frequency at its end over that at its beginning, less 1; NaN where unknown.
+        thermal_events: slow-downs for heat in it; None where the system does not tell.
+        quota_share: share of the time that a control group's quota stopped this process; None without quota.
+    """
+
+    seconds: float
+    cores: int
+    others_share: float
+    steal_share: float
+    frequency_change: float = math.nan
+    thermal_events: int | None = None
+    quota_share: float | None = None
+
+    @property
+    def causes(self) -> list[str]:
+        """Each disturbance that is large enough to matter, in words with its figure; empty: quiet."""
+        found = []
+        if self.others_share > OTHERS_LIMIT:
+            found.append(f"other processes used {self.others_share:.0%} of {self.cores} cores")
+        if self.steal_share > STEAL_LIMIT:
+            found.append(f"the host took {self.steal_share:.0%} for other guests (steal)")
+        if abs(self.frequency_change) > SLOWED_LIMIT:
+            found.append(f"the CPU's frequency changed by {self.frequency_change:+.0%}")
+        if self.thermal_events:
+            found.append(f"the CPU was slowed for its heat {self.thermal_events} times")
+        if self.quota_share is not None and self.quota_share > STEAL_LIMIT:
+            found.append(f"the container's CPU quota stopped this process {self.quota_share:.0%} of the time")
+        return found
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing disturbed enough to matter."""
+        return not self.causes
+
+    def __str__(self):
+        """One line for people."""
+        if self.causes:
+            return f"Noisy: {'; '.join(self.causes)}."
+        return f"Quiet: other processes used {self.others_share:.0%} of {self.cores} cores."
+
+
+def read_counters(*, clock: Callable[[], int] = time.perf_counter_ns) -> Counters:
+    """Reads the machine's counters now, in about a millisecond."""
+    import psutil
+
+    cores = limits.core_numbers()
+    per_core = psutil.cpu_times(percpu=True)
+    chosen = [per_core[core] for core in cores if core < len(per_core)] or per_core
+    idle = ("idle", "iowait", "steal", "guest", "guest_nice")  # guests' time is in user's already
+    return Counters(
+        at_s=clock() / 1e9,
+        cores=len(chosen),
+        busy_s=sum(sum(getattr(core, name) for name in core._fields if name not in idle) for core in chosen),
+        steal_s=sum(getattr(core, "steal", 0.0) for core in chosen),
+        own_s=processes.cpu_seconds(),
+        frequency_hz=_mean_of(f"cpu{core}/cpufreq/scaling_cur_freq" for core in cores) * 1e3,
+        thermal_events=_thermal_events(cores),
+        quota_s=_quota_s(),
+    )
+
+
+def between(before: Counters, after: Counters) -> Noise:
+    """What disturbed the time between two readings.
+
+    Raises:
+        StudyError: where no time lies between them.
+    """
+    seconds = after.at_s - before.at_s
+    if not seconds > 0:
+        raise StudyError(f"the second reading must be later than the first (got {seconds} s between them)")
+    capacity = seconds * after.cores
+    others = after.busy_s - before.busy_s - (after.own_s - before.own_s)
+    thermal = quota = None
+    if before.thermal_events is not None and after.thermal_events is not None:
+        thermal = after.thermal_events - before.thermal_events
+    if before.quota_s is not None and after.quota_s is not None:
+        quota = (after.quota_s - before.quota_s) / seconds
+    return Noise(
+        seconds=seconds,
+        cores=after.cores,
+        others_share=min(1.0, max(0.0, others / capacity)),
+        steal_share=min(1.0, max(0.0, (after.steal_s - before.steal_s) / capacity)),
+        frequency_change=after.frequency_hz / before.frequency_hz - 1,
+        thermal_events=thermal,
+        quota_share=quota,
+    )
+
+
+def sample(seconds: float = 0.5) -> Noise:
+    """Watches the machine for a moment without doing anything: the noise before a run."""
+    before = read_counters()
+    time.sleep(seconds)
+    return between(before, read_counters())
+
+
+class Watch:
+    """Watches a run from its making on, without a thread of its own."""
+
+    def __init__(self, *, read: Callable[[], Counters] = read_counters):
+        """Starts watching; `read` gives the counters."""
+        self._read = read
+        self._first = read()
+
+    def total(self) -> Noise:
+        """What disturbed the time since the start."""
+        return between(self._first, self._read())
+
+
+def too_noisy(noise: Noise, *, precision: float = 0.03, reached: Ratio | None = None) -> str:
+    """Says whether the machine is too noisy for the precision asked, with the figures.
+
+    Args:
+        noise: what was seen before or during the run.
+        precision: half-width asked of the interval, as a share: 0.03 is ±3%.
+        reached: the widest interval of the run; None before it.
+
+    Returns:
+        "" where there is nothing to say, else a line with the figures and the remedy. An interval that is
+        too wide on a quiet machine is told apart: then the pipelines' own times vary.
+
+    Raises:
+        StudyError: where the precision is not positive.
+    """
+    if not precision > 0:
+        raise StudyError(f"precision must be > 0 (got {precision}); 0.03 asks for ±3%")
+    if reached is None:
+        if noise.is_quiet:
+            return ""
+        return f"Too noisy for ±{precision:.1%}? Now {'; '.join(noise.causes)}. Stop other work, or wait."
+    if reached.precision <= precision:
+        return ""
+    needed = math.ceil(reached.rounds * (reached.precision / precision) ** 2)
+    asked = f"±{precision:.1%} was asked, ±{reached.precision:.1%} was reached in {reached.rounds} rounds"
+    remedy = f"about {needed} rounds would reach it: give a larger budget"
+    if noise.is_quiet:
+        return f"{asked}, on a quiet machine: the pipelines' own times vary. Here {remedy}."
+    return f"{asked}: too noisy, {'; '.join(noise.causes)}. Stop other work; as it is, {remedy}."
+
+
+def _numbers(paths):
+    for path in paths:
+        try:
+            yield float((SYSTEM_CPU / path).read_text())
+        except (OSError, ValueError):
+            continue
+
+
+def _mean_of(paths):
+    numbers = list(_numbers(paths))
+    return sum(numbers) / len(numbers) if numbers else math.nan
+
+
+def _thermal_events(cores):
+    counts = list(_numbers(f"cpu{core}/thermal_throttle/core_throttle_count" for core in cores))
+    return int(sum(counts)) if counts else None
+
+
+def _quota_s():
+    for text, key, unit in (
+        (limits.control_group_file("cpu.stat"), "throttled_usec", 1e-6),
+        (limits.control_group_file("cpu.stat", controller="cpu"), "throttled_time", 1e-9),
+    ):
+        found = re.search(rf"^{key} (\d+)$", text, re.MULTILINE)
+        if found:
+            return int(found[1]) * unit
+    return None

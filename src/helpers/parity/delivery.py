@@ -1,0 +1,127 @@
+"""What a feed should deliver for a task, and what one epoch of a feed did deliver."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from helpers.parity import matching, recovered_draws
+from helpers.pipelines import feeds
+from helpers.tasks import Task, transforms
+
+SAMPLE = 256  # images whose pixels are recomputed
+
+
+class Expected:
+    """The task's source, and what its transform makes of it.
+
+    Attributes:
+        images: the source's, uint8 (n, height, width, channels); labels: its labels, (n,).
+        shape: of a finished image.
+        signatures: what each finished image is recognised by, float32 (n, features).
+        recognised: how many different examples a perfect feed is recognised by.
+        hit_rate: share of a perfect feed's images that are matched to their own source, 0 to 1.
+    """
+
+    def __init__(self, task: Task):
+        self.task = task
+        self.transform = transforms.get(task.transform)
+        data = task.arrays()
+        self.images, self.labels = data.images, data.labels
+        self.shape = tuple(self.transform.output_shape(self.images.shape[1:]))
+        once, again = (self._signatures(np.random.default_rng((task.seed, part))) for part in (1, 2))
+        self.signatures = once
+        # How many different examples a perfect feed is recognised by: all of them, but where a warp blurs them.
+        found = matching.match(again, self.labels, once, self.labels)
+        self.recognised = len(np.unique(found))
+        self.hit_rate = float(np.mean(found == np.arange(len(found))))
+
+    def fewest_recognised(self, epochs: int = 8) -> int:
+        """Returns the fewest different examples that any of some perfect epochs is recognised by.
+
+        Pictures that are much alike are taken for each other now and then; one epoch may not show it.
+        """
+        fewest = self.recognised
+        for part in range(3, 3 + epochs if self.transform.random else 3):
+            again = self._signatures(np.random.default_rng((self.task.seed, part)))
+            fewest = min(fewest, len(np.unique(matching.match(again, self.labels, self.signatures, self.labels))))
+        return fewest
+
+    def _signatures(self, generator):
+        parts = []
+        for start in range(0, len(self.images), 512):
+            images = self.images[start : start + 512]
+            draws = self.transform.draw_numpy(generator, len(images), images.shape[1:])
+            parts.append(matching.signature(self.transform.name, self.transform.apply_numpy(images, draws)))
+        return np.concatenate(parts)
+
+
+@dataclass
+class Delivered:
+    """One epoch of a feed, in short.
+
+    Attributes:
+        sizes: examples of each batch.
+        shapes: of an image -> batches; image_dtypes and label_forms (dtype, shape of one) likewise.
+        low: the smallest value of all images; high: the largest.
+        labels: (n,), of one-hot ones the place of the largest.
+        signatures: see `Expected`, float32 (n, features), in the order of delivery; None if an image had another shape.
+        fingerprints: block means that tell whether an image changed, float32 (n, blocks); None likewise.
+        sample: the first images, float32; None likewise.
+        endless: whether it was broken off after twice the examples.
+    """
+
+    sizes: list
+    shapes: Counter
+    image_dtypes: Counter
+    label_forms: Counter
+    low: float
+    high: float
+    labels: np.ndarray
+    signatures: np.ndarray | None
+    fingerprints: np.ndarray | None
+    sample: np.ndarray | None
+    endless: bool
+
+
+def read_epoch(expected: Expected, feed) -> Delivered:
+    """Reads one epoch of a feed, batch by batch, and keeps what the checks need.
+
+    Raises:
+        StudyError: if the feed is no feed, never ends by its own account, or does not give pairs.
+    """
+    sizes, shapes, image_dtypes, label_forms = [], Counter(), Counter(), Counter()
+    labels, signatures, fingerprints, sample = [], [], [], []
+    low, high, total, endless = np.inf, -np.inf, 0, False
+    wanted = recovered_draws.SAMPLE.get(expected.transform.name, SAMPLE)
+    for images, given in feeds.batches_of(feed):
+        sizes.append(len(images))
+        shapes[images.shape[1:]] += 1
+        image_dtypes[str(images.dtype)] += 1
+        label_forms[(str(given.dtype), given.shape[1:])] += 1
+        low, high = min(low, float(images.min())), max(high, float(images.max()))
+        labels.append(given.argmax(axis=1) if given.ndim > 1 else given)
+        if images.shape[1:] == expected.shape:
+            images = images.astype(np.float32, copy=False)
+            signatures.append(matching.signature(expected.transform.name, images))
+            fingerprints.append(matching.block_means(images).reshape(len(images), -1))
+            if total < wanted:
+                sample.append(images[: wanted - total])
+        total += len(images)
+        if total > 2 * len(expected.images) + expected.task.batch_size:
+            endless = True
+            break
+    whole = set(shapes) == {expected.shape}
+    return Delivered(
+        sizes,
+        shapes,
+        image_dtypes,
+        label_forms,
+        low,
+        high,
+        np.concatenate(labels) if labels else np.zeros(0),
+        np.concatenate(signatures) if whole else None,
+        np.concatenate(fingerprints) if whole else None,
+        np.concatenate(sample) if whole else None,
+        endless,
+    )

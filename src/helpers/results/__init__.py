@@ -1,0 +1,29 @@
+"""The table that every run appends to, and what it says in short."""
+
+from helpers.results.pairs import pairs_of
+from helpers.results.table import (
+    ADDED,
+    COLUMNS,
+    ROWS,
+    SCHEMA_VERSION,
+    TABLE,
+    gather,
+    read,
+    read_cell,
+    write_cell,
+    write_table,
+)
+
+__all__ = [
+    "ADDED",
+    "COLUMNS",
+    "ROWS",
+    "SCHEMA_VERSION",
+    "TABLE",
+    "gather",
+    "pairs_of",
+    "read",
+    "read_cell",
+    "write_cell",
+    "write_table",
+]

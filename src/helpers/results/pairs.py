@@ -1,0 +1,146 @@
+"""Pairs of pipelines of one cell that did the same work, compared on the raw seconds of their common rounds."""
+
+import json
+import math
+
+import numpy as np
+import pandas as pd
+
+from helpers import ratios
+
+# What is the same for all pipelines of a cell, and may tell cells apart.
+CONDITIONS = (
+    "dataset",
+    "source",
+    "transform",
+    "batch_size",
+    "examples",
+    "image_height",
+    "image_width",
+    "channels",
+    "shuffle",
+    "real",
+)
+
+
+# Measures that a comparison may use, and what less and more of them are called.
+MEASURES = {
+    "epoch_s": "time of an epoch",
+    "first_batch_cold_s": "time to the very first batch",
+    "first_batch_s": "time to the first batch of an epoch",
+    "steady_batch_s": "time of a batch after the first",
+    "cpu_us_per_image": "CPU time of an image",
+    "peak_rss_bytes": "peak memory",
+    "waiting_share": "share of the training epoch spent waiting",
+}
+# A warm kernel shares pages with its server, so memory is compared among kernels that were started alike only.
+MEMORY_MEASURES = ("peak_rss_bytes",)
+# The rounds of a cell stop when the intervals are narrow: two or more looks, see ratios.sequential_confidence.
+LOOKS = 2
+
+
+def select_cells(results: pd.DataFrame, conditions: dict) -> pd.DataFrame:
+    """Returns the rows whose cells meet all conditions: a value, a list of them, or {from:, to:}, both included."""
+    chosen = pd.Series(True, index=results.index)
+    for column, wanted in conditions.items():
+        values = results[column]
+        if isinstance(wanted, dict):
+            chosen &= values.between(wanted.get("from", -math.inf), wanted.get("to", math.inf))
+        else:
+            chosen &= values.isin(wanted if isinstance(wanted, list) else [wanted])
+    return results[chosen]
+
+
+def select_pipelines(rows: pd.DataFrame, wanted: dict) -> pd.DataFrame:
+    """Returns the rows of the pipelines described: `builder`, `pipeline` (the label), or knobs.
+
+    A knob that was not set counts as "default". Knobs that are not named may have any value, unless
+    `others: default` is given.
+    """
+    wanted = dict(wanted)
+    others = wanted.pop("others", "any")
+    chosen = []
+    for _, row in rows.iterrows():
+        knobs = json.loads(row["knobs"] or "{}")
+        meets = True
+        for key, value in wanted.items():
+            found = row[key] if key in ("builder", "pipeline") else knobs.get(key, "default")
+            allowed = value if isinstance(value, list) else [value]
+            meets &= any(type(found) is type(one) and found == one for one in allowed)
+        if others == "default":
+            meets &= set(knobs) <= set(wanted)
+        chosen.append(bool(meets))
+    return rows[np.array(chosen, dtype=bool)]
+
+
+def cell_ratio(row, reference, *, measure="epoch_s", comparisons=1, margin=0.05):
+    """Compares two rows of one cell.
+
+    Args:
+        row: of the pipeline.
+        reference: row of the other one.
+        measure: a name of MEASURES. Only epoch_s has its raw rounds in the table, and so an interval.
+        comparisons: how many intervals of the cell are to hold together.
+        margin: within which ratios count as the same, share.
+
+    Returns:
+        (ratio, low, high, verdict); without an interval low = ratio = high.
+    """
+    if measure == "epoch_s":
+        mine, other = np.asarray(row["epoch_s_rounds"], float), np.asarray(reference["epoch_s_rounds"], float)
+        if len(mine) != len(other) or len(mine) < ratios.LEAST_ROUNDS:
+            return math.nan, math.nan, math.nan, "undecided"
+        level = ratios.sequential_confidence(0.95, looks=LOOKS, comparisons=comparisons)
+        ratio = ratios.paired_ratio(mine, other, confidence=level)
+        inner = ratios.paired_ratio(mine, other, confidence=ratios.equivalence_confidence(level))
+        return ratio.ratio, ratio.low, ratio.high, ratios.verdict(ratio, margin=margin, equivalence=inner)
+    mine, other = float(row[measure]), float(reference[measure])
+    if not (math.isfinite(mine) and math.isfinite(other) and mine > 0 and other > 0):
+        return math.nan, math.nan, math.nan, "undecided"
+    ratio = mine / other
+    outside = "slower" if ratio > 1 else "faster"
+    return ratio, ratio, ratio, "the same" if 1 / (1 + margin) <= ratio <= 1 + margin else outside
+
+
+def pairs_of(results, *, pipeline, reference, cells=None, measure="epoch_s", take="all", margin=0.05) -> pd.DataFrame:
+    """Compares the pipelines of every selected cell that did the same work; one row a pair.
+
+    Args:
+        results: the results table of one machine.
+        pipeline: which pipelines, see `select_pipelines`.
+        reference: which ones they are compared with.
+        cells: which cells, see `select_cells`.
+        measure: a name of MEASURES.
+        take: "all" pairs of a cell, or the "best" of each side (chosen by its median, on the same data).
+        margin: within which ratios count as the same, share.
+    """
+    pairs = []
+    fair = select_cells(results, cells or {})
+    fair = fair[fair["same_work"].astype(bool)]
+    for (machine, cell, launcher), rows in fair.groupby(["machine_id", "cell_id", "launcher"], sort=False):
+        mine, others = select_pipelines(rows, pipeline), select_pipelines(rows, reference)
+        if take == "best":
+            mine, others = mine.nsmallest(1, measure), others.nsmallest(1, measure)
+        for _, row in mine.iterrows():
+            for _, other in others.iterrows():
+                if row["pipeline"] == other["pipeline"]:
+                    continue
+                ratio, low, high, verdict = cell_ratio(
+                    row, other, measure=measure, comparisons=max(1, len(rows) - 1), margin=margin
+                )
+                pairs.append(
+                    {"machine_id": machine, "cell_id": cell, "launcher": launcher}
+                    | {name: row[name] for name in (*CONDITIONS, "dataset_label")}
+                    | {"pipeline": row["pipeline"], "reference": other["pipeline"], "rounds": row["rounds"]}
+                    | {"ratio": ratio, "low": low, "high": high, "verdict": verdict}
+                )
+    return pd.DataFrame(pairs)
+
+
+def plain(value) -> str:
+    """Returns a value as people write it."""
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    if isinstance(value, int | float | np.number):
+        return f"{value:,.0f}" if float(value).is_integer() else f"{value:g}"
+    return str(value)

@@ -1,0 +1,185 @@
+"""The one table that every run appends to: its columns, its files, written whole or not at all.
+
+A sweep's cell writes its rows to a file of its own; the run's `results.parquet` is derived from those files,
+so that nothing can be lost or doubled.
+"""
+
+import itertools
+from pathlib import Path
+
+import pandas as pd
+
+from helpers import files
+from helpers.errors import StudyError
+
+SCHEMA_VERSION = 1
+COLUMNS = {
+    "schema_version": "int64",
+    "cell_id": "str",
+    "grid": "str",
+    "machine_id": "str",
+    "launcher": "str",
+    "started_at": "str",
+    "dataset": "str",
+    "dataset_label": "str",
+    "real": "bool",
+    "source": "str",
+    "transform": "str",
+    "batch_size": "int64",
+    "image_height": "int64",
+    "image_width": "int64",
+    "channels": "int64",
+    "examples": "int64",
+    "shuffle": "bool",
+    "seed": "int64",
+    "pipeline": "str",
+    "builder": "str",
+    "knobs": "str",
+    "reference": "str",
+    "same_work": "bool",
+    "differences": "str",
+    "rounds": "int64",
+    "time_ratio": "float64",
+    "time_ratio_low": "float64",
+    "time_ratio_high": "float64",
+    "verdict": "str",
+    "images_per_s": "float64",
+    "epoch_s": "float64",
+    "first_batch_cold_s": "float64",
+    "first_batch_s": "float64",
+    "steady_batch_s": "float64",
+    "train_epoch_s": "float64",
+    "train_step_s": "float64",
+    "waiting_share": "float64",
+    "cpu_us_per_image": "float64",
+    "peak_rss_bytes": "float64",
+    "pipeline_rss_bytes": "float64",
+    "isolated": "bool",
+    "gather_ceiling_images_per_s": "float64",
+    "step_ceiling_images_per_s": "float64",
+    "two_modes": "bool",
+    "flags": "str",
+    "epoch_s_rounds": "object",
+    "wall_s": "float64",
+    "timed_s": "float64",
+    "backend": "str",
+    "device": "str",
+    "device_busy_share": "float64",
+}
+# Columns that came later, and what stands in them for tables that were written before: it was not asked.
+ADDED = {"backend": "", "device": "", "device_busy_share": float("nan")}
+TABLE = "results.parquet"
+ROWS = "rows.parquet"
+CELLS_A_BATCH, BATCHES_A_GROUP = 32, 8
+
+
+def _conform(rows: pd.DataFrame) -> pd.DataFrame:
+    """Returns the rows with exactly the table's columns and dtypes."""
+    rows = _with_added(rows.assign(schema_version=SCHEMA_VERSION))
+    missing, unknown = set(COLUMNS) - set(rows), set(rows) - set(COLUMNS)
+    if missing or unknown:
+        raise StudyError(
+            f"rows must have the columns of schema {SCHEMA_VERSION} "
+            f"(missing: {', '.join(sorted(missing)) or 'none'}; unknown: {', '.join(sorted(unknown)) or 'none'})"
+        )
+    return rows[list(COLUMNS)].astype(COLUMNS)
+
+
+def _with_added(rows):
+    return rows.assign(**{name: value for name, value in ADDED.items() if name not in rows})
+
+
+def write_table(path: Path, rows: pd.DataFrame) -> None:
+    """Writes rows as a Parquet file, whole or not at all.
+
+    Raises:
+        StudyError: if the columns are not the table's.
+    """
+    table = _conform(rows)
+    files.write_whole(Path(path), lambda place: table.to_parquet(place, index=False))
+
+
+def write_cell(folder: Path | str, rows: pd.DataFrame) -> Path:
+    """Writes the rows of one cell into its folder and returns the file."""
+    place = Path(folder) / ROWS
+    write_table(place, rows)
+    return place
+
+
+def read(place: Path | str) -> pd.DataFrame:
+    """Reads a results table.
+
+    Args:
+        place: a run's folder, or a Parquet file.
+
+    Raises:
+        StudyError: if there is none, it is not whole, or it is of another schema.
+    """
+    path = Path(place)
+    path = path / TABLE if path.is_dir() else path
+    if not path.is_file():
+        raise StudyError(f"a results table must be there (got {path}, which is not); run `study sweep GRID --out RUN`")
+    try:
+        table = pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise StudyError(f"{path} must be a whole Parquet file ({error}); run the sweep again with --resume") from error
+    found = set(table.get("schema_version", []))
+    table = _with_added(table)
+    if not found <= {SCHEMA_VERSION} or set(table) != set(COLUMNS):
+        raise StudyError(
+            f"{path} must have schema {SCHEMA_VERSION} (got {', '.join(map(str, sorted(found))) or 'none'}); "
+            "read it with the version of the kit that wrote it, or run the sweep again"
+        )
+    return table.astype(COLUMNS)
+
+
+def read_cell(folder: Path | str) -> pd.DataFrame | None:
+    """Returns a cell's rows, or None where it has none that are whole."""
+    try:
+        return read(Path(folder) / ROWS)
+    except StudyError:
+        return None
+
+
+def gather(run: Path | str, cell_ids) -> pd.DataFrame:
+    """Rebuilds a run's table from its cells' files, a few at a time, so that memory does not grow with their number.
+
+    Args:
+        run: the run's folder.
+        cell_ids: the cells, in the order of their rows.
+
+    Returns:
+        The columns cell_id and timed_s of the table.
+    """
+    import pyarrow
+    import pyarrow.parquet
+
+    run = Path(run)
+    found = (rows for cell in cell_ids if (rows := read_cell(run / "cells" / cell)) is not None)
+    brief = {"cell_id": [], "timed_s": []}  # of plain values: a part of a table may hold on to all of it
+
+    def tables():
+        schema = None
+        while batch := list(itertools.islice(found, CELLS_A_BATCH)):
+            rows = _conform(pd.concat(batch, ignore_index=True))
+            for name, values in brief.items():
+                values += rows[name].tolist()
+            table = pyarrow.Table.from_pandas(rows, schema=schema, preserve_index=False)
+            schema = table.schema
+            yield table
+
+    def write(place):
+        batches = tables()
+        writer = None
+        # The writer keeps some kB of every column of every group of rows until it is closed.
+        while group := list(itertools.islice(batches, BATCHES_A_GROUP)):
+            writer = writer or pyarrow.parquet.ParquetWriter(place, group[0].schema)
+            writer.write_table(pyarrow.concat_tables(group))
+        if writer:
+            writer.close()
+
+    first = next(found, None)
+    if first is not None:
+        found = itertools.chain([first], found)
+        files.write_whole(run / TABLE, write)
+    return pd.DataFrame(brief).astype({name: COLUMNS[name] for name in brief})

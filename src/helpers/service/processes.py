@@ -1,0 +1,203 @@
+"""Dispatcher and workers of tf.data service, each a process of its own on this machine.
+
+TensorFlow's servers ask nobody for a password and listen on every interface: use them on a network that you trust.
+"""
+
+import functools
+import multiprocessing
+import os
+import time
+from contextlib import contextmanager, suppress
+
+from helpers.errors import StudyError
+
+START_S = 120
+ANY_PORT = "%port%"
+
+
+@functools.cache
+def _processes():
+    """Forks each server from one process that has imported TensorFlow and run nothing."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["helpers.machine.tensorflow_without_jax"])
+    return context
+
+
+class Server:
+    """One dispatcher or worker process; it ends when this process does."""
+
+    def __init__(self, role: str, **settings):
+        """Starts it; it waits, TensorFlow imported, for its settings."""
+        self.role = role
+        self.settings = settings
+        self.address = ""
+        self._channel, there = _processes().Pipe()
+        self._process = _processes().Process(target=_main, args=(there,), daemon=True)
+        self._process.start()
+        there.close()
+
+    def begin(self, **settings) -> "Server":
+        """Sends the settings and returns when the server serves.
+
+        Raises:
+            StudyError: where it could not.
+        """
+        self.settings |= settings
+        try:
+            self._channel.send({"role": self.role, **self.settings})
+            self.address, failure = self._channel.recv()
+        except (EOFError, OSError):
+            failure = "no reason given"
+        if failure:
+            self.kill()
+            raise StudyError(f"the {self.role} must start (it ended: {failure})")
+        return self
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._process.pid
+
+    @property
+    def port(self) -> int:
+        """The port it serves."""
+        return int(self.address.rpartition(":")[2])
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process.is_alive()
+
+    def kill(self) -> None:
+        """Kills it at once, as a crash would."""
+        self._process.kill()
+        self._process.join()
+        self._channel.close()
+
+
+class Service:
+    """A dispatcher and its workers."""
+
+    def __init__(self, count: int, *, host: str = "localhost", port: int = 0):
+        """Starts all processes."""
+        self.host = host
+        self._port = port
+        self.dispatcher = Server("dispatcher")
+        self.workers = [Server("worker") for _ in range(count)]
+
+    def begin(self) -> "Service":
+        """Returns when the dispatcher knows all its workers."""
+        self.dispatcher.begin(port=self._port, worker_addresses=[f"{self.host}:{ANY_PORT}"] * len(self.workers))
+        for worker in self.workers:
+            worker.begin(dispatcher=self._dispatcher_here, host=self.host, port=0)
+        return self
+
+    @property
+    def address(self) -> str:
+        """What the knob `service` takes."""
+        return f"grpc://{self.host}:{self.dispatcher.port}"
+
+    @property
+    def _dispatcher_here(self):
+        return f"{self.host}:{self.dispatcher.port}"
+
+    def restart(self, number: int, spare: Server | None = None) -> None:
+        """Starts a worker that was killed again, at its old address; a spare process is there at once."""
+        port = self.workers[number].port
+        self.workers[number] = (spare or Server("worker")).begin(
+            dispatcher=self._dispatcher_here, host=self.host, port=port
+        )
+
+    def stop(self) -> None:
+        """Ends every process."""
+        for server in [*self.workers, self.dispatcher]:
+            server.kill()
+
+
+@contextmanager
+def local(workers: int = 2, *, port: int = 0):
+    """Runs a dispatcher and workers on this machine for as long as the block runs.
+
+    Args:
+        workers: how many, at least 1.
+        port: of the dispatcher; 0: any that is free.
+
+    Yields:
+        The `Service`; its `address` is what `tf_data`'s knob `service` takes.
+
+    Raises:
+        StudyError: where a process could not start.
+    """
+    if workers < 1:
+        raise StudyError(f"a service needs at least 1 worker (got {workers})")
+    service = Service(workers, port=port)
+    try:
+        yield service.begin()
+    finally:
+        service.stop()
+
+
+def run(workers: int, *, port: int = 0, announce=print) -> None:
+    """Runs a service on this machine until it is interrupted, or one of its processes ends.
+
+    Raises:
+        StudyError: where a process could not start, or ended.
+    """
+    with local(workers, port=port) as service:
+        announce(f"tf.data service at {service.address}, workers at {', '.join(w.address for w in service.workers)}")
+        announce("it asks nobody for a password and listens on every interface; Ctrl-C ends it")
+        while True:
+            time.sleep(0.5)
+            for server in [service.dispatcher, *service.workers]:
+                if not server.alive:
+                    raise StudyError(f"the {server.role} at {server.address} must stay alive (it ended); start again")
+
+
+def serve(role: str, *, announce=print, **settings):
+    """Serves in this process: starts the server, announces its "host:port", and returns it.
+
+    Args:
+        role: "dispatcher" or "worker".
+        announce: called with "host:port".
+        **settings: port; host, the name by which others reach it; of a dispatcher worker_addresses, which static
+            sharding needs; of a worker dispatcher, "host:port".
+    """
+    import tensorflow as tf
+
+    service = tf.data.experimental.service
+    if role == "dispatcher":
+        server = service.DispatchServer(
+            service.DispatcherConfig(port=settings["port"], worker_addresses=settings.get("worker_addresses") or None)
+        )
+        announce(f"{settings.get('host', 'localhost')}:{server.target.rpartition(':')[2]}")
+    else:
+        port = settings["port"]
+        server = service.WorkerServer(
+            service.WorkerConfig(
+                dispatcher_address=settings["dispatcher"],
+                worker_address=f"{settings['host']}:{port or ANY_PORT}",
+                port=port,
+                heartbeat_interval_ms=1000,
+                dispatcher_timeout_ms=START_S * 1000,
+            )
+        )
+        announce(f"{settings['host']}:{port or server._address.rpartition(':')[2]}")
+    return server
+
+
+def _main(channel):
+    """A server's process: it reads its settings, says its address or what failed, and ends with its owner."""
+    os.setsid()  # Ctrl-C reaches the owner, who ends us
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # TensorFlow's log lines; what fails is said through the channel
+    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # the service prepares data; the GPU is the trainer's
+    with suppress(EOFError):
+        settings = channel.recv()
+        try:
+            _server = serve(settings.pop("role"), announce=lambda address: channel.send((address, "")), **settings)
+        except Exception as error:
+            channel.send(("", " ".join(str(error).split())))
+        else:
+            channel.recv()  # ends when the owner does
+    os._exit(0)  # a worker's destructor would wait for tasks that never end

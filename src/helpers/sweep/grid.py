@@ -1,0 +1,214 @@
+"""Grids of a sweep: read from YAML, checked wholly before anything runs, planned into cells."""
+
+import hashlib
+import itertools
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from helpers import datasets, measurement, paths
+from helpers.datasets import folders
+from helpers.errors import StudyError
+from helpers.sweep import identity
+from helpers.tasks import Task
+
+TOP = {"name", "description", "stand_in", "defaults", "cells", "notebook"}
+TASK_KEYS = ("dataset", "source", "transform", "batch_size", "image_size", "examples", "shuffle", "seed")
+RUN_KEYS = ("reference", "precision", "margin", "budget_s", "train", "filters")
+DEFAULTS = {
+    "source": "arrays",
+    "batch_size": 32,
+    "image_size": 0,
+    "examples": 0,
+    "shuffle": True,
+    "seed": 0,
+    "precision": 0.05,
+    "margin": 0.05,
+    "budget_s": 15.0,
+    "train": True,
+    "filters": 16,
+}
+COMPARE = "compare_pipelines.ipynb"
+_HOLE = "\0 differs from point to point \0"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One point of a grid: what papermill is given, and the name of what it does."""
+
+    id: str
+    parameters: dict
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A checked grid.
+
+    Attributes:
+        name: its own.
+        notebook: what is run for each cell.
+        cells: the points, in order.
+        text: the file's text.
+    """
+
+    name: str
+    notebook: Path
+    cells: tuple[Cell, ...]
+    text: str
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML without a key twice in one mapping, which YAML would let the last one win."""
+
+    def construct_mapping(self, node, deep=False):
+        """Builds a mapping, refusing a second key of the same name."""
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                line = key_node.start_mark.line + 1
+                raise StudyError(f"a grid may name a key once (got {key!r} again in line {line})")
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def load(path: Path | str, *, machine_id: str = "") -> Grid:
+    """Reads, checks and plans a grid.
+
+    Args:
+        path: the YAML file.
+        machine_id: goes into the cells' names, so that no result of another machine counts as done.
+
+    Raises:
+        StudyError: for anything that is not right, naming the key, what it got, and what it may be.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text()
+    except OSError as error:
+        raise StudyError(f"a grid must be a readable file (got {path}: {error.strerror})") from error
+    try:
+        content = yaml.load(text, _UniqueKeys)  # a SafeLoader
+    except yaml.YAMLError as error:
+        raise StudyError(f"{path} must be YAML ({' '.join(str(error).split())})") from error
+    if not isinstance(content, dict) or not isinstance(content.get("cells"), list) or not content["cells"]:
+        raise StudyError(f"{path} must be a grid: a mapping with a list `cells` (see notebooks/sweeps/quick.yml)")
+    _only(content, TOP, f"{path.name}")
+    notebook = paths.project_root() / "notebooks" / "sweeps" / content.get("notebook", COMPARE)
+    if not notebook.is_file():
+        raise StudyError(f"{path.name}: notebook must be a file in notebooks/sweeps (got {content['notebook']!r})")
+    name = str(content.get("name", path.stem))
+    defaults = content.get("defaults") or {}
+    _only(defaults, {*TASK_KEYS, *RUN_KEYS, "pipelines"}, f"{path.name}: defaults")
+    version = _version(notebook, machine_id)
+    pictures: dict[str, str] = {}  # dataset -> a text that changes with its files
+    stand_in = content.get("stand_in", False)
+    cells = {}
+    for number, block in enumerate(content["cells"], start=1):
+        for parameters, text_of_it in _points(block, defaults, f"{path.name}: cells, entry {number}", stand_in):
+            dataset = parameters["dataset"]
+            if dataset not in pictures:
+                pictures[dataset] = _pictures(dataset)
+            cell_id = hashlib.sha256((version + pictures[dataset] + text_of_it).encode()).hexdigest()[:16]
+            if cell_id not in cells:
+                cells[cell_id] = Cell(cell_id, {**parameters, "grid": name, "cell_id": cell_id})
+    return Grid(name, notebook, tuple(cells.values()), text)
+
+
+def _only(mapping, allowed, where):
+    if not isinstance(mapping, dict):
+        raise StudyError(f"{where} must be a mapping (got {type(mapping).__name__})")
+    for key in mapping:
+        if key not in allowed:
+            raise StudyError(f"{where} has an unknown key {key!r}; it may have {', '.join(sorted(allowed))}")
+
+
+def _points(block, defaults, where, stand_in):
+    """Yields the parameters of every point of one block, the product of its lists, with their JSON, keys sorted.
+
+    Values are checked, and written as JSON, once each and not once a point, so that large grids plan fast.
+    """
+    _only(block, {*TASK_KEYS, *RUN_KEYS, "pipelines"}, where)
+    merged = {**DEFAULTS, **defaults, **block}
+    for key in ("dataset", "transform", "pipelines"):
+        if key not in merged:
+            raise StudyError(f"{where} must have {key}")
+    specs = _specs(merged.pop("pipelines"), where)
+    reference = merged.pop("reference", next(iter(specs)))
+    if reference not in specs:
+        raise StudyError(f"{where}: reference must be one of {', '.join(specs)} (got {reference!r})")
+    choices = {key: value if isinstance(value, list) else [value] for key, value in merged.items()}
+    if not all(choices.values()):
+        return
+    if stand_in:
+        choices["dataset"] = [datasets.best_available(name) for name in choices["dataset"]]
+    from_folders = stand_in and "source" not in block
+    for name in choices["dataset"]:
+        folder = from_folders and str(name).startswith("folder:")
+        _check({**choices, "dataset": [name]} | ({"source": ["folder"]} if folder else {}), where)
+    choices |= {"pipelines": [specs], "reference": [reference]}
+    fixed = {key: values[0] for key, values in choices.items() if len(values) == 1}
+    varied = {key: values for key, values in choices.items() if len(values) > 1}
+    text = json.dumps(fixed | dict.fromkeys(varied, _HOLE), sort_keys=True).replace("%", "%%")
+    template = text.replace(json.dumps(_HOLE), "%s")
+    in_text = [list(varied).index(key) for key in sorted(varied)]
+    written = [[json.dumps(value) for value in values] for values in varied.values()]
+    for values, texts in zip(itertools.product(*varied.values()), itertools.product(*written), strict=True):
+        parameters = {**fixed, **dict(zip(varied, values, strict=True))}
+        if from_folders and parameters["dataset"].startswith("folder:"):
+            parameters["source"] = "folder"
+            yield parameters, json.dumps(parameters, sort_keys=True)
+        else:
+            yield parameters, template % tuple([texts[place] for place in in_text])
+
+
+def _specs(given, where):
+    if isinstance(given, list):
+        given = {name: {} for name in given}
+    if not isinstance(given, dict):
+        raise StudyError(f"{where}: pipelines must be a list of names or a mapping (got {given!r})")
+    try:
+        return measurement.check_specs({label: knobs or {} for label, knobs in given.items()})
+    except StudyError as error:
+        raise StudyError(f"{where}: {error}") from error
+
+
+def _check(choices, where):
+    """Checks every value of one dataset, the others at their first: but for the source, none depends on another."""
+    first = {key: values[0] for key, values in choices.items()}
+    try:
+        for key, values in choices.items():
+            for value in values:
+                _check_point({**first, key: value})
+    except StudyError as error:
+        raise StudyError(f"{where}: {error}") from error
+
+
+def _check_point(parameters):
+    task = {name: parameters[name] for name in TASK_KEYS}
+    size, examples = task.pop("image_size"), task.pop("examples")
+    Task(**task, image_size=(size, size) if size else None, examples=examples or None)
+    for name, low, high in (("precision", 0, 1), ("margin", 0, 1), ("budget_s", 0, 86400)):
+        value = parameters[name]
+        if isinstance(value, bool) or not isinstance(value, int | float) or not low < value < high:
+            raise StudyError(f"{name} must be above {low} and below {high} (got {value!r})")
+    if not isinstance(parameters["train"], bool):
+        raise StudyError(f"train must be true or false (got {parameters['train']!r})")
+    filters = parameters["filters"]
+    if isinstance(filters, bool) or not isinstance(filters, int) or filters < 1:
+        raise StudyError(f"filters must be a whole number >= 1 (got {filters!r})")
+
+
+def _version(notebook, machine_id):
+    """A hash of what every cell's result depends on besides its parameters: machine, notebook, what measures."""
+    content = f"{machine_id} {identity.hash_of(identity.MEASURING)} ".encode() + notebook.read_bytes()
+    return hashlib.sha256(content).hexdigest()
+
+
+def _pictures(dataset):
+    """A text that changes when a file of a folder of pictures does; "" for other data, and where there is no folder."""
+    if not dataset.startswith("folder:") or not datasets.is_prepared(dataset):
+        return ""
+    return folders.fingerprint(folders.list_files(dataset)[0])

@@ -1,0 +1,268 @@
+"""How a sweep's kernels are started: stock, or warm, which is forked from a process that has imported TensorFlow."""
+
+import contextlib
+import functools
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from helpers import machine
+from helpers.errors import StudyError
+
+LAUNCHERS = ("auto", "warm", "stock")
+# What a cell of the kit imports; all of it runs nothing when it is imported.
+MODULES = (
+    "helpers.machine.tensorflow_without_jax",
+    "keras",
+    "helpers.measurement",
+    "helpers.machine",
+    "helpers.results",
+    "tensorflow_datasets",
+)
+# Device files of GPUs that TensorFlow could take hold of: NVIDIA's, AMD's, Windows' in WSL.
+GPU_FILES = ("nvidia[0-9]*", "kfd", "dxg")
+START_TIMEOUT_S = 120
+
+
+def why_not_warm() -> str:
+    """Returns why kernels cannot be forked safely here; "" where they can. Imports and starts nothing."""
+    if sys.platform != "linux":
+        return f"forking is safe on Linux only (this is {sys.platform})"
+    backend = machine.keras_backend()
+    if backend != "tensorflow":
+        return f"forking is safe with Keras on TensorFlow only (KERAS_BACKEND is {backend})"
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
+    if not hidden and any(next(Path("/dev").glob(pattern), None) for pattern in GPU_FILES):
+        return "there is a GPU, and CUDA does not survive a fork"
+    return ""
+
+
+class Stock:
+    """Kernels as papermill starts them: each a new interpreter."""
+
+    launcher = "stock"
+
+    def engine_options(self) -> dict:
+        """What papermill is given."""
+        return {}
+
+    def alive(self) -> bool:
+        """Nothing can have died."""
+        return True
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
+STOCK = Stock()
+
+
+class Warm:
+    """Kernels forked from a server that this process starts; the server ends with it, however it ends."""
+
+    launcher = "warm"
+
+    def __init__(self, modules: tuple[str, ...] = MODULES):
+        """Starts the server and waits until it has imported the modules.
+
+        Raises:
+            StudyError: where it does not start, or must not be forked after that.
+        """
+        self._here, there = socket.socketpair()
+        # Read when matplotlib is imported; ipykernel would set it too late.
+        environment = {"MPLBACKEND": "module://matplotlib_inline.backend_inline", **os.environ}
+        with there:
+            self._server = subprocess.Popen(
+                [sys.executable, "-c", "from helpers.sweep.kernel_server import main; main()", *modules],
+                stdin=there,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env=environment,
+            )
+        said = _read_line(self._here, START_TIMEOUT_S)
+        if said != "ready":
+            self.close()
+            raise StudyError(f"the kernel server cannot be forked ({said or 'it did not start'})")
+
+    def alive(self) -> bool:
+        """Whether the server runs."""
+        return self._server.poll() is None
+
+    @functools.cached_property
+    def _manager_class(self):
+        """The class of kernel managers that ask this server; one for all cells, since classes are never freed."""
+        from jupyter_client.manager import AsyncKernelManager
+        from jupyter_client.provisioning import LocalProvisioner
+
+        warm = self
+
+        class WarmProvisioner(LocalProvisioner):
+            async def launch_kernel(self, cmd, **options):
+                self.process = warm.fork(cmd, cwd=options.get("cwd"), env=options.get("env"))
+                self.pid = self.pgid = self.process.pid
+                return self.connection_info
+
+            async def kill(self, restart=False):
+                await super().kill(restart)
+                if self.process:
+                    self.process.poll(timeout_s=1)  # it ends in milliseconds; Jupyter would look again in 100
+
+        class WarmKernelManager(AsyncKernelManager):
+            def __init__(self, **options):
+                super().__init__(**options)
+                self.provisioner = WarmProvisioner(kernel_spec=self.kernel_spec, parent=self)
+
+        return WarmKernelManager
+
+    def engine_options(self) -> dict:
+        """What papermill is given."""
+        return {"kernel_manager_class": self._manager_class}
+
+    def fork(self, cmd: list[str], *, cwd: str | None = None, env: dict | None = None) -> "ForkedKernel":
+        """Starts a kernel.
+
+        Args:
+            cmd: what would start a stock one; the words after the module's name go to the kernel.
+            cwd: its folder.
+            env: its environment.
+
+        Raises:
+            StudyError: where the server refuses.
+            OSError: where the server is gone.
+        """
+        here, there = socket.socketpair()
+        with there:
+            socket.send_fds(self._here, [b"k"], [there.fileno(), 1, 2])
+        request = {"argv": cmd[cmd.index("ipykernel_launcher") + 1 :]}
+        request |= {"cwd": str(cwd or Path.cwd()), "env": dict(os.environ if env is None else env)}
+        here.sendall(json.dumps(request).encode() + b"\n")
+        word, _, rest = _read_line(here, START_TIMEOUT_S).partition(" ")
+        if word != "started":
+            here.close()
+            raise StudyError(f"the kernel server forked no kernel ({rest or 'it is gone'}); give --launcher stock")
+        return ForkedKernel(int(rest), here, self._server)
+
+    def close(self) -> None:
+        """Ends the server and its kernels."""
+        self._here.close()
+        try:
+            self._server.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self._server.kill()
+            self._server.wait()
+
+
+class ForkedKernel:
+    """A kernel that is the server's child, with the methods of `subprocess.Popen` that Jupyter calls."""
+
+    stdin = stdout = stderr = None
+
+    def __init__(self, pid: int, channel: socket.socket, server: subprocess.Popen):
+        self.pid = pid
+        self.returncode = None
+        self._channel, self._server = channel, server
+
+    def poll(self, timeout_s: float = 0) -> int | None:
+        """Returns how it ended as Popen does, or None while it runs."""
+        if self.returncode is None:
+            said = _read_line(self._channel, timeout_s)
+            if said is not None or self._server.poll() is not None:
+                word, _, code = (said or "").partition(" ")
+                if word != "ended":  # the server was killed, and its kernels with it
+                    self._kill_group(signal.SIGKILL)
+                self.returncode = int(code) if word == "ended" else -signal.SIGKILL
+                self._channel.close()
+        return self.returncode
+
+    def wait(self) -> int:
+        """Waits for its end; returns how it ended."""
+        while self.poll(timeout_s=1) is None:
+            pass
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Sends a signal to the kernel and what it started."""
+        if self.poll() is None:
+            self._kill_group(number)
+
+    def kill(self) -> None:
+        """Kills the kernel and what it started."""
+        self.send_signal(signal.SIGKILL)
+
+    def terminate(self) -> None:
+        """Asks the kernel and what it started to end."""
+        self.send_signal(signal.SIGTERM)
+
+    def _kill_group(self, number):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, number)
+
+
+def _read_line(channel, timeout_s):
+    """Returns the next line, "" where the other end is gone, or None where nothing comes in time."""
+    line = b""
+    while not line.endswith(b"\n"):
+        if not select.select([channel], [], [], timeout_s)[0]:
+            return None
+        try:
+            part = channel.recv(1)
+        except OSError:
+            return ""
+        if not part:
+            return ""
+        line += part
+    return line.decode().strip()
+
+
+class Supply:
+    """What a sweep takes its kernels' starter from: one server for all its cells, another where it was killed."""
+
+    def __init__(self, launcher: str = "auto"):
+        """Decides which launcher it is; starts nothing before it is needed.
+
+        Args:
+            launcher: "warm", "stock", or "auto": warm where that is safe, else stock, saying why.
+
+        Raises:
+            StudyError: for "warm" where it is not safe.
+        """
+        if launcher not in LAUNCHERS:
+            raise StudyError(f"launcher must be one of {', '.join(LAUNCHERS)} (got {launcher!r})")
+        self._must_be_warm = launcher == "warm"
+        self._starter = STOCK if launcher == "stock" else None
+        reason = why_not_warm()
+        if launcher != "stock" and reason:
+            self._give_up(reason)
+
+    def next_starter(self) -> "Stock | Warm":
+        """Returns what starts the next kernel.
+
+        Raises:
+            StudyError: where only warm kernels will do and the server does not start.
+        """
+        if self._starter is not None and not self._starter.alive():
+            print("the kernel server was killed: starting another", file=sys.stderr)
+            self.close()
+        if self._starter is None:
+            try:
+                self._starter = Warm(MODULES)
+            except StudyError as error:
+                self._give_up(str(error))
+        return self._starter
+
+    def _give_up(self, reason):
+        if self._must_be_warm:
+            raise StudyError(f"warm kernels cannot be had: {reason}; give --launcher stock, or auto")
+        print(f"stock kernels: {reason}")
+        self._starter = STOCK
+
+    def close(self) -> None:
+        """Ends the server."""
+        if self._starter is not None:
+            self._starter.close()
+        self._starter = None

@@ -1,0 +1,186 @@
+"""Runs a grid: one papermill run a cell, resumable, and nothing lost when it is killed."""
+
+import fcntl
+import shutil
+import sys
+import tempfile
+import time
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from helpers import files, results
+from helpers.errors import StudyError
+from helpers.sweep import grid as grids
+from helpers.sweep import kernels
+from helpers.sweep.cell import run_cell, scratch_name
+
+CELL_TIMEOUT_S = 1800
+
+
+@dataclass(frozen=True)
+class SweepSummary:
+    """How a sweep ended.
+
+    Attributes:
+        done: cells that ran now.
+        before: cells that were done before.
+        failed: ids of the cells that failed.
+        wall_s: seconds.
+        timed_share: share of the wall time that the cells spent in timed or warm-up work.
+    """
+
+    done: int
+    before: int
+    failed: tuple[str, ...]
+    wall_s: float
+    timed_share: float
+
+    @property
+    def exit_code(self) -> int:
+        """0 done, 1 some cells failed."""
+        return 1 if self.failed else 0
+
+
+def run(
+    grid_path: Path | str,
+    out: Path | str,
+    *,
+    resume: bool = False,
+    cell_timeout_s: float = CELL_TIMEOUT_S,
+    progress: bool = True,
+    scheduler: str | None = None,
+    launcher: str = "auto",
+) -> SweepSummary:
+    """Runs every cell of a grid that is not done yet.
+
+    A cell is done when its rows file is whole; papermill's own metadata is no sign of it. A cell that fails keeps
+    its notebook and its traceback, and the sweep goes on.
+
+    Args:
+        grid_path: the grid.
+        out: the run's folder.
+        resume: go on in a folder that holds a run of this grid.
+        cell_timeout_s: a cell that takes longer is ended and counts as failed.
+        progress: show a progress bar.
+        scheduler: address of a Dask scheduler whose workers run the cells; None: this process does.
+        launcher: how the kernels are started, see `kernels.start`.
+
+    Raises:
+        StudyError: before anything runs, for a bad grid or folder, or data that is not there; later, where the
+            folder can no longer be written.
+    """
+    from helpers import machine
+
+    here = machine.describe()
+    plan = grids.load(grid_path, machine_id=here.id)
+    _provide_data(plan)
+    out = Path(out)
+    _check_folder(out, plan, resume)
+    start = time.monotonic()
+    with _locked(out), _explaining_disk_errors(out):
+        for left in out.glob(f".*{files.PART}"):  # of a sweep that was killed while it wrote
+            left.unlink()
+        for left in Path(tempfile.gettempdir()).glob(f"{scratch_name(out / 'cells')}*"):
+            shutil.rmtree(left, ignore_errors=True)
+        files.write_json(out / "machine.json", here.to_dict())
+        files.write_whole(out / "grid.yml", lambda place: place.write_text(plan.text))
+        missing = [cell for cell in plan.cells if results.read_cell(out / "cells" / cell.id) is None]
+        before = len(plan.cells) - len(missing)
+        if before:
+            print(f"{before} of {len(plan.cells)} cells were done before")
+        try:
+            failed = _run_cells(plan, missing, out, cell_timeout_s, progress, launcher, scheduler)
+        finally:  # also when interrupted: what is done may be looked at
+            table = results.gather(out, [cell.id for cell in plan.cells])
+    wall_s = time.monotonic() - start
+    ran = {cell.id for cell in missing}
+    timed_s = table[table["cell_id"].isin(ran)].drop_duplicates("cell_id")["timed_s"].sum() if len(table) else 0.0
+    summary = SweepSummary(len(missing) - len(failed), before, tuple(failed), wall_s, timed_s / wall_s)
+    _say(summary, out)
+    return summary
+
+
+def _say(summary, out):
+    if not summary.done and not summary.failed:
+        print(f"nothing to do: all {summary.before} cells of {out} are done")
+        return
+    print(
+        f"{summary.done} cells done in {summary.wall_s / 60:.1f} min, {summary.timed_share:.0%} of it timed or warm-up"
+    )
+    for cell in summary.failed:
+        error = (out / "cells" / cell / "error.txt").read_text().strip().splitlines()
+        print(f"failed: {out / 'cells' / cell}: {error[-1] if error else 'no reason given'}", file=sys.stderr)
+
+
+def _provide_data(plan):
+    """Checks that all data is here; generates the stand-ins that the grid fell back on, and says so."""
+    from helpers import datasets
+    from helpers.datasets import preparing
+
+    for name in dict.fromkeys(cell.parameters["dataset"] for cell in plan.cells):
+        if name.endswith("-standin") and datasets.best_available(name.removesuffix("-standin")) == name:
+            print(f"real {name.removesuffix('-standin')} is not prepared: using {name}, which is generated")
+            preparing.prepare(name)
+        datasets.require(name)
+
+
+def _check_folder(out, plan, resume):
+    """Refuses a folder that holds something else, or a run that was not to be resumed."""
+    if out.exists() and not out.is_dir():
+        raise StudyError(f"--out must be a folder (got the file {out})")
+    if (out / "cells").is_dir() and not resume:
+        raise StudyError(f"{out} holds a run already; give --resume to go on with it, or another folder")
+    earlier = out / "grid.yml"
+    if earlier.is_file() and grids.yaml.safe_load(earlier.read_text()).get("name", plan.name) != plan.name:
+        raise StudyError(f"{out} holds a run of another grid; give another folder")
+    if out.is_dir() and not (out / "cells").is_dir() and any(p.name != ".lock" for p in out.iterdir()):
+        raise StudyError(f"{out} must be new, empty, or the folder of a run (it holds something else)")
+    try:
+        (out / "cells").mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=out).close()
+    except OSError as error:
+        raise StudyError(f"{out} must be a folder that can be written ({error.strerror}); give another") from error
+
+
+@contextmanager
+def _locked(out):
+    """Keeps a second sweep out of the folder for as long as this process lives."""
+    with open(out / ".lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StudyError(f"another sweep is running in {out}; wait for it, or give another folder") from error
+        yield
+
+
+@contextmanager
+def _explaining_disk_errors(out):
+    """Says in one line that the folder can no longer be used: a full disk, one that was made read-only or is gone."""
+    try:
+        yield
+    except OSError as error:
+        raise StudyError(
+            f"the sweep stopped, since {out} must be writable ({error}); "
+            "the cells that are done stay: mend that, then go on with --resume"
+        ) from error
+
+
+def _run_cells(plan, cells, out, cell_timeout_s, progress, launcher, scheduler):
+    from tqdm.auto import tqdm
+
+    if scheduler:
+        from helpers.sweep import cluster
+
+        return cluster.run_cells(plan, cells, out, cell_timeout_s, progress, scheduler=scheduler)
+    failed = []
+    bar = tqdm(cells, unit="cell", disable=not progress, desc=plan.name)
+    with closing(kernels.Supply(launcher)) as supply:
+        for cell in bar:
+            p = cell.parameters
+            bar.set_postfix_str(f"{p['dataset']} {p['transform']} batch {p['batch_size']}")
+            if not run_cell(
+                plan.notebook, cell, out / "cells" / cell.id, cell_timeout_s, starter=supply.next_starter()
+            ):
+                failed.append(cell.id)
+    return failed

@@ -1,0 +1,8 @@
+"""What every pipeline of one comparison must deliver: the task, and the transforms that it may ask for."""
+
+from helpers.tasks.task import SOURCES, Task
+
+__all__ = [
+    "SOURCES",
+    "Task",
+]

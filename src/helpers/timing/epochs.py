@@ -1,0 +1,253 @@
+"""Times one pipeline through `fit`: first batch, steady state, whole epoch, the step alone, the wait.
+
+Keras' batch callbacks do not see the input stalls, because the batch is fetched inside the train function;
+the parts are therefore told apart by timing `fit` on the pipeline and `fit` on one batch held ready.
+"""
+
+import gc
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+
+from helpers.errors import StudyError
+from helpers.machine import processes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """One timed epoch through `fit`; the three parts sum to `epoch_s`.
+
+    Attributes:
+        epoch_s: from the beginning of the epoch to its end.
+        first_batch_s: until the first training step has ended: opening the pipeline, its first batch, a step.
+        steady_s: from there until the last step has ended.
+        end_s: from there to the end of the epoch: noticing that the data is over.
+        set_up_s: what `fit` did before the epoch began; not part of `epoch_s`.
+        cpu_s: CPU seconds of this process and its children during the epoch.
+        batches: steps taken.
+    """
+
+    epoch_s: float
+    first_batch_s: float
+    steady_s: float
+    end_s: float
+    set_up_s: float
+    cpu_s: float
+    batches: int
+
+    @property
+    def steady_batch_s(self) -> float:
+        """Seconds a batch after the first; NaN where there was only one."""
+        return self.steady_s / (self.batches - 1) if self.batches > 1 else float("nan")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """A training epoch taken apart.
+
+    Attributes:
+        epoch_s: the epoch through `fit`, seconds.
+        step_s: one step on a batch held ready, seconds.
+        batches: steps an epoch.
+        device_busy_share: share of the epochs in which the GPU ran anything, by its own driver; NaN without one.
+    """
+
+    epoch_s: float
+    step_s: float
+    batches: int
+    device_busy_share: float = float("nan")
+
+    @property
+    def waiting_share(self) -> float:
+        """Share of the epoch that the steps do not explain, 0 to 1: the model waits for its data."""
+        return max(0.0, 1 - self.step_s * self.batches / self.epoch_s)
+
+
+@contextmanager
+def garbage_collection_paused():
+    """Keeps Python's collector from running inside a timed region; collects before it."""
+    gc.collect()
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+@contextmanager
+def garbage_set_aside():
+    """Collects once and sets what lives aside, so that the collections between epochs cost next to nothing."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+@cache
+def _epoch_clock():
+    import keras
+
+    class EpochClock(keras.callbacks.Callback):
+        """Reads the clock at the ends of the first and the last step and of the epoch.
+
+        Keras hands a step's loss over once it is there, so a step has ended when its callback is called. On JAX
+        an ordinary callback would make the host wait for every step, which a plain `fit` does not; one that is
+        `async_safe` is called from threads of Keras' own instead, in any order.
+        """
+
+        async_safe = True
+
+        def __init__(self, clock):
+            super().__init__()
+            self.clock = clock
+            self.batches = 0
+            self.begin = self.first = self.last = self.end = 0
+            self.lock = threading.Lock()
+
+        def on_epoch_begin(self, epoch, logs=None):
+            self.begin_cpu = processes.cpu_seconds()
+            self.begin = self.clock()
+
+        def on_train_batch_end(self, batch, logs=None):
+            with self.lock:
+                now = self.clock()
+                self.first = min(self.first or now, now)
+                self.last = max(self.last, now)
+                self.batches += 1
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.end = self.clock()
+            self.end_cpu = processes.cpu_seconds()
+
+    return EpochClock
+
+
+def time_epoch(model, feed, *, clock=time.perf_counter_ns) -> Epoch:
+    """Runs one epoch of `fit` and times it, with memory freed as in a process that reads no other feed.
+
+    A Dataset made by `from_generator` is not told from another there.
+
+    Args:
+        model: a compiled Keras model.
+        feed: what `fit` takes; it must end by itself.
+        clock: gives nanoseconds; another one for tests.
+
+    Raises:
+        StudyError: if the feed gave no batch.
+    """
+    import keras
+
+    from helpers.machine import allocator
+    from helpers.pipelines import feeds
+
+    watch = _epoch_clock()(clock)
+    shuffle = feeds.kind(feed) == "PyDataset"  # fit's default; a Dataset has its own order, and fit warns
+    # On TensorFlow, fit reads a PyDataset through a generator dataset.
+    allocator.keep_freed_memory(of_a_generator=shuffle and keras.backend.backend() == "tensorflow")
+    with garbage_collection_paused():
+        start = clock()
+        model.fit(feed, epochs=1, verbose=0, shuffle=shuffle, callbacks=[watch])
+    if watch.batches == 0:
+        raise StudyError("a feed must give at least one batch (got none); look at its length and its source")
+    second = 1e-9
+    return Epoch(
+        epoch_s=(watch.end - watch.begin) * second,
+        first_batch_s=(watch.first - watch.begin) * second,
+        steady_s=(watch.last - watch.first) * second,
+        end_s=(watch.end - watch.last) * second,
+        set_up_s=(watch.begin - start) * second,
+        cpu_s=watch.end_cpu - watch.begin_cpu,
+        batches=watch.batches,
+    )
+
+
+def first_batch(feed):
+    """Returns the first (images, labels) of any feed, as NumPy arrays, after reading all of it.
+
+    Reading a part of a dataset that caches may cut all its later epochs short, without an error (TensorFlow 2.21).
+
+    Raises:
+        StudyError: if the feed is none that `fit` takes, or does not give pairs.
+    """
+    from helpers.pipelines.feeds import batches_of
+
+    first = None
+    for batch in batches_of(feed):
+        first = batch if first is None else first
+    if first is not None:
+        return first
+    raise StudyError("a feed must give at least one batch (got none); look at its length and its source")
+
+
+def held(batch, batches: int):
+    """Returns a dataset that hands out one batch, held ready, `batches` times."""
+    import tensorflow as tf
+
+    return tf.data.Dataset.from_tensors(batch).repeat(batches).prefetch(tf.data.AUTOTUNE)
+
+
+def step_seconds(model, batch, *, batches: int = 32) -> float:
+    """Returns the seconds of one training step on a batch held ready: the median of three short epochs.
+
+    Args:
+        model: a compiled Keras model.
+        batch: (images, labels) as NumPy arrays.
+        batches: steps in each of the three epochs, at least 2.
+    """
+    import statistics
+
+    feed = held(batch, batches)
+    time_epoch(model, held(batch, 2))
+    return statistics.median(time_epoch(model, feed).steady_batch_s for _ in range(3))
+
+
+def take_training_apart(model, feed, *, epochs: int = 3) -> Training:
+    """Times training epochs and the step alone, side by side, and tells the share of waiting.
+
+    Args:
+        model: the model to train; its weights change.
+        feed: what `fit` takes.
+        epochs: timed epochs, one warm-up apart; the median counts.
+    """
+    import statistics
+
+    from helpers.machine.gpu_monitor import Monitor
+
+    batch = first_batch(feed)
+    warm_up = time_epoch(model, feed)
+    steps = max(2, min(32, warm_up.batches))
+    alone, through, monitor = [], [], Monitor()
+    time_epoch(model, held(batch, 2))
+    for _ in range(epochs):
+        with monitor:
+            through.append(time_epoch(model, feed).epoch_s)
+        alone.append(time_epoch(model, held(batch, steps)).steady_batch_s)
+    return Training(
+        epoch_s=statistics.median(through),
+        step_s=statistics.median(alone),
+        batches=warm_up.batches,
+        device_busy_share=monitor.busy_share,
+    )
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A feed with a model of its own, for comparisons in which the models differ.
+
+    Attributes:
+        model: a compiled Keras model.
+        feed: what `fit` takes.
+    """
+
+    model: object
+    feed: object
+
+    def time_epoch(self) -> Epoch:
+        """Runs and times one epoch."""
+        return time_epoch(self.model, self.feed)

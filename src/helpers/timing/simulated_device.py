@@ -1,0 +1,61 @@
+"""A simulated device: a model whose step takes a stated time and leaves the CPU alone, as a GPU would.
+
+It shows where the input starves a device of a given speed, on a machine that has none. It is no GPU: nothing is
+copied to it, and no transform can run on it. What is measured with it is called simulated wherever it is shown.
+"""
+
+import time
+from functools import cache
+
+from helpers.errors import StudyError
+from helpers.machine import device
+from helpers.timing import models
+
+
+@cache
+def _wait():
+    import keras
+
+    class Wait(keras.layers.Layer):
+        """Hands its input on after `seconds` of sleep, which other threads use; keeps nothing for the gradient."""
+
+        def __init__(self, seconds):
+            super().__init__()
+            self.seconds = seconds
+
+        def call(self, inputs):
+            flat = keras.ops.stop_gradient(keras.ops.reshape(inputs, (-1,))[0])
+            return inputs + 0 * self._sleep(flat)
+
+        def _sleep(self, one):
+            """A scalar goes through Python and comes back later; never the batch, which would be copied."""
+
+            def sleep(value):
+                time.sleep(self.seconds)
+                return value
+
+            if keras.backend.backend() == "jax":
+                import jax
+
+                return jax.pure_callback(sleep, jax.ShapeDtypeStruct((), one.dtype), one)
+            import tensorflow as tf
+
+            return tf.ensure_shape(tf.numpy_function(sleep, [one], one.dtype), ())
+
+    return Wait
+
+
+def model(batch, *, step_s: float):
+    """Returns a compiled model whose training step takes `step_s` and some overhead, almost none of it computing.
+
+    Args:
+        batch: (images, labels) as NumPy arrays, for the shapes.
+        step_s: seconds of a step, >= 0.
+
+    Raises:
+        StudyError: for a negative time.
+    """
+    if step_s < 0:
+        raise StudyError(f"step_s must be >= 0 (got {step_s}); give the seconds of a step")
+    device.prepare()
+    return models.smallest(batch, before_last=_wait()(step_s))

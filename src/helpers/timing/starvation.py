@@ -1,0 +1,120 @@
+"""Whether a feed keeps the device busy: predicted from the parts, to be held against a measurement.
+
+The parts are the time of a step on a batch held ready, and the time that the feed alone takes a batch. A feed
+that prepares the next batch during a step makes a step last the longer of the two, one that does not, their sum.
+"""
+
+import math
+from dataclasses import dataclass
+
+from helpers.errors import StudyError
+from helpers.timing import Training
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeedTimes:
+    """What a feed takes by itself, through `fit` with the smallest model.
+
+    Attributes:
+        first_batch_s: from the beginning of an epoch until its first batch, seconds.
+        batch_s: each later batch, seconds.
+        end_s: from the last batch to the end of the epoch, seconds.
+        batches: of an epoch.
+        overlaps: whether the next batch is prepared while the device computes.
+    """
+
+    first_batch_s: float
+    batch_s: float
+    batches: int
+    overlaps: bool
+    end_s: float = 0.0
+
+    def __post_init__(self):
+        """Checks the numbers."""
+        if min(self.first_batch_s, self.batch_s, self.end_s) < 0 or self.batches < 1:
+            raise StudyError(f"times must be >= 0 and batches >= 1 (got {self})")
+
+    def predict(self, step_s: float) -> Training:
+        """Predicts an epoch with a step of `step_s` seconds; its `waiting_share` is that of an idle device.
+
+        The first batch and the end are waited for in any case; each later batch for as long as it takes beyond the
+        step before it, or wholly where nothing overlaps.
+        """
+        later = max(step_s, self.batch_s) if self.overlaps else step_s + self.batch_s
+        epoch_s = self.first_batch_s + step_s + (self.batches - 1) * later + self.end_s
+        return Training(epoch_s=epoch_s, step_s=step_s, batches=self.batches)
+
+
+def busy_from(batch_size: int, image_s: float, *, cores: float = 1, handover_s: float = 0.0) -> float:
+    """Returns the shortest step, in seconds, that a feed which overlaps keeps busy.
+
+    Args:
+        batch_size: images a batch.
+        image_s: CPU seconds to prepare an image on one core.
+        cores: how many prepare images at once: those of the machine for a parallel map of tf.data, at most
+            `workers` for a PyDataset, and one for Python code, which the interpreter's lock keeps to one.
+        handover_s: seconds a batch that no further core shortens.
+
+    Raises:
+        StudyError: for a number that cannot be.
+    """
+    if batch_size < 1 or image_s < 0 or cores <= 0 or handover_s < 0:
+        raise StudyError(
+            f"batch_size must be >= 1, cores > 0 and times >= 0 (got {batch_size}, {cores}, {image_s}, {handover_s})"
+        )
+    return max(batch_size * image_s / cores, handover_s)
+
+
+def cores_needed(batch_size: int, image_s: float, *, step_s: float) -> int:
+    """Returns how many cores must prepare images for a step of `step_s` seconds never to wait.
+
+    Raises:
+        StudyError: for a step that takes no time, which nothing keeps busy.
+    """
+    if not step_s > 0:
+        raise StudyError(f"step_s must be > 0 (got {step_s}); give the seconds of one training step")
+    return max(1, math.ceil(batch_size * image_s / step_s - 1e-9))
+
+
+def overlaps(feed) -> bool:
+    """Returns whether a feed's next batch is prepared while the device computes, with the backend in use.
+
+    On TensorFlow, Keras prefetches from a PyDataset, and a tf.data pipeline works ahead where it has a `prefetch` or
+    a parallel map (tf.data may make a map parallel by itself, which is not seen here). On JAX every feed overlaps: a
+    step only starts there, and while it computes the host goes on to the next batch.
+    """
+    import keras
+
+    from helpers.pipelines import feeds
+
+    if feeds.kind(feed) == "PyDataset" or keras.backend.backend() == "jax":
+        return True
+    stages = [feed]
+    for stage in stages:
+        stages += stage._inputs()  # no public way leads there
+    return any(kind in type(stage).__name__ for stage in stages for kind in ("Prefetch", "ParallelMap"))
+
+
+def take_apart(feed, *, epochs: int = 3) -> FeedTimes:
+    """Measures what a feed takes by itself: medians of some epochs after a warm-up.
+
+    Args:
+        feed: what `fit` takes.
+        epochs: timed epochs.
+    """
+    import statistics
+
+    from helpers import timing
+    from helpers.timing import models
+
+    model = models.smallest(timing.first_batch(feed))
+    for _ in range(2):
+        timing.time_epoch(model, feed)
+    timed = [timing.time_epoch(model, feed) for _ in range(epochs)]
+    return FeedTimes(
+        first_batch_s=statistics.median(epoch.first_batch_s for epoch in timed),
+        batch_s=statistics.median(epoch.steady_batch_s for epoch in timed) if timed[0].batches > 1 else 0.0,
+        batches=timed[0].batches,
+        overlaps=overlaps(feed),
+        end_s=statistics.median(epoch.end_s for epoch in timed),
+    )
