@@ -19,14 +19,16 @@ setup: .venv/.ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
+# The report comes also where a cell failed; the sweep's exit code is the target's.
 study: setup
-	$(BIN)/study sweep $(GRID) --out $(RUN) --resume
-	$(BIN)/study report $(RUN)
+	$(BIN)/study sweep $(GRID) --out $(RUN) --resume; swept=$$?; $(BIN)/study report $(RUN) && exit $$swept
 
 test: setup
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/nbstripout --verify --keep-count notebooks/*.ipynb notebooks/*/*.ipynb
+	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -n 3 --dist loadfile tests $(TIMED:%=--ignore=%)
 	$(BIN)/python -m pytest $(TIMED)
 	$(BIN)/python -m pytest -n 2 --dist loadfile --nbval-lax --nbval-cell-timeout=120 notebooks/[0-9]*.ipynb
