@@ -5,7 +5,8 @@
 
 import argparse
 
-from helpers import comparison, measurement
+from helpers import comparison
+from helpers.pipelines import read_specs
 from helpers.tasks import Task
 from helpers.timing import isolation
 
@@ -17,9 +18,11 @@ def main():
     parser.add_argument("--budget-s", type=float, default=60)
     arguments = parser.parse_args()
     task = Task(transform=arguments.transform, examples=arguments.examples)
-    specs = measurement.check_specs({"py_dataset": {}, "tf_data": {}})
+    specs = read_specs({"py_dataset": {}, "tf_data": {}})
     settings = {"reference": "py_dataset", "budget_s": arguments.budget_s}
-    together = comparison.compare(measurement.build_all(task, specs), **settings).ratio("tf_data")
+    together = comparison.compare({label: spec.build(task) for label, spec in specs.items()}, **settings).ratio(
+        "tf_data"
+    )
     with isolation.started(task, specs) as started:
         apart = comparison.compare(started, **settings).ratio("tf_data")
         memory = {label: isolated.memory() for label, isolated in started.items()}

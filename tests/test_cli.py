@@ -29,7 +29,7 @@ def test_pipelines_read_with_their_knobs():
         (["compare", "--dataset", "cifar10"], "study prepare cifar10"),
         (["compare", "--pipelines", "py_dataset,tf"], "pipeline must be one of"),
         (["compare", "--pipelines", "py_dataset"], "at least two pipelines"),
-        (["compare", "--batch-size", "0"], "batch_size must be >= 1"),
+        (["compare", "--batch-size", "0"], "batch_size must be a whole number >= 1"),
         (["compare", "--reference", "torch"], "reference must be one of"),
         (["compare", "--dataset", "folder:/nowhere"], "/nowhere"),
         (["sweep", "none.yml", "--out", "x"], "must be a readable file"),

@@ -41,7 +41,7 @@ def test_it_shows_itself_with_ratio_interval_and_verdict(short_against_long):
         ({"budget_s": -1}, "budget_s must be above 0"),
         ({"margin": 0}, "margin"),
         ({"confidence": 1}, "confidence"),
-        ({"max_rounds": 2}, "max_rounds must be >= 5"),
+        ({"max_rounds": 2}, "max_rounds must be a whole number >= 5"),
         ({"reference": "c"}, "reference must be one of a, b (got 'c')"),
     ],
 )

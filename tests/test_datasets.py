@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers import datasets
-from helpers.datasets import load, stand_ins
+from helpers.datasets import folders, sources, stand_ins
 from helpers.errors import StudyError
 
 
@@ -17,7 +17,7 @@ from helpers.errors import StudyError
     size=st.tuples(st.integers(1, 12), st.integers(1, 12)),
     channels=st.sampled_from([1, 3, 4]),
     classes=st.integers(1, 12),
-    dtype=st.sampled_from(load.DTYPES),
+    dtype=st.sampled_from(sources.DTYPES),
     seed=st.integers(0, 2**31),
 )
 @settings(max_examples=60, deadline=None)
@@ -74,7 +74,7 @@ def test_an_unknown_name_is_refused_with_near_matches(name, expected):
         ({"examples": True}, "examples must be a whole number"),
         ({"image_size": 32}, "image_size must be (height, width)"),
         ({"image_size": (32, 0)}, "image_size must be a whole number >= 1"),
-        ({"split": "validation"}, "split must be train or test"),
+        ({"split": "validation"}, "split must be one of train, test"),
         ({"dtype": "float16"}, "dtype must be one of"),
         ({"seed": -1}, "seed must be"),
         ({"examples": 10**9, "image_size": (512, 512)}, "must fit in memory"),
@@ -112,7 +112,7 @@ def test_the_best_available_is_the_real_one_then_its_jpegs_then_the_stand_in(own
 def test_a_folder_is_listed_as_flow_from_directory_lists_it(picture_folder):
     from keras.src.legacy.preprocessing.image import ImageDataGenerator
 
-    paths, labels, classes = datasets.folder_files(f"folder:{picture_folder}")
+    paths, labels, classes = datasets.named(f"folder:{picture_folder}").files()
     iterator = ImageDataGenerator().flow_from_directory(picture_folder)
     assert paths == iterator.filepaths
     np.testing.assert_array_equal(labels, iterator.classes)
@@ -122,7 +122,7 @@ def test_a_folder_is_listed_as_flow_from_directory_lists_it(picture_folder):
 @given(examples=st.integers(1, 72))
 @settings(max_examples=30, deadline=None)
 def test_a_part_of_a_folder_is_balanced_over_its_classes(picture_folder, examples):
-    paths, labels, _ = datasets.folder_files(f"folder:{picture_folder}", examples=examples)
+    paths, labels, _ = datasets.named(f"folder:{picture_folder}").files(examples=examples)
     counts = np.bincount(labels, minlength=3)
     assert counts.sum() == examples == len(set(paths))
     assert counts.max() - counts.min() <= 1
@@ -132,7 +132,7 @@ def test_a_part_of_an_uneven_folder_takes_what_small_classes_have(tmp_path):
     stand_ins.prepare_folder_standin(tmp_path / "f", images=30, classes=3, size=8)
     for file in sorted((tmp_path / "f" / "circle").iterdir())[2:]:
         file.unlink()
-    _, labels, _ = datasets.folder_files(f"folder:{tmp_path / 'f'}", examples=20)
+    _, labels, _ = datasets.named(f"folder:{tmp_path / 'f'}").files(examples=20)
     assert np.bincount(labels).tolist() == [2, 9, 9]
 
 
@@ -141,12 +141,12 @@ def test_a_folder_is_loaded_as_its_files_are_and_only_decoded_once(picture_folde
 
     name = f"folder:{picture_folder}"
     data = datasets.load_arrays(name, examples=12)
-    paths, _, _ = datasets.folder_files(name, examples=12)
+    paths, _, _ = datasets.named(name).files(examples=12)
     with Image.open(paths[5]) as picture:
         np.testing.assert_array_equal(data.images[5], np.asarray(picture))
     kept = data.images.copy()
     del data
-    monkeypatch.setattr(load, "read_picture", lambda *_, **__: np.zeros((32, 32, 3), np.uint8))
+    monkeypatch.setattr(folders, "read_picture", lambda *_, **__: np.zeros((32, 32, 3), np.uint8))
     np.testing.assert_array_equal(datasets.load_arrays(name, examples=12).images, kept)
     assert (own_data_dir / "decoded" / ".gitignore").read_text() == "*\n"
 
@@ -188,14 +188,14 @@ def test_a_truncated_picture_is_named(small_folder, keep):
     victim = sorted((small_folder / "square").iterdir())[4]
     victim.write_bytes(victim.read_bytes()[:keep])
     with pytest.raises(StudyError) as caught:
-        datasets.folder_files(f"folder:{small_folder}")
+        datasets.named(f"folder:{small_folder}").files()
     assert str(victim) in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_a_picture_with_bytes_after_its_end_is_fine(small_folder):
     file = sorted((small_folder / "square").iterdir())[0]
     file.write_bytes(file.read_bytes() + b"\0" * 30)
-    assert len(datasets.folder_files(f"folder:{small_folder}")[0]) == 20
+    assert len(datasets.named(f"folder:{small_folder}").files()[0]) == 20
 
 
 def test_a_picture_damaged_inside_is_named_when_it_is_decoded(small_folder):
@@ -221,7 +221,7 @@ def test_a_folder_that_keras_would_read_otherwise_is_refused(small_folder, chang
 
 def test_an_empty_or_missing_folder_is_refused(tmp_path, own_data_dir, small_folder):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(StudyError, match="one folder a class"):
+    with pytest.raises(StudyError, match="one folder per class"):
         datasets.load_arrays(f"folder:{tmp_path / 'empty'}")
     with pytest.raises(StudyError, match="there is no folder"):
         datasets.load_arrays(f"folder:{tmp_path / 'none'}")
@@ -246,5 +246,5 @@ def test_a_prepared_set_without_its_description_is_refused(own_data_dir):
 
 
 def test_the_module_is_imported_without_tensorflow():
-    code = "import sys; from helpers.datasets import load, preparing, stand_ins; sys.exit('tensorflow' in sys.modules)"
+    code = "import sys; from helpers.datasets import preparing, stand_ins; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from helpers.errors import StudyError
-from helpers.pipelines import forecast
+from helpers.pipelines import Spec, forecast, read_specs
 from helpers.tasks import Task
 
 ALLOWED = 128 * 2**20  # bytes beyond what TensorFlow takes by itself
@@ -19,7 +19,7 @@ import json, resource, sys
 import numpy as np
 from helpers import pipelines, timing
 from helpers.machine import memory
-from helpers.pipelines import feeds, forecast
+from helpers.pipelines import Spec, feeds, forecast
 from helpers.tasks import Task
 from helpers.timing import models
 
@@ -30,7 +30,7 @@ builder, knobs, task, allowed = json.loads(sys.argv[1])
 task = Task(**task)
 used = memory._field_bytes("VmData")
 resource.setrlimit(resource.RLIMIT_DATA, (int(used + allowed), resource.RLIM_INFINITY))
-needed = forecast.bytes_needed(task, builder, **knobs)
+needed = sum(forecast.parts(task, Spec(builder, knobs)).values())
 print(json.dumps({"forecast": needed, "available": memory.available_bytes()}), flush=True)
 try:
     count = sum(len(labels) for _, labels in feeds.batches_of(pipelines.build(builder, task, **knobs)))
@@ -107,9 +107,9 @@ def test_a_comparison_that_cannot_fit_is_refused_before_it_starts_and_says_what_
     task = Task(transform="resize_standardize", examples=60_000)
     specs = {"a": {"builder": "py_dataset"}, "b": {"builder": "tf_data", "cache": "memory", "cache_at": "after_map"}}
     with pytest.raises(StudyError, match="for b, most of it the cache of float32 results"):
-        forecast.check(task, specs, available_bytes=16 * 2**30)
+        forecast.check(task, read_specs(specs), available_bytes=16 * 2**30)
     specs["b"].pop("cache")
-    forecast.check(task, specs, available_bytes=16 * 2**30)
+    forecast.check(task, read_specs(specs), available_bytes=16 * 2**30)
 
 
 @pytest.mark.parametrize(
@@ -124,14 +124,14 @@ def test_a_comparison_that_cannot_fit_is_refused_before_it_starts_and_says_what_
     ],
 )
 def test_each_copy_of_the_data_is_counted(builder, knobs, part, times):
-    held = forecast.parts(Task(examples=1000), builder, **knobs)
+    held = forecast.parts(Task(examples=1000), Spec(builder, knobs))
     assert held[part] == times * 1000 * 32 * 32 * 3
 
 
 def test_names_are_shuffled_and_pictures_stream_unless_a_cache_of_them_stands_before(picture_folder):
     folder = Task(dataset=f"folder:{picture_folder}", source="folder")
-    assert "the shuffle buffer of uint8 images" not in forecast.parts(folder, "tf_data")
-    assert "the shuffle buffer of uint8 images" in forecast.parts(folder, "tf_data", cache="file")
+    assert "the shuffle buffer of uint8 images" not in forecast.parts(folder, Spec("tf_data"))
+    assert "the shuffle buffer of uint8 images" in forecast.parts(folder, Spec("tf_data", {"cache": "file"}))
 
 
 def test_a_limit_of_the_process_counts_as_available_memory():

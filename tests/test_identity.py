@@ -22,7 +22,7 @@ ROWS_DEPEND_ON = (
     "timing/epochs.py",
     "tasks/transforms.py",
     "tf_image_data_generator/affine.py",
-    "datasets/load.py",
+    "datasets/sources.py",
     "machine/allocator.py",
     "pipelines/__init__.py",
     "pipelines/py_dataset.py",
@@ -88,7 +88,7 @@ def test_an_edited_source_that_no_row_depends_on_gives_the_same_cells(ids_after_
 
 def test_every_pipeline_counts_although_it_is_imported_by_name_only():
     counted = {path.relative_to(PACKAGE).as_posix() for path in identity.sources_of(identity.MEASURING)}
-    registered = {pipelines.describe(name).place.partition(":")[0] for name in pipelines.names()}
+    registered = {pipelines.describe(name).build.partition(":")[0] for name in pipelines.names()}
     assert len(registered) >= 6
     assert {f"{name.replace('.', '/')}.py".removeprefix("helpers/") for name in registered} <= counted
 

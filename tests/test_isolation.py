@@ -5,10 +5,11 @@ import pytest
 
 from helpers import comparison
 from helpers.errors import StudyError
+from helpers.pipelines import Spec
 from helpers.tasks import Task
 from helpers.timing import isolation
 
-SPECS = {"py_dataset": {"builder": "py_dataset"}, "tf_data": {"builder": "tf_data"}}
+SPECS = {"py_dataset": Spec("py_dataset"), "tf_data": Spec("tf_data")}
 
 
 def test_isolated_pipelines_are_compared_and_tell_their_memory():
@@ -28,6 +29,6 @@ def test_isolated_pipelines_are_compared_and_tell_their_memory():
 def test_what_cannot_be_built_over_there_is_said_here():
     with (
         pytest.raises(StudyError, match=r"published_b1, in its own process: .*reads mnist"),
-        isolation.started(Task(examples=8), {"published_b1": {"builder": "published_b1_tfds"}}),
+        isolation.started(Task(examples=8), {"published_b1": Spec("published_b1_tfds")}),
     ):
         pass

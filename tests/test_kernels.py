@@ -24,11 +24,12 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kernels are for
 WORK = """
 import hashlib, json
 import numpy as np
-from helpers import measurement, parity
+from helpers import parity
+from helpers.pipelines import read_specs
 from helpers.pipelines.feeds import batches_of
 from helpers.tasks import Task
 task = Task(dataset=dataset, transform=transform, batch_size=batch_size, examples=96, seed=seed)
-feeds = measurement.build_all(task, pipelines)
+feeds = {label: spec.build(task) for label, spec in read_specs(pipelines).items()}
 report = parity.check(task, feeds)
 def digest(feed):
     found = hashlib.sha256()

@@ -16,7 +16,7 @@ FAIR = ("py_dataset", "image_data_generator", "tf_data")
 @pytest.mark.parametrize("name", pipelines.names())
 def test_the_registry_names_exactly_the_knobs_that_build_takes(name):
     entry = pipelines.describe(name)
-    module, function = entry.place.split(":")
+    module, function = entry.build.split(":")
     signature = inspect.signature(getattr(import_module(module), function))
     assert set(signature.parameters) - {"task"} == set(entry.knobs)
 
@@ -26,7 +26,7 @@ def test_the_registry_names_exactly_the_knobs_that_build_takes(name):
     [
         ("dask", {}, "pipeline must be one of"),
         ("tf_data", {"workers": 2}, "tf_data has no knob 'workers'; it has map"),
-        ("tf_data", {"cache": "disk"}, "cache must be one of 'none', 'memory', 'file'"),
+        ("tf_data", {"cache": "disk"}, "cache must be one of none, memory, file"),
         ("tf_data", {"prefetch": -2}, "prefetch must be a whole number >= -1 (got -2)"),
         ("tf_data", {"deterministic": 1}, "deterministic must be one of True, False"),
         ("py_dataset", {"max_queue_size": 0}, "max_queue_size"),
@@ -35,7 +35,7 @@ def test_the_registry_names_exactly_the_knobs_that_build_takes(name):
 )
 def test_a_bad_pipeline_or_knob_is_refused_in_one_line(name, knobs, said):
     with pytest.raises(StudyError) as caught:
-        pipelines.check_knobs(name, knobs)
+        pipelines.Spec(name, knobs)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -107,7 +107,7 @@ def test_the_published_examples_of_the_first_answer_are_faithful():
 
 
 def test_a_published_example_that_reads_a_folder_says_so():
-    with pytest.raises(StudyError, match="reads a folder"):
+    with pytest.raises(StudyError, match="a folder of pictures is needed"):
         pipelines.build("published_b2_image_data_generator", Task())
     with pytest.raises(StudyError, match="reads mnist"):
         pipelines.build("published_b1_tfds", Task())

@@ -199,7 +199,7 @@ def test_a_folder_archive_is_unpacked_with_or_without_a_folder_around(own_data_d
     pack(tmp_path / "flowers.tar.gz", [*entries, (f"{prefix}README", b"hello")], mode="w:gz")
     place = preparing.prepare("folder:flowers", archives=tmp_path, progress=lambda line: None)
     assert place == own_data_dir / "folders" / "flowers"
-    _, labels, classes = datasets.folder_files("folder:flowers")
+    _, labels, classes = datasets.named("folder:flowers").files()
     assert classes == ["rose", "tulip"] and labels.tolist() == [0, 0, 0, 1, 1, 1]
     assert not list(place.rglob("README"))
 

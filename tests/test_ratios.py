@@ -123,13 +123,13 @@ def test_rounds_that_cannot_be_compared_are_refused(seconds, reference, says):
 
 @pytest.mark.parametrize("confidence", [0, 1, -0.1, 1.5, math.nan])
 def test_a_confidence_outside_0_to_1_is_refused(confidence):
-    with pytest.raises(StudyError, match="confidence must be between 0 and 1"):
+    with pytest.raises(StudyError, match="confidence must be above 0 and below 1"):
         ratios.paired_ratio([1, 2, 3], [1, 2, 3], confidence)
 
 
 @pytest.mark.parametrize("margin", [0, -0.1])
 def test_a_margin_that_is_not_positive_is_refused(margin):
-    with pytest.raises(StudyError, match="margin must be > 0"):
+    with pytest.raises(StudyError, match="margin must be above 0"):
         ratios.verdict(ratios.Ratio(1, 1, 1, 5, 0.95), margin=margin)
 
 

@@ -111,7 +111,7 @@ def test_the_command_line_takes_an_address_among_a_pipeline_s_knobs():
     spec = parse_pipelines("py_dataset,tf_data:service=grpc://localhost:5050:sharding=off:map=batch")
     knobs = {"service": "grpc://localhost:5050", "sharding": False, "map": "batch"}  # YAML reads off as false
     assert list(spec.values())[1] == {"builder": "tf_data", **knobs}
-    pipelines.check_knobs("tf_data", knobs)
+    pipelines.Spec("tf_data", knobs)
 
 
 def test_a_restarted_worker_makes_each_policy_lose_or_repeat_as_it_promises(two_workers):

@@ -7,13 +7,13 @@ from helpers.tasks import Task
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"batch_size": 0}, "batch_size must be >= 1 and whole (got 0)"),
+        ({"batch_size": 0}, "batch_size must be a whole number >= 1 (got 0)"),
         ({"batch_size": True}, "batch_size"),
         ({"batch_size": 2.5}, "batch_size"),
-        ({"examples": 0}, "examples must be >= 1"),
-        ({"seed": -1}, "seed must be >= 0"),
+        ({"examples": 0}, "examples must be a whole number >= 1"),
+        ({"seed": -1}, "seed must be a whole number >= 0"),
         ({"image_size": (32,)}, "image_size must be (height, width)"),
-        ({"image_size": (32, 0)}, "image_size must be >= 1"),
+        ({"image_size": (32, 0)}, "image_size must be a whole number >= 1"),
         ({"transform": "blur"}, "transform must be one of"),
         ({"dataset": "imagenet"}, "dataset"),
         ({"source": "disk"}, "source must be one of"),

@@ -145,10 +145,11 @@ def _prepare(arguments):
 
 def _compare(arguments):
     from helpers import datasets, measurement
+    from helpers.pipelines import read_specs
     from helpers.tasks import Task
 
-    specs = measurement.check_specs(parse_pipelines(arguments.pipelines))
-    source = arguments.source or ("folder" if arguments.dataset.startswith("folder:") else "arrays")
+    specs = read_specs(parse_pipelines(arguments.pipelines))
+    source = arguments.source or ("folder" if "folder" in datasets.named(arguments.dataset).read_as else "arrays")
     task = Task(
         dataset=arguments.dataset,
         source=source,

@@ -1,23 +1,118 @@
-"""One point of the study: build the pipelines of a task, prove them alike, compare them, give table rows."""
+"""One point of the study: build the pipelines of a task, prove them alike, compare them, give the table's rows."""
 
 import json
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from helpers import comparison, parity, pipelines, service, timing
+from helpers import comparison, parity, service, timing
 from helpers.comparison import Comparison
-from helpers.errors import StudyError
+from helpers.datasets import Description
 from helpers.machine import device, memory
 from helpers.machine.device import Device
 from helpers.parity import Report
-from helpers.pipelines import forecast
+from helpers.pipelines import Spec, forecast, read_specs
+from helpers.pipelines.specs import services_of
+from helpers.ratios import Verdict
 from helpers.tasks import Task
-from helpers.timing import isolation, models
+from helpers.timing import Training, ceilings, isolation, models
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One pipeline of one cell: a row of the results table, whose columns these attributes are.
+
+    Attributes:
+        schema_version: of the table.
+        cell_id: the sweep's name for the point.
+        grid: the sweep's name.
+        machine_id: of the machine that measured.
+        launcher: how the kernel was started.
+        started_at: time of day, ISO 8601.
+        dataset: as tasks name it; dataset_label: as people read it; real: whether it is what the label names.
+        source: how it was read; transform, batch_size, shuffle, seed: of the task.
+        image_height: of the source's images, pixels; image_width, channels likewise.
+        examples: of an epoch.
+        pipeline: its label; builder: its name; knobs: its settings as JSON; reference: label of what it is
+            compared with.
+        same_work: whether it does the task; differences: what parity found, in words.
+        rounds: timed rounds.
+        time_ratio: its epoch's time over the reference's; time_ratio_low, time_ratio_high: the interval. NaN
+            where one of the two does not do the task.
+        verdict: a `ratios.Verdict`.
+        images_per_s: of the median epoch.
+        epoch_s: median, seconds, as are the following; first_batch_cold_s: of the very first epoch.
+        train_epoch_s: a small CNN's epoch; train_step_s: its step alone; waiting_share: 0 to 1. NaN where none
+            was trained.
+        cpu_us_per_image: CPU microseconds.
+        peak_rss_bytes: highest resident memory; pipeline_rss_bytes: what the pipeline brought, where it was
+            isolated, else NaN.
+        isolated: whether every pipeline had a process of its own.
+        gather_ceiling_images_per_s: what the machine gathers at best; step_ceiling_images_per_s: what the CNN takes.
+        two_modes: whether its epochs fall in two heaps; flags: what a reader should know of them.
+        epoch_s_rounds: the raw rounds, seconds.
+        wall_s: seconds of the whole point; timed_s: of it in warm-up and timed epochs.
+        backend: what Keras trained on; device: where; device_busy_share: 0 to 1, NaN without a GPU.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    cell_id: str = ""
+    grid: str = ""
+    machine_id: str = ""
+    launcher: str = ""
+    started_at: str = ""
+    dataset: str
+    dataset_label: str
+    real: bool
+    source: str
+    transform: str
+    batch_size: int
+    image_height: int
+    image_width: int
+    channels: int
+    examples: int
+    shuffle: bool
+    seed: int
+    pipeline: str
+    builder: str
+    knobs: str
+    reference: str
+    same_work: bool
+    differences: str
+    rounds: int
+    time_ratio: float
+    time_ratio_low: float
+    time_ratio_high: float
+    verdict: str
+    images_per_s: float
+    epoch_s: float
+    first_batch_cold_s: float
+    first_batch_s: float
+    steady_batch_s: float
+    train_epoch_s: float = math.nan
+    train_step_s: float = math.nan
+    waiting_share: float = math.nan
+    cpu_us_per_image: float
+    peak_rss_bytes: float
+    pipeline_rss_bytes: float = math.nan
+    isolated: bool = False
+    gather_ceiling_images_per_s: float
+    step_ceiling_images_per_s: float = math.nan
+    two_modes: bool
+    flags: str
+    epoch_s_rounds: list
+    wall_s: float
+    timed_s: float
+    backend: str = ""
+    device: str = ""
+    device_busy_share: float = math.nan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +122,7 @@ class Measurement:
     Attributes:
         task: what was to be delivered.
         description: of the data, real or stand-in.
-        specs: label -> {"builder": name, **knobs}.
+        specs: label -> Spec.
         parity: whether the pipelines deliver the task.
         comparison: their epochs through `fit` with the smallest model.
         training: label -> a small CNN's epoch taken apart; empty where it was not asked for.
@@ -42,123 +137,103 @@ class Measurement:
     """
 
     task: Task
-    description: object
-    specs: dict
+    description: Description
+    specs: dict[str, Spec]
     parity: Report
     comparison: Comparison
-    training: dict
-    peak_rss_bytes: dict
-    pipeline_rss_bytes: dict
+    training: dict[str, Training]
+    peak_rss_bytes: dict[str, float]
+    pipeline_rss_bytes: dict[str, float]
     isolated: bool
     gather_images_per_s: float
     wall_s: float
     timed_s: float
     device: Device
 
-    def rows(self, **identity) -> pd.DataFrame:
-        """Returns a row a pipeline, in the columns of the results table.
+    def rows(self, **identity: str) -> pd.DataFrame:
+        """Returns one row per pipeline, in the columns of the results table.
 
         A ratio is given only between pipelines that both deliver the task.
 
         Args:
-            **identity: what the measurement does not know: grid, cell_id, launcher, machine_id …
+            **identity: what the measurement does not know: grid, cell_id, launcher, machine_id, started_at.
         """
-        table = self.comparison.table.set_index("pipeline")
-        reference_is_fair = self.parity.does_the_task(self.comparison.reference)
-        return pd.DataFrame([self._row(label, table, reference_is_fair) | identity for label in self.specs])
+        return pd.DataFrame([asdict(self._row(label, identity)) for label in self.specs])
 
-    def _row(self, label, table, reference_is_fair):
-        task, comparison_ = self.task, self.comparison
-        knobs = {name: value for name, value in self.specs[label].items() if name != "builder"}
-        mine = self.parity.differences.query("pipeline == @label")
-        fair = reference_is_fair and mine.empty
+    def _row(self, label: str, identity: dict[str, str]) -> Row:
+        task, rounds = self.task, self.comparison
         height, width, channels = self.description.image_shape
         examples = self.description.examples
-        training = self.training.get(label)
-        nan = math.nan
+        differences = self.parity.differences.query("pipeline == @label")
+        fair = differences.empty and self.parity.does_the_task(rounds.reference)
+        compared = rounds.table.set_index("pipeline").loc[label]
+        flags = rounds.flags(label)
 
         def median(column):
-            return float(np.median(comparison_.seconds(label, column)))
+            return float(np.median(rounds.seconds(label, column)))
 
-        return {
-            "dataset": task.dataset,
-            "dataset_label": self.description.label,
-            "real": self.description.real,
-            "source": task.source,
-            "transform": task.transform,
-            "batch_size": task.batch_size,
-            "image_height": height,
-            "image_width": width,
-            "channels": channels,
-            "examples": examples,
-            "shuffle": task.shuffle,
-            "seed": task.seed,
-            "pipeline": label,
-            "builder": self.specs[label]["builder"],
-            "knobs": json.dumps(knobs, sort_keys=True),
-            "reference": comparison_.reference,
-            "same_work": mine.empty,
-            "differences": "; ".join(
-                f"{row.aspect}: {row.found} instead of {row.expected}" for row in mine.itertuples()
+        measured: dict[str, Any] = dict(identity)
+        if fair:
+            measured |= {"time_ratio": compared["time_ratio"], "verdict": compared["verdict"]}
+            measured |= {"time_ratio_low": compared["low"], "time_ratio_high": compared["high"]}
+        else:
+            nothing = dict.fromkeys(("time_ratio", "time_ratio_low", "time_ratio_high"), math.nan)
+            measured |= nothing | {"verdict": str(Verdict.NOT_THE_SAME_WORK)}
+        if label in self.training:
+            training = self.training[label]
+            measured |= {
+                "train_epoch_s": training.epoch_s,
+                "train_step_s": training.step_s,
+                "waiting_share": training.waiting_share,
+                "step_ceiling_images_per_s": task.batch_size / training.step_s,
+                "device_busy_share": training.device_busy_share,
+            }
+        return Row(
+            dataset=task.dataset,
+            dataset_label=self.description.label,
+            real=self.description.real,
+            source=task.source,
+            transform=task.transform,
+            batch_size=task.batch_size,
+            image_height=height,
+            image_width=width,
+            channels=channels,
+            examples=examples,
+            shuffle=task.shuffle,
+            seed=task.seed,
+            pipeline=label,
+            builder=self.specs[label].builder,
+            knobs=json.dumps(dict(self.specs[label].knobs), sort_keys=True),
+            reference=rounds.reference,
+            same_work=differences.empty,
+            differences="; ".join(
+                f"{row.aspect}: {row.found} instead of {row.expected}" for row in differences.itertuples()
             ),
-            "rounds": int(table.loc[label, "rounds"]),
-            "time_ratio": table.loc[label, "time_ratio"] if fair else nan,
-            "time_ratio_low": table.loc[label, "low"] if fair else nan,
-            "time_ratio_high": table.loc[label, "high"] if fair else nan,
-            "verdict": table.loc[label, "verdict"] if fair else "not the same work",
-            "images_per_s": examples / median("epoch_s"),
-            "epoch_s": median("epoch_s"),
-            "first_batch_cold_s": float(comparison_.cold.set_index("pipeline").loc[label, "first_batch_s"]),
-            "first_batch_s": median("first_batch_s"),
-            "steady_batch_s": median("steady_batch_s"),
-            "cpu_us_per_image": median("cpu_s") / examples * 1e6,
-            "train_epoch_s": training.epoch_s if training else nan,
-            "train_step_s": training.step_s if training else nan,
-            "waiting_share": training.waiting_share if training else nan,
-            "step_ceiling_images_per_s": task.batch_size / training.step_s if training else nan,
-            "gather_ceiling_images_per_s": self.gather_images_per_s,
-            "peak_rss_bytes": self.peak_rss_bytes[label],
-            "pipeline_rss_bytes": self.pipeline_rss_bytes[label],
-            "isolated": self.isolated,
-            "two_modes": "two modes" in comparison_.flags(label),
-            "flags": ", ".join(comparison_.flags(label)),
-            "epoch_s_rounds": comparison_.seconds(label).tolist(),
-            "wall_s": self.wall_s,
-            "timed_s": self.timed_s,
-            "backend": self.device.backend,
-            "device": str(self.device),
-            "device_busy_share": training.device_busy_share if training else nan,
-        }
-
-
-def check_specs(specs: Mapping[str, Mapping]) -> dict:
-    """Checks label -> {"builder": name, **knobs} and returns it as plain dicts; imports no TensorFlow.
-
-    Raises:
-        StudyError: where a label, pipeline or knob is not right.
-    """
-    checked = {}
-    for label, spec in specs.items():
-        knobs = dict(spec)
-        name = knobs.pop("builder", label)
-        pipelines.check_knobs(name, knobs)
-        checked[label] = {"builder": name, **knobs}
-    if len(checked) < 2:
-        raise StudyError(f"a comparison needs at least two pipelines (got {len(checked)})")
-    return checked
-
-
-def build_all(task: Task, specs: Mapping[str, Mapping]) -> dict:
-    """Returns label -> feed for checked specs."""
-    return {
-        label: pipelines.build(spec["builder"], task, **{k: v for k, v in spec.items() if k != "builder"})
-        for label, spec in specs.items()
-    }
+            rounds=int(compared["rounds"]),
+            images_per_s=examples / median("epoch_s"),
+            epoch_s=median("epoch_s"),
+            first_batch_cold_s=float(rounds.cold.set_index("pipeline").loc[label, "first_batch_s"]),
+            first_batch_s=median("first_batch_s"),
+            steady_batch_s=median("steady_batch_s"),
+            cpu_us_per_image=median("cpu_s") / examples * 1e6,
+            peak_rss_bytes=self.peak_rss_bytes[label],
+            pipeline_rss_bytes=self.pipeline_rss_bytes[label],
+            isolated=self.isolated,
+            gather_ceiling_images_per_s=self.gather_images_per_s,
+            two_modes=rounds.has_two_modes(label),
+            flags=", ".join(flags),
+            epoch_s_rounds=rounds.seconds(label).tolist(),
+            wall_s=self.wall_s,
+            timed_s=self.timed_s,
+            backend=self.device.backend,
+            device=str(self.device),
+            **measured,
+        )
 
 
 def measure(
     task: Task,
-    specs: Mapping[str, Mapping],
+    specs: Mapping[str, Spec | Mapping[str, Any]],
     *,
     reference: str | None = None,
     precision: float = 0.03,
@@ -172,7 +247,7 @@ def measure(
 
     Args:
         task: what every pipeline must deliver.
-        specs: label -> {"builder": name, **knobs}.
+        specs: label -> Spec, or {"builder": name, **knobs}.
         reference: label of the pipeline that the others are compared with; None: the first.
         precision: half-width of the intervals at which the rounds stop, as a share.
         margin: within which ratios count as the same.
@@ -184,58 +259,59 @@ def measure(
     Raises:
         StudyError: before anything is timed, for anything that cannot be.
     """
-    specs = check_specs(specs)
-    forecast.check(task, specs)
-    settings = {
-        "reference": reference,
-        "precision": precision,
-        "margin": margin,
-        "budget_s": budget_s,
-        "seed": task.seed,
-    }
-    with service.watched(*service.addresses(specs)):
-        return _measure(task, specs, settings, filters=filters if train else None, isolate=isolate)
-
-
-def _measure(task, specs, settings, *, filters, isolate):
-    from helpers.timing import ceilings
-
-    start = time.perf_counter()
+    started = time.perf_counter()
+    checked = read_specs(specs)
+    forecast.check(task, checked)
     trains_on = device.prepare()
-    feeds = build_all(task, specs)
-    description = task.describe()
-    report = parity.check(task, feeds)
-    if isolate:
-        with isolation.started(task, specs) as started:
-            rounds = comparison.compare(started, **settings)
-            peaks = {label: isolated.memory() for label, isolated in started.items()}
-    else:
-        rounds = comparison.compare(feeds, **settings)
-        peaks = {label: {"tree": _peak_of_an_epoch(feed), "pipeline": math.nan} for label, feed in feeds.items()}
-    before_training = time.perf_counter()
-    training = {}
-    for label, feed in feeds.items() if filters else ():
-        model = models.small_cnn(timing.first_batch(feed), classes=description.classes, filters=filters)
-        training[label] = timing.take_training_apart(model, feed)
+    settings = {"reference": reference, "precision": precision, "margin": margin, "budget_s": budget_s}
+    with service.watched(*services_of(checked)):
+        feeds = {label: spec.build(task) for label, spec in checked.items()}
+        report = parity.check(task, feeds)
+        rounds, peaks = _compare(task, checked, feeds, isolate, seed=task.seed, **settings)
+        before_training = time.perf_counter()
+        training = _train(task, feeds, filters) if train else {}
     timed_s = rounds.wall_s + time.perf_counter() - before_training
+    ceiling = ceilings.gather_ceiling(task.arrays().images, batch_size=task.batch_size)
     return Measurement(
         task=task,
-        description=description,
-        specs=specs,
+        description=task.describe(),
+        specs=checked,
         parity=report,
         comparison=rounds,
         training=training,
         peak_rss_bytes={label: peak["tree"] for label, peak in peaks.items()},
         pipeline_rss_bytes={label: peak["pipeline"] for label, peak in peaks.items()},
         isolated=isolate,
-        gather_images_per_s=ceilings.gather_ceiling(task.arrays().images, batch_size=task.batch_size).images_per_s,
-        wall_s=time.perf_counter() - start,
+        gather_images_per_s=ceiling.images_per_s,
+        wall_s=time.perf_counter() - started,
         timed_s=timed_s,
         device=trains_on,
     )
+
+
+def _compare(task, specs, feeds, isolate, **settings):
+    """Returns the comparison and label -> peak memory in bytes, of the tree and of the pipeline alone."""
+    if isolate:
+        with isolation.started(task, specs) as isolated:
+            return comparison.compare(isolated, **settings), {
+                label: process.memory() for label, process in isolated.items()
+            }
+    rounds = comparison.compare(feeds, **settings)
+    return rounds, {label: {"tree": _peak_of_an_epoch(feed), "pipeline": math.nan} for label, feed in feeds.items()}
 
 
 def _peak_of_an_epoch(feed):
     memory.reset_peak()
     timing.time_epoch(models.smallest(timing.first_batch(feed)), feed)
     return memory.peak_bytes()
+
+
+def _train(task, feeds, filters):
+    """Trains a small CNN on each feed and returns label -> its epoch taken apart."""
+    classes = task.describe().classes
+    return {
+        label: timing.take_training_apart(
+            models.small_cnn(timing.first_batch(feed), classes=classes, filters=filters), feed
+        )
+        for label, feed in feeds.items()
+    }

@@ -23,15 +23,29 @@ a correlation of 0.3. No method repairs that; more rounds do.
 
 import math
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from helpers import checks
 from helpers.errors import StudyError
 
 LEAST_ROUNDS = 3
 FIRST_LOOK = 5
 LOOK_GROWTH = 1.5
+
+
+class Verdict(StrEnum):
+    """What a comparison says of a pipeline's time, beside the reference's."""
+
+    FASTER = "faster"
+    SLOWER = "slower"
+    THE_SAME = "the same"
+    UNDECIDED = "undecided"
+    REFERENCE = "reference"
+    NOT_THE_SAME_WORK = "not the same work"
 
 
 @dataclass(frozen=True)
@@ -64,7 +78,7 @@ class Ratio:
         return f"{self.ratio:.3f} ({self.low:.3f} to {self.high:.3f}, {self.rounds} rounds)"
 
 
-def paired_ratio(seconds, reference_seconds, confidence: float = 0.95) -> Ratio:
+def paired_ratio(seconds: ArrayLike, reference_seconds: ArrayLike, confidence: float = 0.95) -> Ratio:
     """Estimates how many times the reference's time a pipeline takes.
 
     The ratio does not depend on the order of the rounds or on the unit, and swapping the two sides gives the
@@ -89,7 +103,7 @@ def paired_ratio(seconds, reference_seconds, confidence: float = 0.95) -> Ratio:
             f"seconds and reference_seconds must pair up, round by round (got {len(pipeline)} and "
             f"{len(reference)}); give both from the same rounds"
         )
-    _check_share("confidence", confidence)
+    checks.share("confidence", confidence, remedy="0.95 is usual")
     centre, low, high, effective = log_ratio_interval(np.log(pipeline) - np.log(reference), confidence)
     return Ratio(
         ratio=math.exp(centre),
@@ -101,7 +115,9 @@ def paired_ratio(seconds, reference_seconds, confidence: float = 0.95) -> Ratio:
     )
 
 
-def log_ratio_interval(differences, confidence: float):
+def log_ratio_interval(
+    differences: ArrayLike, confidence: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """The median of log ratios and its interval, for one comparison or for many at once.
 
     Args:
@@ -122,7 +138,7 @@ def log_ratio_interval(differences, confidence: float):
     return centre, centre - (centre - low) * stretch, centre + (high - centre) * stretch, effective
 
 
-def effective_rounds(differences) -> np.ndarray:
+def effective_rounds(differences: ArrayLike) -> np.ndarray:
     """How many independent rounds carry as much as these.
 
     Args:
@@ -156,7 +172,7 @@ def is_precise(ratio: Ratio, precision: float) -> bool:
     return ratio.precision <= precision
 
 
-def verdict(ratio: Ratio, *, margin: float = 0.05, equivalence: Ratio | None = None) -> str:
+def verdict(ratio: Ratio, *, margin: float = 0.05, equivalence: Ratio | None = None) -> Verdict:
     """Decides between faster, slower, the same and undecided.
 
     Args:
@@ -173,16 +189,15 @@ def verdict(ratio: Ratio, *, margin: float = 0.05, equivalence: Ratio | None = N
     Raises:
         StudyError: where the margin is not positive.
     """
-    if not margin > 0:
-        raise StudyError(f"margin must be > 0 (got {margin}); 0.05 calls differences up to 5% the same")
+    checks.between("margin", margin, 0, math.inf, remedy="0.05 calls differences up to 5% the same")
     inner = ratio if equivalence is None else equivalence
     if 1 / (1 + margin) <= inner.low and inner.high <= 1 + margin:
-        return "the same"
+        return Verdict.THE_SAME
     if ratio.high < 1:
-        return "faster"
+        return Verdict.FASTER
     if ratio.low > 1:
-        return "slower"
-    return "undecided"
+        return Verdict.SLOWER
+    return Verdict.UNDECIDED
 
 
 def equivalence_confidence(confidence: float) -> float:
@@ -232,10 +247,9 @@ def sequential_confidence(confidence: float = 0.95, *, looks: int = 1, compariso
     Raises:
         StudyError: where a value is out of range.
     """
-    _check_share("confidence", confidence)
-    for name, value in (("looks", looks), ("comparisons", comparisons)):
-        if value < 1:
-            raise StudyError(f"{name} must be >= 1 (got {value}); give a positive whole number")
+    checks.share("confidence", confidence, remedy="0.95 is usual")
+    checks.whole("looks", looks, least=1)
+    checks.whole("comparisons", comparisons, least=1)
     error = 1 - confidence ** (1 / comparisons)
     return 1 - (error / 2 if looks > 1 else error)
 
@@ -275,7 +289,7 @@ def _order_statistic_interval(ordered, confidence):
     return low, high
 
 
-def checked_times(name: str, values, *, least: int) -> np.ndarray:
+def checked_times(name: str, values: ArrayLike, *, least: int) -> np.ndarray:
     """Returns values as a float64 array (rounds,).
 
     Raises:
@@ -288,8 +302,3 @@ def checked_times(name: str, values, *, least: int) -> np.ndarray:
     if len(bad):
         raise StudyError(f"{name} must be positive and finite (got {bad[0]})")
     return array
-
-
-def _check_share(name, value):
-    if not 0 < value < 1:
-        raise StudyError(f"{name} must be between 0 and 1 (got {value}); 0.95 is usual")

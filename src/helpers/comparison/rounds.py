@@ -1,19 +1,19 @@
 """Compares feeds fairly: interleaved rounds in random order, paired ratios with intervals, verdicts."""
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from helpers import ratios, timing
+from helpers import checks, ratios, timing
 from helpers.comparison import run_quality
 from helpers.errors import StudyError
-from helpers.ratios import paired_ratio
+from helpers.ratios import Verdict, paired_ratio
 from helpers.timing import models
-
-__all__ = ["MIN_ROUNDS", "Comparison", "compare", "paired_ratio"]
 
 MIN_ROUNDS = ratios.FIRST_LOOK
 PLANNED_LOOKS = len(ratios.look_rounds(1000))
@@ -24,7 +24,7 @@ class Comparison:
     """What a comparison measured; the statistics are derived from the raw rounds.
 
     Attributes:
-        rounds: a row a feed and round: round, place (in the round's order), pipeline, epoch_s, first_batch_s,
+        rounds: one row per feed and round: round, place (in the round's order), pipeline, epoch_s, first_batch_s,
             steady_batch_s, set_up_s, cpu_s, batches.
         cold: the same of each feed's very first epoch, which no statistic uses.
         reference: the label that the others are compared with.
@@ -57,8 +57,7 @@ class Comparison:
         Raises:
             StudyError: if there is no such feed.
         """
-        if label not in self.labels:
-            raise StudyError(f"pipeline must be one of {', '.join(self.labels)} (got {label!r})")
+        checks.one_of("pipeline", label, self.labels)
         return self.rounds.loc[self.rounds["pipeline"] == label, column].to_numpy(float)
 
     def ratio(self, label: str, reference: str | None = None) -> ratios.Ratio:
@@ -79,7 +78,7 @@ class Comparison:
             self.confidence, looks=PLANNED_LOOKS, comparisons=max(1, len(self.labels) - 1)
         )
 
-    def verdict(self, label: str, reference: str | None = None) -> str:
+    def verdict(self, label: str, reference: str | None = None) -> Verdict:
         """Returns "faster", "slower", "the same" (within the margin) or "undecided"."""
         level = ratios.equivalence_confidence(self.corrected_confidence)
         one_sided = paired_ratio(self.seconds(label), self.seconds(reference or self.reference), confidence=level)
@@ -93,34 +92,38 @@ class Comparison:
 
     @property
     def table(self) -> pd.DataFrame:
-        """A row a feed: median epoch, time ratio to the reference with interval, verdict, rounds, flags."""
+        """One row per feed: median epoch, time ratio to the reference with interval, verdict, rounds, flags."""
         rows = []
         for label in self.labels:
             seconds = self.seconds(label)
-            row = {"pipeline": label, "epoch_s": np.median(seconds)}
+            row: dict[str, Any] = {"pipeline": label, "epoch_s": np.median(seconds)}
             if label == self.reference:
-                row |= {"time_ratio": 1.0, "low": 1.0, "high": 1.0, "verdict": "reference"}
+                row |= {"time_ratio": 1.0, "low": 1.0, "high": 1.0, "verdict": Verdict.REFERENCE.value}
             else:
                 ratio = self.ratio(label)
                 row |= {"time_ratio": ratio.ratio, "low": ratio.low, "high": ratio.high}
-                row["verdict"] = self.verdict(label)
+                row["verdict"] = self.verdict(label).value
             rows.append(row | {"rounds": len(seconds), "flags": ", ".join(self.flags(label))})
         return pd.DataFrame(rows)
+
+    def has_two_modes(self, label: str) -> bool:
+        """Returns whether one feed's epochs fall in two heaps."""
+        return bool(run_quality.two_modes(self.seconds(label)))
 
     def flags(self, label: str) -> list[str]:
         """Returns what a reader should know of one feed's rounds: two modes, drift, outliers (kept)."""
         seconds = self.seconds(label)
-        found = ["two modes"] if run_quality.two_modes(seconds) else []
+        told = ["two modes"] if self.has_two_modes(label) else []
         drift = run_quality.drift(seconds)
         if drift:
-            found.append(f"drifted by {drift.change:+.0%}")
+            told.append(f"drifted by {drift.change:+.0%}")
         outliers = int(np.sum(run_quality.outliers(seconds)))
-        return [*found, f"{outliers} outlier{'s' * (outliers > 1)} kept"] if outliers else found
+        return [*told, f"{outliers} outlier{'s' * (outliers > 1)} kept"] if outliers else told
 
     def _repr_html_(self):
         shown = self.table.copy()
         shown["time_ratio"] = [
-            f"{row.time_ratio:.2f} ({row.low:.2f} to {row.high:.2f})" if row.verdict != "reference" else "1"
+            f"{row.time_ratio:.2f} ({row.low:.2f} to {row.high:.2f})" if row.verdict != Verdict.REFERENCE else "1"
             for row in shown.itertuples()
         ]
         shown["epoch_s"] = shown["epoch_s"].map("{:.3f}".format)
@@ -175,7 +178,7 @@ def compare(
     spent_s = lambda: (clock() - start) * 1e-9  # noqa: E731
     watch = noise.Watch()
     timers = {label: _timer(feed, model, clock) for label, feed in feeds.items()}
-    batches = {}
+    batches: dict[str, int] = {}
 
     def time_one(label):
         epoch = timers[label]()
@@ -191,7 +194,8 @@ def compare(
         for label in feeds:
             time_one(label)
 
-    rows, order = [], list(feeds)
+    rows: list[dict[str, Any]] = []
+    order = list(feeds)
     generator = np.random.default_rng(seed)
 
     def so_far(stopped):
@@ -244,15 +248,9 @@ def _row(number, place, label, epoch):
 def _check_arguments(feeds, reference, precision, budget_s, margin, confidence, max_rounds):
     if len(feeds) < 2:
         raise StudyError(f"a comparison needs at least two feeds (got {len(feeds)})")
-    if reference is not None and reference not in feeds:
-        raise StudyError(f"reference must be one of {', '.join(feeds)} (got {reference!r})")
-    if max_rounds < MIN_ROUNDS:
-        raise StudyError(f"max_rounds must be >= {MIN_ROUNDS} (got {max_rounds!r})")
-    for name, value, low, high in (
-        ("precision", precision, 0, 1),
-        ("budget_s", budget_s, 0, np.inf),
-        ("margin", margin, 0, 1),
-        ("confidence", confidence, 0, 1),
-    ):
-        if not low < value < high:
-            raise StudyError(f"{name} must be above {low} and below {high:g} (got {value!r})")
+    if reference is not None:
+        checks.one_of("reference", reference, feeds)
+    checks.whole("max_rounds", max_rounds, least=MIN_ROUNDS)
+    checks.between("budget_s", budget_s, 0, math.inf)
+    for name, value in (("precision", precision), ("margin", margin), ("confidence", confidence)):
+        checks.share(name, value)

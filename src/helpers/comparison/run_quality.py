@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from helpers.ratios import checked_times
 
@@ -29,7 +30,7 @@ class Modes:
         return self.two
 
 
-def outliers(seconds) -> np.ndarray:
+def outliers(seconds: ArrayLike) -> np.ndarray:
     """Flags times far from the rest; nothing is ever dropped for it.
 
     Args:
@@ -47,7 +48,7 @@ def outliers(seconds) -> np.ndarray:
     return distance > 3.5 * max(1.4826 * float(np.median(distance)), 0.01)
 
 
-def two_modes(seconds) -> Modes:
+def two_modes(seconds: ArrayLike) -> Modes:
     """Tells whether times fall in two heaps, such as epochs at the median and epochs at twice the median.
 
     The times are split where the distance of the two means, in sums of their standard deviations, is
@@ -73,7 +74,7 @@ def two_modes(seconds) -> Modes:
         return one
     logs = np.log(times)
     least = max(3, math.ceil(0.08 * count))
-    best, split = 0.0, None
+    best, split = 0.0, 0
     for position in range(least, count - least + 1):
         fast, slow = logs[:position], logs[position:]
         distance = slow.mean() - fast.mean()
@@ -109,7 +110,7 @@ class Drift:
         return (self.low > 0 or self.high < 0) and abs(self.change) >= 0.05
 
 
-def drift(seconds) -> Drift:
+def drift(seconds: ArrayLike) -> Drift:
     """Tells how times changed over a run, by the median slope of all pairs of rounds (Theil and Sen).
 
     Args:

@@ -1,32 +1,45 @@
-"""The data that the kit studies: what there is, what it is called, and how it is loaded."""
+"""The data that the kit studies: what there is, what it is called, and how it is loaded; nothing here prepares data."""
 
-from helpers.datasets.folders import folder_files, folder_path
-from helpers.datasets.load import (
-    NAMES,
-    Arrays,
-    Description,
-    best_available,
-    check_name,
-    describe,
-    is_prepared,
-    load_arrays,
-    record_files,
-    require,
-    tfds_dataset,
-)
+from typing import Any
+
+from helpers.datasets.names import NAMES, best_available, named
+from helpers.datasets.sources import Arrays, Description, Source
 
 __all__ = [
     "NAMES",
     "Arrays",
     "Description",
+    "Source",
     "best_available",
-    "check_name",
     "describe",
-    "folder_files",
-    "folder_path",
     "is_prepared",
     "load_arrays",
-    "record_files",
+    "named",
     "require",
     "tfds_dataset",
 ]
+
+
+def is_prepared(name: str) -> bool:
+    """Returns whether the dataset can be loaded now."""
+    return named(name).is_ready
+
+
+def require(name: str) -> None:
+    """Raises NotPrepared, naming the remedies, unless the dataset can be loaded now."""
+    named(name).require()
+
+
+def describe(name: str, **options: Any) -> Description:
+    """Describes a dataset without loading it; see `Source.describe`."""
+    return named(name).describe(**options)
+
+
+def load_arrays(name: str, **options: Any) -> Arrays:
+    """Loads a dataset into memory; see `Source.load`."""
+    return named(name).load(**options)
+
+
+def tfds_dataset(name: str, *, split: str = "train", examples: int | None = None) -> Any:
+    """Returns the records of a set of TensorFlow Datasets; see `prepared.Prepared.records`."""
+    return named(name).records(split=split, examples=examples)

@@ -1,12 +1,15 @@
-"""Folders of images, a folder a class: which files there are, whether they are whole, and how they are read."""
+"""Folders of pictures, one folder per class: which files there are, whether they are whole, and how they are read."""
 
 import hashlib
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from helpers.errors import StudyError
+from helpers.datasets import decoded_cache
+from helpers.datasets.sources import Description, Source
+from helpers.errors import NotPrepared, StudyError
 from helpers.paths import data_dir
 
 PICTURES = (".jpg", ".jpeg", ".png")
@@ -16,42 +19,135 @@ STAND_IN_MARK = "STAND-IN.txt"
 _checked: set[str] = set()
 
 
-def folder_root(name: str) -> Path:
-    """Returns the folder that "folder:PATH" names: PATH itself, or one of that name under `data_dir()/folders`.
+@dataclass(frozen=True)
+class Folder(Source):
+    """A folder with one folder of JPEG or PNG files per class, or with `train` and `test` that have them.
 
-    Raises:
-        StudyError: where there is no such folder.
+    Attributes:
+        given: the path that the user gave, or the name of a folder in `data_dir()/folders`.
     """
-    given = name.removeprefix("folder:")
-    if not given:
-        raise StudyError(f"a folder dataset must read folder:PATH (got {name!r}); give the folder of the classes")
-    path = Path(given).expanduser()
-    for candidate in (path, data_dir() / "folders" / path):
-        if candidate.is_dir():
-            return candidate.resolve()
-    raise StudyError(
-        f"there is no folder {given!r}, here or in {data_dir() / 'folders'}; give the path of a folder with one "
-        f"folder a class, or run `study prepare {name} --archives FILE`"
-    )
 
+    given: str
 
-def folder_path(name: str, *, split: str = "train") -> Path:
-    """Returns the folder that holds one folder a class.
+    read_as = ("arrays", "folder")
 
-    Args:
-        name: "folder:PATH", where PATH has a folder a class, or `train` and `test` which have.
-        split: "train" or "test".
+    def root(self) -> Path:
+        """Returns the folder that was named.
 
-    Raises:
-        StudyError: where the folder or its split is not there.
-    """
-    root = folder_root(name)
-    if _has_folders(root / "train"):
-        if (root / split).is_dir():
-            return root / split
-    elif split == "train":
-        return root
-    raise StudyError(f"folder {root} has no split {split!r}; put its classes under {root / split}")
+        Raises:
+            NotPrepared: where there is no such folder.
+        """
+        if not self.given:
+            raise StudyError(
+                f"a folder dataset must read folder:PATH (got {self.name!r}); give the folder of the classes"
+            )
+        path = Path(self.given).expanduser()
+        for candidate in (path, data_dir() / "folders" / path):
+            if candidate.is_dir():
+                return candidate.resolve()
+        raise NotPrepared(
+            f"there is no folder {self.given!r}, here or in {data_dir() / 'folders'}; give the path of a folder with "
+            f"one folder per class, or run `study prepare {self.name} --archives FILE`"
+        )
+
+    def path(self, *, split: str = "train") -> Path:
+        """Returns the folder that holds the classes' folders of a split, "train" or "test".
+
+        Raises:
+            StudyError: where the folder or its split is not there.
+        """
+        root = self.root()
+        if _has_folders(root / "train"):
+            if (root / split).is_dir():
+                return root / split
+        elif split == "train":
+            return root
+        raise StudyError(f"folder {root} has no split {split!r}; put its classes under {root / split}")
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the folder is there."""
+        try:
+            return self.path().is_dir()
+        except StudyError:
+            return False
+
+    def require(self) -> None:
+        """Raises NotPrepared unless the folder is there."""
+        self.root()
+
+    def fingerprint(self) -> str:
+        """Returns a text that changes when a picture is changed, added or removed; "" where there is no folder."""
+        return fingerprint_of(self._list()[0]) if self.is_ready else ""
+
+    def files(self, *, examples: int | None = None, split: str = "train") -> tuple[list[str], np.ndarray, list[str]]:
+        """Returns the pictures' files, in the order of Keras' flow_from_directory.
+
+        Every file's first and last bytes are checked once in a process; a doubtful one is decoded.
+
+        Args:
+            examples: how many; balanced over the classes and evenly spaced within each. None: all.
+            split: "train" or "test".
+
+        Returns:
+            paths: classes sorted by name, files sorted within.
+            labels: int64 (n,), 0 … classes - 1.
+            class_names: the names of the classes, sorted.
+
+        Raises:
+            StudyError: where the folder is missing, empty, has fewer pictures than asked for, or a damaged one.
+        """
+        paths, labels, classes = self._list(examples, split)
+        key = fingerprint_of(paths)
+        if key not in _checked:
+            for path in paths:
+                _check_picture(path)
+            _checked.add(key)
+        return paths, labels, classes
+
+    def _list(self, examples=None, split="train"):
+        """Returns what `files` returns, without opening a file."""
+        try:
+            classes, files = _listing(self.path(split=split))
+        except PermissionError as error:
+            raise StudyError(
+                f"folder {error.filename} must be readable (got permission denied); change its mode"
+            ) from None
+        available = sum(map(len, files))
+        if examples is not None:
+            if examples > available:
+                raise StudyError(f"examples must be <= {available}, what {self.name} has (got {examples}); give fewer")
+            files = _evenly(files, examples)
+        labels = np.repeat(np.arange(len(classes), dtype=np.int64), [len(mine) for mine in files])
+        return [path for mine in files for path in mine], labels, classes
+
+    def _describe(self, split, image_size, examples, channels, classes) -> Description:
+        if classes is not None:
+            raise StudyError(f"classes can be chosen for synthetic data only (got classes {classes} for {self.name})")
+        if channels not in (None, 1, 3):
+            raise StudyError(f"channels of a folder must be 3, or 1 for grey (got {channels})")
+        paths, _, names = self._list(examples, split)
+        height, width = image_size or read_picture(paths[0]).shape[:2]
+        root = self.root()
+        real = not (root / STAND_IN_MARK).is_file()
+        label = f"folder {root.name}" if real else f"stand-in folder {root.name} (generated)"
+        if real and root.name == "cifar10-jpeg":
+            label = "CIFAR-10 pictures re-encoded as JPEG"
+        return Description(self.name, label, real, (height, width, int(channels or 3)), len(names), len(paths))
+
+    def _state(self, what, split, seed, examples) -> str:
+        return f"{fingerprint_of(self._list(examples, split)[0])} {what.image_shape}"
+
+    def _read(self, what, split, seed, examples, state):
+        paths, labels, _ = self.files(examples=examples, split=split)
+
+        def decode():
+            images = np.empty((len(paths), *what.image_shape), np.uint8)
+            for row, path in enumerate(paths):
+                images[row] = read_picture(path, image_size=what.image_shape[:2], channels=what.image_shape[2])
+            return images, labels
+
+        return decoded_cache.load_or_decode(f"folder-{split}", state, what.examples, decode)
 
 
 def _has_folders(path):
@@ -62,7 +158,7 @@ def _listing(root):
     """Returns (class names, per class the list of its files), in the order of flow_from_directory."""
     classes = sorted(entry.name for entry in os.scandir(root) if entry.is_dir())
     if not classes:
-        raise StudyError(f"an image folder must have one folder a class (got none in {root}); make PATH/CLASS/*.jpg")
+        raise StudyError(f"an image folder must have one folder per class (got none in {root}); make PATH/CLASS/*.jpg")
     files = []
     for name in classes:
         mine = []
@@ -93,52 +189,7 @@ def _evenly(files, examples):
     return [[mine[i * len(mine) // count] for i in range(count)] for mine, count in zip(files, counts, strict=True)]
 
 
-def folder_files(
-    name: str, *, examples: int | None = None, split: str = "train"
-) -> tuple[list[str], np.ndarray, list[str]]:
-    """Returns the files of an image folder, in the order of Keras' flow_from_directory.
-
-    Every file's first and last bytes are checked once a process; a doubtful one is decoded.
-
-    Args:
-        name: "folder:PATH".
-        examples: how many; balanced over the classes and evenly spaced within each. None: all.
-        split: "train" or "test".
-
-    Returns:
-        paths: classes sorted by name, files sorted within.
-        labels: int64 (n,), 0 … classes - 1.
-        class_names: the names of the classes, sorted.
-
-    Raises:
-        StudyError: where the folder is missing, empty, has fewer pictures than asked for, or a damaged one.
-    """
-    paths, labels, classes = list_files(name, examples=examples, split=split)
-    key = fingerprint(paths)
-    if key not in _checked:
-        for path in paths:
-            _check_picture(path)
-        _checked.add(key)
-    return paths, labels, classes
-
-
-def list_files(name, *, examples=None, split="train"):
-    """Returns what `folder_files` returns, without opening a file."""
-    root = folder_path(name, split=split)
-    try:
-        classes, files = _listing(root)
-    except PermissionError as error:
-        raise StudyError(f"folder {error.filename} must be readable (got permission denied); change its mode") from None
-    available = sum(map(len, files))
-    if examples is not None:
-        if examples > available:
-            raise StudyError(f"examples must be <= {available}, what {name} has (got {examples}); give fewer")
-        files = _evenly(files, examples)
-    labels = np.repeat(np.arange(len(classes), dtype=np.int64), [len(mine) for mine in files])
-    return [path for mine in files for path in mine], labels, classes
-
-
-def fingerprint(paths: list[str]) -> str:
+def fingerprint_of(paths: list[str]) -> str:
     """Returns a text that changes when a file of `paths` is changed, added or removed."""
     digest = hashlib.sha256()
     for path in paths:
@@ -198,13 +249,3 @@ def decode(path):
     import tensorflow as tf
 
     return tf.io.decode_jpeg(tf.io.read_file(path), channels=3, dct_method="INTEGER_ACCURATE")
-
-
-def folder_label(name: str) -> tuple[str, bool]:
-    """Returns (what people read, whether the pictures are real) of a folder dataset."""
-    root = folder_root(name)
-    if (root / STAND_IN_MARK).is_file():
-        return f"stand-in folder {root.name} (generated)", False
-    if root.name == "cifar10-jpeg":
-        return "CIFAR-10 pictures re-encoded as JPEG", True
-    return f"folder {root.name}", True

@@ -12,7 +12,9 @@ import threading
 from pathlib import Path
 
 from helpers import paths
-from helpers.datasets import records, unpack
+from helpers.datasets import names, unpack
+from helpers.datasets.folders import Folder
+from helpers.datasets.prepared import Prepared, newest_version
 from helpers.errors import StudyError
 
 ARCHIVES = {
@@ -56,37 +58,34 @@ def prepare(name: str, *, archives: Path | None = None, data_dir: Path | None = 
         StudyError: where the archives are missing, damaged or altered, the network is not there, the disk is
             too small or cannot be written.
     """
-    from helpers import datasets
-
-    datasets.check_name(name)
+    source = names.named(name)
     root = paths.data_dir() if data_dir is None else Path(data_dir).expanduser().resolve()
     archives = None if archives is None else Path(archives).expanduser()
     if archives is not None and not archives.exists():
         raise StudyError(f"--archives must name a folder or file that exists (got {archives}); check the path")
-    if name == "synthetic":
-        progress("synthetic data needs no preparing")
+    if isinstance(source, Folder):
+        return _prepare_folder(source, root, archives, progress)
+    if not isinstance(source, Prepared):
+        progress(f"{name} data needs no preparing")
         return root
-    if name.startswith("folder:"):
-        return _prepare_folder(name, root, archives, progress)
-    if name.endswith("-standin") and archives is not None:
+    if source.stands_for and archives is not None:
         raise StudyError(f"{name} is generated and takes no archives (got {archives}); leave --archives out")
-    return _prepare_tfds(name, root, archives, progress)
+    return _prepare_tfds(source, root, archives, progress)
 
 
-def _prepare_tfds(name, root, archives, progress):
-    tfds_name = name.removesuffix("-standin")
-    standin = tfds_name != name
-    target = root / ("standin" if standin else "tfds")
-    place = records.newest_version(target, tfds_name)
+def _prepare_tfds(source, root, archives, progress):
+    name, tfds_name = source.name, source.tfds_name
+    target = root / ("standin" if source.stands_for else "tfds")
+    place = newest_version(target, tfds_name)
     if place is None and root == paths.data_dir():
-        place = records.prepared_place(name)
+        place = source.folder()
     if place is not None:
         progress(f"{name} is already prepared in {place}")
         return place
     manual = None
     if archives is not None:
         manual = _archive_folder(name, archives)
-    elif not standin:
+    elif not source.stands_for:
         _require_network(name)
     unpack.require_space(root, NEEDED_BYTES[name], what=name)
     with _working_folder(root) as work:
@@ -94,13 +93,13 @@ def _prepare_tfds(name, root, archives, progress):
 
         if manual is not None:
             _check_archives(name, manual, tfds.builder_cls(name).url_infos)
-        if standin:
+        if source.stands_for:
             from helpers.datasets import stand_ins
 
             progress(f"generating the archives of {name}")
             return _run(lambda: stand_ins.prepare(tfds_name, work, target), name, quiet=True)
-        source = f"the archives in {manual}" if manual else "the network"
-        progress(f"preparing {name} from {source} with the builder of TensorFlow Datasets")
+        origin = f"the archives in {manual}" if manual else "the network"
+        progress(f"preparing {name} from {origin} with the builder of TensorFlow Datasets")
         return _run(lambda: build(tfds_name, work, target, manual=manual), name, quiet=manual is not None)
 
 
@@ -236,15 +235,13 @@ def _probe(url):
     return outcome[0]
 
 
-def _prepare_folder(name, root, archives, progress):
-    short = name.removeprefix("folder:")
+def _prepare_folder(source, root, archives, progress):
+    name, short = source.name, source.given
     target = root / "folders" / short
     is_plain = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", short) is not None
     if archives is None:
         if Path(short).expanduser().is_dir() or target.is_dir():
-            from helpers.datasets.folders import folder_path
-
-            place = folder_path(name if not target.is_dir() else f"folder:{target}")
+            place = Folder(name, str(target) if target.is_dir() else short).path()
             progress(f"{name} is there: {place}")
             return place
         raise StudyError(

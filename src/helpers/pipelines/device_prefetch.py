@@ -3,13 +3,14 @@
 import functools
 import queue
 import threading
+from typing import Any
 
 from helpers.errors import StudyError
 from helpers.machine import device
 from helpers.pipelines import feeds
 
 
-def prefetched(feed, *, batches: int = 2):
+def prefetched(feed: Any, *, batches: int = 2) -> Any:
     """Returns a feed whose batches are copied to the device ahead of their steps.
 
     Args:
@@ -48,18 +49,17 @@ def _on_device():
             super().__init__()
             self.feed, self.ahead = feed, ahead
             self.length = int(feed.cardinality()) if feeds.kind(feed) == "tf.data" else feed.num_batches
-            self.ready = self.stopped = None
+            self.ready: queue.Queue | None = None
+            self.stopped: threading.Event | None = None
 
         def __len__(self):
             return self.length
 
         def __getitem__(self, index):
-            if self.ready is None:
-                self._start()
-            batch = self.ready.get()
+            ready = self.ready or self._start()
+            batch = ready.get()
             if batch is self.END:
-                self._start()
-                batch = self.ready.get()
+                batch = self._start().get()
             if isinstance(batch, Exception):
                 raise batch
             return batch
@@ -72,6 +72,7 @@ def _on_device():
         def _start(self):
             self.ready, self.stopped = queue.Queue(self.ahead), threading.Event()
             threading.Thread(target=self._send_all, args=(self.ready, self.stopped), daemon=True).start()
+            return self.ready
 
         def _send_all(self, ready, stopped):
             def put(item):

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from helpers import pipelines
 from helpers.errors import StudyError
 from helpers.machine import memory
+from helpers.pipelines.specs import AUTOTUNE, Spec
 from helpers.tasks import Task, transforms
 
 SOURCE = "source images in one array"  # held once, however many pipelines read it
@@ -19,21 +19,19 @@ _FLOAT = 4
 _AUTOTUNED_BATCHES = 8  # what AUTOTUNE holds ready differs; a few batches
 
 
-def parts(task: Task, builder: str, **knobs) -> dict[str, int]:
+def parts(task: Task, spec: Spec) -> dict[str, int]:
     """Forecasts what a pipeline holds in memory, by what it is, in bytes.
 
     Args:
         task: what is to be delivered; its data is described, not read.
-        builder: a pipeline's name, as `pipelines.build` takes it.
-        **knobs: its settings.
+        spec: the pipeline and its settings.
 
     Raises:
-        StudyError: for an unknown pipeline or knob, or data that is not there.
+        StudyError: for data that is not there.
     """
-    pipelines.check_knobs(builder, knobs)
+    builder, knobs = spec.builder, spec.knobs
     what = task.describe()
-    count = what.examples
-    source = count * int(np.prod(what.image_shape))
+    count, source = what.examples, what.bytes
     result = int(np.prod(transforms.get(task.transform).output_shape(what.image_shape))) * _FLOAT
     if builder == "tf_data":
         return _of_tf_data(task, source, count, result, knobs)
@@ -62,47 +60,37 @@ def _of_tf_data(task, source, count, result, knobs):
     if task.shuffle and not by_index and not paths_only:
         buffer = min(knobs.get("shuffle_buffer", 0) or count, count)
         held["the shuffle buffer of uint8 images"] = source * buffer // count
-    ready = knobs.get("prefetch", pipelines.AUTOTUNE)
+    ready = knobs.get("prefetch", AUTOTUNE)
     held["batches held ready"] = (_AUTOTUNED_BATCHES if ready < 0 else ready + 1) * task.batch_size * result
     return held
 
 
-def bytes_needed(task: Task, builder: str, **knobs) -> int:
-    """Forecasts what a pipeline holds in memory, bytes; `parts` tells of what."""
-    return sum(parts(task, builder, **knobs).values())
-
-
-def check(task: Task, specs: Mapping[str, Mapping], *, available_bytes: float | None = None) -> None:
+def check(task: Task, specs: Mapping[str, Spec], *, available_bytes: float | None = None) -> None:
     """Refuses a comparison that cannot fit in memory, before it starts.
 
     The source in one array counts once, and always: parity holds what is delivered against it.
 
     Args:
         task: what is to be delivered.
-        specs: label -> {"builder": name, **knobs}.
+        specs: label -> Spec.
         available_bytes: None: what this process may still take.
 
     Raises:
         StudyError: naming the pipeline that takes most, of what, and the remedy.
     """
     available = memory.available_bytes() if available_bytes is None else available_bytes
-    what = task.describe()
-    needed = {label: parts(task, spec["builder"], **_knobs(spec)) for label, spec in specs.items()}
+    needed = {label: parts(task, spec) for label, spec in specs.items()}
     own = {label: sum(n for part, n in held.items() if part != SOURCE) for label, held in needed.items()}
-    source = what.examples * int(np.prod(what.image_shape))
+    source = task.describe().bytes
     if source + sum(own.values()) <= available:
         return
-    most = max(own, key=own.get)
-    largest = max((part for part in needed[most] if part != SOURCE), key=needed[most].get)
+    most = max(own, key=own.__getitem__)
+    largest = max((part for part in needed[most] if part != SOURCE), key=needed[most].__getitem__)
     raise StudyError(
         f"what is compared must fit in memory (got a forecast of {_gib(source + sum(own.values()))} for "
         f"{_gib(available)} free: {_gib(source)} for the source, {_gib(own[most])} for {most}, most of it {largest}); "
         "give fewer examples, or knobs that keep less"
     )
-
-
-def _knobs(spec):
-    return {name: value for name, value in spec.items() if name != "builder"}
 
 
 def _gib(count):

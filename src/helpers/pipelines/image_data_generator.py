@@ -6,7 +6,6 @@ What ImageDataGenerator has no option for (noise, brightness that adds, resizing
 
 import numpy as np
 
-from helpers import datasets
 from helpers.pipelines.py_dataset import Transformed
 from helpers.tasks import Task, transforms
 
@@ -53,10 +52,10 @@ def flow(generator, task: Task):
         return generator.flow(data.images, data.labels, **common)
     size = {"target_size": task.image_size or task.describe().image_shape[:2]}
     if task.examples is None:
-        return generator.flow_from_directory(datasets.folder_path(task.dataset), class_mode="sparse", **size, **common)
+        return generator.flow_from_directory(task.data.path(), class_mode="sparse", **size, **common)
     import pandas as pd
 
-    paths, labels, _ = datasets.folder_files(task.dataset, examples=task.examples)
+    paths, labels, _ = task.data.files(examples=task.examples)
     table = pd.DataFrame({"filename": paths, "class": labels})
     return generator.flow_from_dataframe(table, class_mode="raw", validate_filenames=False, **size, **common)
 

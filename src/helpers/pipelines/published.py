@@ -4,11 +4,12 @@ They are here to be shown and measured as they were published; the fair counterp
 pipelines. What makes each unlike the others is named in its docstring.
 """
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
 
-from helpers import datasets
 from helpers.errors import StudyError
 from helpers.tasks import Task
 
@@ -43,11 +44,12 @@ class NoiseSequence(keras.utils.PyDataset):
 
 def a1_sequence(task: Task) -> NoiseSequence:
     """First answer, example 1. Faults: no shuffling of its own; float64, which the model converts."""
-    return NoiseSequence(*_uniform_images(task), BATCH)
+    images, labels = _uniform_images(task)
+    return NoiseSequence(images, labels, BATCH)
 
 
 def a2_tf_data(task: Task) -> tf.data.Dataset:
-    """First answer, example 2. Faults: brightness, one number an image, instead of noise; no shuffling."""
+    """First answer, example 2. Faults: brightness, one number per image, instead of noise; no shuffling."""
     dataset = tf.data.Dataset.from_tensor_slices(_uniform_images(task))
     dataset = dataset.map(
         lambda image, label: (tf.image.random_brightness(image, 0.1), label),
@@ -74,19 +76,17 @@ def b1_tfds(task: Task) -> tf.data.Dataset:
     return dataset.cache().shuffle(10_000).batch(BATCH).prefetch(tf.data.AUTOTUNE)
 
 
-def b2_image_data_generator(task: Task):
+def b2_image_data_generator(task: Task) -> Any:
     """Second answer, example 2. Faults: labels are one-hot float32, unlike 1 and 3; shear 0.2 is in degrees."""
     import contextlib
     import io
 
     from tensorflow.keras.preprocessing.image import ImageDataGenerator
 
-    if not task.dataset.startswith("folder:"):
-        raise StudyError(f"this published example reads a folder (got dataset {task.dataset!r}); use folder:PATH")
     generator = ImageDataGenerator(rescale=1.0 / 255, shear_range=0.2, zoom_range=0.2, horizontal_flip=True)
     with contextlib.redirect_stdout(io.StringIO()):
         return generator.flow_from_directory(
-            datasets.folder_path(task.dataset),
+            task.data.path(),
             target_size=(32, 32),
             batch_size=BATCH,
             class_mode="categorical",
@@ -105,9 +105,9 @@ def b3_imitation(task: Task) -> tf.data.Dataset:
 
 
 def _tfds(task, name):
-    if task.dataset not in (name, f"{name}-standin"):
+    if name not in (task.dataset, task.data.stands_for):
         raise StudyError(
             f"this published example reads {name} from TensorFlow Datasets (got dataset {task.dataset!r}); "
             f"use {name}, or {name}-standin"
         )
-    return datasets.tfds_dataset(task.dataset, examples=task.examples)
+    return task.data.records(examples=task.examples)

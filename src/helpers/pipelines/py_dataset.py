@@ -5,7 +5,7 @@ import math
 import keras
 import numpy as np
 
-from helpers import datasets
+from helpers.datasets.folders import read_picture
 from helpers.tasks import Task, transforms
 
 
@@ -73,20 +73,6 @@ class Transformed(keras.utils.PyDataset):
         self.batches.on_epoch_end()
 
 
-def read_pictures(paths, image_size=None):
-    """Returns a function from indices to decoded pictures, uint8 (m, height, width, 3), read with Pillow."""
-    from PIL import Image
-
-    def read_one(path):
-        with Image.open(path) as picture:
-            picture = picture.convert("RGB")
-            if image_size is not None and picture.size != image_size[::-1]:
-                picture = picture.resize(image_size[::-1], Image.Resampling.NEAREST)
-            return np.asarray(picture)
-
-    return lambda chosen: np.stack([read_one(paths[index]) for index in chosen])
-
-
 def build(task: Task, *, workers: int = 1, use_multiprocessing: bool = False, max_queue_size: int = 10):
     """Returns the task as a PyDataset.
 
@@ -94,8 +80,9 @@ def build(task: Task, *, workers: int = 1, use_multiprocessing: bool = False, ma
     access, are decoded once into memory.
     """
     if task.source == "folder":
-        paths, labels, _ = datasets.folder_files(task.dataset, examples=task.examples)
-        read = read_pictures(paths, task.image_size or task.describe().image_shape[:2])
+        paths, labels, _ = task.data.files(examples=task.examples)
+        size = task.image_size or task.describe().image_shape[:2]
+        read = lambda chosen: np.stack([read_picture(paths[index], image_size=size) for index in chosen])  # noqa: E731
     else:
         data = task.arrays()
         read, labels = data.images.__getitem__, data.labels

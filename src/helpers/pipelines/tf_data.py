@@ -7,7 +7,6 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from helpers import datasets
 from helpers import service as data_service
 from helpers.datasets import folders
 from helpers.errors import StudyError
@@ -23,10 +22,10 @@ def source_of(task: Task, map: str, service: str = "", sharding: str = "dynamic"
     slices = _in_chunks if service and sharding == "dynamic" else tf.data.Dataset.from_tensor_slices
     if task.source == "tfds":
         # A worker of a service reads a part, and must not count all of it.
-        dataset = datasets.tfds_dataset(task.dataset, examples=task.examples, whole=not service)
+        dataset = task.data.records(examples=task.examples, whole=not service)
         return dataset, None, task.describe().examples
     if task.source == "folder":
-        paths, labels, _ = datasets.folder_files(task.dataset, examples=task.examples)
+        paths, labels, _ = task.data.files(examples=task.examples)
         size = task.image_size or task.describe().image_shape[:2]
         return slices((paths, labels)), lambda path, label: (_decode(path, size), label), len(labels)
     data = task.arrays()
@@ -101,11 +100,10 @@ def build(
     Raises:
         StudyError: where the service is not there, or cannot do this.
     """
-    seed = task.seed
     sharding = sharding or "off"
     if service:
         _check_service(task, service, sharding, cache)
-        seed = None  # one seed would give every worker the same draws, in every epoch
+    seed = None if service else task.seed  # one seed would give every worker the same draws, in every epoch
     transform = transforms.get(task.transform)
     calls = num_parallel_calls or None
     dataset, decode, examples = source_of(task, map, service, sharding)
@@ -131,11 +129,9 @@ def build(
 
     def apply(*element):
         draws = {}
-        if transform.random:
-            *element, own_seed = element
-        if len(element) == 1:
-            (element,) = element
-        images, labels = decode(element) if by_index else element
+        *parts, own_seed = element if transform.random else (*element, None)
+        example = parts[0] if len(parts) == 1 else parts
+        images, labels = decode(example) if by_index else example
         if transform.random:
             batch_shape = (tf.shape(images)[0],) if whole_batches else ()
             draws = transform.draw_tf(tf.stack([own_seed, task.seed]), batch_shape, images.shape[-3:])
@@ -176,7 +172,7 @@ def _check_service(task, service, sharding, cache):
             f"a service's workers start every epoch anew and lose their caches (got cache={cache}); use cache=none"
         )
     if sharding == "file":
-        files = datasets.record_files(task.dataset) if task.source == "tfds" else 0
+        files = task.data.record_files() if task.source == "tfds" else 0
         if files < (count := len(data_service.workers(service))):
             raise StudyError(
                 f"sharding file needs at least as many record files as workers (got {files} for {count}); use dynamic"

@@ -1,11 +1,11 @@
 """The table that every run appends to, and what it says in short."""
 
+from helpers.measurement import SCHEMA_VERSION
 from helpers.results.pairs import pairs_of
 from helpers.results.table import (
     ADDED,
     COLUMNS,
     ROWS,
-    SCHEMA_VERSION,
     TABLE,
     gather,
     read,

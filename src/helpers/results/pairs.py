@@ -2,11 +2,13 @@
 
 import json
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from helpers import ratios
+from helpers.ratios import Verdict
 
 # What is the same for all pipelines of a cell, and may tell cells apart.
 CONDITIONS = (
@@ -37,9 +39,10 @@ MEASURES = {
 MEMORY_MEASURES = ("peak_rss_bytes",)
 # The rounds of a cell stop when the intervals are narrow: two or more looks, see ratios.sequential_confidence.
 LOOKS = 2
+NO_RATIO = (math.nan, math.nan, math.nan, Verdict.UNDECIDED)
 
 
-def select_cells(results: pd.DataFrame, conditions: dict) -> pd.DataFrame:
+def select_cells(results: pd.DataFrame, conditions: dict[str, Any]) -> pd.DataFrame:
     """Returns the rows whose cells meet all conditions: a value, a list of them, or {from:, to:}, both included."""
     chosen = pd.Series(True, index=results.index)
     for column, wanted in conditions.items():
@@ -51,7 +54,7 @@ def select_cells(results: pd.DataFrame, conditions: dict) -> pd.DataFrame:
     return results[chosen]
 
 
-def select_pipelines(rows: pd.DataFrame, wanted: dict) -> pd.DataFrame:
+def select_pipelines(rows: pd.DataFrame, wanted: dict[str, Any]) -> pd.DataFrame:
     """Returns the rows of the pipelines described: `builder`, `pipeline` (the label), or knobs.
 
     A knob that was not set counts as "default". Knobs that are not named may have any value, unless
@@ -73,7 +76,9 @@ def select_pipelines(rows: pd.DataFrame, wanted: dict) -> pd.DataFrame:
     return rows[np.array(chosen, dtype=bool)]
 
 
-def cell_ratio(row, reference, *, measure="epoch_s", comparisons=1, margin=0.05):
+def cell_ratio(
+    row: pd.Series, reference: pd.Series, *, measure: str = "epoch_s", comparisons: int = 1, margin: float = 0.05
+) -> tuple[float, float, float, Verdict]:
     """Compares two rows of one cell.
 
     Args:
@@ -89,21 +94,30 @@ def cell_ratio(row, reference, *, measure="epoch_s", comparisons=1, margin=0.05)
     if measure == "epoch_s":
         mine, other = np.asarray(row["epoch_s_rounds"], float), np.asarray(reference["epoch_s_rounds"], float)
         if len(mine) != len(other) or len(mine) < ratios.LEAST_ROUNDS:
-            return math.nan, math.nan, math.nan, "undecided"
+            return NO_RATIO
         level = ratios.sequential_confidence(0.95, looks=LOOKS, comparisons=comparisons)
         ratio = ratios.paired_ratio(mine, other, confidence=level)
         inner = ratios.paired_ratio(mine, other, confidence=ratios.equivalence_confidence(level))
         return ratio.ratio, ratio.low, ratio.high, ratios.verdict(ratio, margin=margin, equivalence=inner)
-    mine, other = float(row[measure]), float(reference[measure])
-    if not (math.isfinite(mine) and math.isfinite(other) and mine > 0 and other > 0):
-        return math.nan, math.nan, math.nan, "undecided"
-    ratio = mine / other
-    outside = "slower" if ratio > 1 else "faster"
-    return ratio, ratio, ratio, "the same" if 1 / (1 + margin) <= ratio <= 1 + margin else outside
+    quotient = float(row[measure]) / (float(reference[measure]) or math.nan)
+    if not 0 < quotient < math.inf:
+        return NO_RATIO
+    outside = Verdict.SLOWER if quotient > 1 else Verdict.FASTER
+    verdict = Verdict.THE_SAME if 1 / (1 + margin) <= quotient <= 1 + margin else outside
+    return quotient, quotient, quotient, verdict
 
 
-def pairs_of(results, *, pipeline, reference, cells=None, measure="epoch_s", take="all", margin=0.05) -> pd.DataFrame:
-    """Compares the pipelines of every selected cell that did the same work; one row a pair.
+def pairs_of(
+    results: pd.DataFrame,
+    *,
+    pipeline: dict[str, Any],
+    reference: dict[str, Any],
+    cells: dict[str, Any] | None = None,
+    measure: str = "epoch_s",
+    take: str = "all",
+    margin: float = 0.05,
+) -> pd.DataFrame:
+    """Compares the pipelines of every selected cell that did the same work; one row per pair.
 
     Args:
         results: the results table of one machine.
@@ -132,12 +146,12 @@ def pairs_of(results, *, pipeline, reference, cells=None, measure="epoch_s", tak
                     {"machine_id": machine, "cell_id": cell, "launcher": launcher}
                     | {name: row[name] for name in (*CONDITIONS, "dataset_label")}
                     | {"pipeline": row["pipeline"], "reference": other["pipeline"], "rounds": row["rounds"]}
-                    | {"ratio": ratio, "low": low, "high": high, "verdict": verdict}
+                    | {"ratio": ratio, "low": low, "high": high, "verdict": verdict.value}
                 )
     return pd.DataFrame(pairs)
 
 
-def plain(value) -> str:
+def plain(value: object) -> str:
     """Returns a value as people write it."""
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"

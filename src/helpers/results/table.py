@@ -5,67 +5,19 @@ so that nothing can be lost or doubled.
 """
 
 import itertools
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import get_type_hints
 
 import pandas as pd
 
 from helpers import files
 from helpers.errors import StudyError
+from helpers.measurement import SCHEMA_VERSION, Row
 
-SCHEMA_VERSION = 1
-COLUMNS = {
-    "schema_version": "int64",
-    "cell_id": "str",
-    "grid": "str",
-    "machine_id": "str",
-    "launcher": "str",
-    "started_at": "str",
-    "dataset": "str",
-    "dataset_label": "str",
-    "real": "bool",
-    "source": "str",
-    "transform": "str",
-    "batch_size": "int64",
-    "image_height": "int64",
-    "image_width": "int64",
-    "channels": "int64",
-    "examples": "int64",
-    "shuffle": "bool",
-    "seed": "int64",
-    "pipeline": "str",
-    "builder": "str",
-    "knobs": "str",
-    "reference": "str",
-    "same_work": "bool",
-    "differences": "str",
-    "rounds": "int64",
-    "time_ratio": "float64",
-    "time_ratio_low": "float64",
-    "time_ratio_high": "float64",
-    "verdict": "str",
-    "images_per_s": "float64",
-    "epoch_s": "float64",
-    "first_batch_cold_s": "float64",
-    "first_batch_s": "float64",
-    "steady_batch_s": "float64",
-    "train_epoch_s": "float64",
-    "train_step_s": "float64",
-    "waiting_share": "float64",
-    "cpu_us_per_image": "float64",
-    "peak_rss_bytes": "float64",
-    "pipeline_rss_bytes": "float64",
-    "isolated": "bool",
-    "gather_ceiling_images_per_s": "float64",
-    "step_ceiling_images_per_s": "float64",
-    "two_modes": "bool",
-    "flags": "str",
-    "epoch_s_rounds": "object",
-    "wall_s": "float64",
-    "timed_s": "float64",
-    "backend": "str",
-    "device": "str",
-    "device_busy_share": "float64",
-}
+# Type of an attribute of Row -> dtype of its column.
+DTYPES = {str: "str", bool: "bool", int: "int64", float: "float64", list: "object"}
+COLUMNS = {name: DTYPES[kind] for name, kind in get_type_hints(Row).items()}
 # Columns that came later, and what stands in them for tables that were written before: it was not asked.
 ADDED = {"backend": "", "device": "", "device_busy_share": float("nan")}
 TABLE = "results.parquet"
@@ -75,7 +27,7 @@ CELLS_A_BATCH, BATCHES_A_GROUP = 32, 8
 
 def _conform(rows: pd.DataFrame) -> pd.DataFrame:
     """Returns the rows with exactly the table's columns and dtypes."""
-    rows = _with_added(rows.assign(schema_version=SCHEMA_VERSION))
+    rows = rows.assign(schema_version=SCHEMA_VERSION)
     missing, unknown = set(COLUMNS) - set(rows), set(rows) - set(COLUMNS)
     if missing or unknown:
         raise StudyError(
@@ -141,7 +93,7 @@ def read_cell(folder: Path | str) -> pd.DataFrame | None:
         return None
 
 
-def gather(run: Path | str, cell_ids) -> pd.DataFrame:
+def gather(run: Path | str, cell_ids: Iterable[str]) -> pd.DataFrame:
     """Rebuilds a run's table from its cells' files, a few at a time, so that memory does not grow with their number.
 
     Args:
@@ -155,8 +107,11 @@ def gather(run: Path | str, cell_ids) -> pd.DataFrame:
     import pyarrow.parquet
 
     run = Path(run)
-    found = (rows for cell in cell_ids if (rows := read_cell(run / "cells" / cell)) is not None)
-    brief = {"cell_id": [], "timed_s": []}  # of plain values: a part of a table may hold on to all of it
+    found: Iterator[pd.DataFrame] = (rows for cell in cell_ids if (rows := read_cell(run / "cells" / cell)) is not None)
+    brief: dict[str, list] = {
+        "cell_id": [],
+        "timed_s": [],
+    }  # of plain values: a part of a table may hold on to all of it
 
     def tables():
         schema = None

@@ -4,6 +4,7 @@ import json
 
 import pandas as pd
 
+from helpers.ratios import Verdict
 from helpers.results.pairs import cell_ratio
 
 CELL = (
@@ -27,7 +28,7 @@ def winners(results: pd.DataFrame, *, margin: float = 0.05) -> pd.DataFrame:
     """Finds the fastest pipeline of every cell, and by how much it leads the next.
 
     Returns:
-        One row a cell: its conditions, winner, builder, second, lead (time of the second over the winner's),
+        One row per cell: its conditions, winner, builder, second, lead (time of the second over the winner's),
         and clear: whether the interval of that ratio lies beyond 1 and the two are not the same.
     """
     found = []
@@ -39,7 +40,7 @@ def winners(results: pd.DataFrame, *, margin: float = 0.05) -> pd.DataFrame:
         lead, _, _, verdict = cell_ratio(second, first, comparisons=len(ordered) - 1, margin=margin)
         cell = {name: first[name] for name in CELL}
         cell |= {"winner": first["pipeline"], "builder": first["builder"], "second": second["pipeline"]}
-        found.append(cell | {"lead": lead, "clear": verdict == "slower"})
+        found.append(cell | {"lead": lead, "clear": verdict == Verdict.SLOWER})
     return pd.DataFrame(found)
 
 

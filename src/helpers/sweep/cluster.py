@@ -66,9 +66,9 @@ def run_cell(notebook: bytes, cell: grids.Cell, cell_timeout_s: float) -> tuple[
 
     folder = Path(tempfile.mkdtemp(prefix="study-worker-"))
     try:
-        name = cell.parameters["dataset"]
-        if name.endswith("-standin") and not datasets.is_prepared(name):
-            preparing.prepare(name, progress=lambda line: None)
+        source = datasets.named(cell.parameters["dataset"])
+        if source.stands_for and not source.is_ready:
+            preparing.prepare(source.name, progress=lambda line: None)
         place = folder / "cell.ipynb"
         place.write_bytes(notebook)
         with _alone_on_host():

@@ -3,14 +3,15 @@
 import hashlib
 import itertools
 import json
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
-from helpers import datasets, measurement, paths
-from helpers.datasets import folders
+from helpers import checks, datasets, paths
 from helpers.errors import StudyError
+from helpers.pipelines import read_specs
 from helpers.sweep import identity
 from helpers.tasks import Task
 
@@ -31,7 +32,6 @@ DEFAULTS = {
     "filters": 16,
 }
 COMPARE = "compare_pipelines.ipynb"
-_HOLE = "\0 differs from point to point \0"
 
 
 @dataclass(frozen=True)
@@ -107,11 +107,12 @@ def load(path: Path | str, *, machine_id: str = "") -> Grid:
     stand_in = content.get("stand_in", False)
     cells = {}
     for number, block in enumerate(content["cells"], start=1):
-        for parameters, text_of_it in _points(block, defaults, f"{path.name}: cells, entry {number}", stand_in):
+        for parameters in _points(block, defaults, f"{path.name}: cells, entry {number}", stand_in):
             dataset = parameters["dataset"]
             if dataset not in pictures:
-                pictures[dataset] = _pictures(dataset)
-            cell_id = hashlib.sha256((version + pictures[dataset] + text_of_it).encode()).hexdigest()[:16]
+                pictures[dataset] = datasets.named(dataset).fingerprint()
+            text = version + pictures[dataset] + json.dumps(parameters, sort_keys=True)
+            cell_id = hashlib.sha256(text.encode()).hexdigest()[:16]
             if cell_id not in cells:
                 cells[cell_id] = Cell(cell_id, {**parameters, "grid": name, "cell_id": cell_id})
     return Grid(name, notebook, tuple(cells.values()), text)
@@ -126,10 +127,7 @@ def _only(mapping, allowed, where):
 
 
 def _points(block, defaults, where, stand_in):
-    """Yields the parameters of every point of one block, the product of its lists, with their JSON, keys sorted.
-
-    Values are checked, and written as JSON, once each and not once a point, so that large grids plan fast.
-    """
+    """Yields the parameters of every point of one block: the product of its lists. Each value is checked once."""
     _only(block, {*TASK_KEYS, *RUN_KEYS, "pipelines"}, where)
     merged = {**DEFAULTS, **defaults, **block}
     for key in ("dataset", "transform", "pipelines"):
@@ -143,25 +141,16 @@ def _points(block, defaults, where, stand_in):
     if not all(choices.values()):
         return
     if stand_in:
-        choices["dataset"] = [datasets.best_available(name) for name in choices["dataset"]]
-    from_folders = stand_in and "source" not in block
+        with _located(where):
+            choices["dataset"] = [datasets.best_available(name) for name in choices["dataset"]]
+    of_all = {"pipelines": {label: spec.to_dict() for label, spec in specs.items()}, "reference": reference}
     for name in choices["dataset"]:
-        folder = from_folders and str(name).startswith("folder:")
-        _check({**choices, "dataset": [name]} | ({"source": ["folder"]} if folder else {}), where)
-    choices |= {"pipelines": [specs], "reference": [reference]}
-    fixed = {key: values[0] for key, values in choices.items() if len(values) == 1}
-    varied = {key: values for key, values in choices.items() if len(values) > 1}
-    text = json.dumps(fixed | dict.fromkeys(varied, _HOLE), sort_keys=True).replace("%", "%%")
-    template = text.replace(json.dumps(_HOLE), "%s")
-    in_text = [list(varied).index(key) for key in sorted(varied)]
-    written = [[json.dumps(value) for value in values] for values in varied.values()]
-    for values, texts in zip(itertools.product(*varied.values()), itertools.product(*written), strict=True):
-        parameters = {**fixed, **dict(zip(varied, values, strict=True))}
-        if from_folders and parameters["dataset"].startswith("folder:"):
-            parameters["source"] = "folder"
-            yield parameters, json.dumps(parameters, sort_keys=True)
-        else:
-            yield parameters, template % tuple([texts[place] for place in in_text])
+        of_dataset = {**choices, "dataset": [name]}
+        if stand_in and "source" not in block and "folder" in datasets.named(name).read_as:
+            of_dataset["source"] = ["folder"]
+        _check(of_dataset, where)
+        for values in itertools.product(*of_dataset.values()):
+            yield dict(zip(of_dataset, values, strict=True)) | of_all
 
 
 def _specs(given, where):
@@ -169,19 +158,24 @@ def _specs(given, where):
         given = {name: {} for name in given}
     if not isinstance(given, dict):
         raise StudyError(f"{where}: pipelines must be a list of names or a mapping (got {given!r})")
-    try:
-        return measurement.check_specs({label: knobs or {} for label, knobs in given.items()})
-    except StudyError as error:
-        raise StudyError(f"{where}: {error}") from error
+    with _located(where):
+        return read_specs({label: knobs or {} for label, knobs in given.items()})
 
 
 def _check(choices, where):
     """Checks every value of one dataset, the others at their first: but for the source, none depends on another."""
     first = {key: values[0] for key, values in choices.items()}
-    try:
+    with _located(where):
         for key, values in choices.items():
             for value in values:
                 _check_point({**first, key: value})
+
+
+@contextmanager
+def _located(where):
+    """Puts the place in the grid before what is said of a value."""
+    try:
+        yield
     except StudyError as error:
         raise StudyError(f"{where}: {error}") from error
 
@@ -190,25 +184,15 @@ def _check_point(parameters):
     task = {name: parameters[name] for name in TASK_KEYS}
     size, examples = task.pop("image_size"), task.pop("examples")
     Task(**task, image_size=(size, size) if size else None, examples=examples or None)
-    for name, low, high in (("precision", 0, 1), ("margin", 0, 1), ("budget_s", 0, 86400)):
-        value = parameters[name]
-        if isinstance(value, bool) or not isinstance(value, int | float) or not low < value < high:
-            raise StudyError(f"{name} must be above {low} and below {high} (got {value!r})")
+    checks.share("precision", parameters["precision"])
+    checks.share("margin", parameters["margin"])
+    checks.between("budget_s", parameters["budget_s"], 0, 86400)
+    checks.whole("filters", parameters["filters"], least=1)
     if not isinstance(parameters["train"], bool):
         raise StudyError(f"train must be true or false (got {parameters['train']!r})")
-    filters = parameters["filters"]
-    if isinstance(filters, bool) or not isinstance(filters, int) or filters < 1:
-        raise StudyError(f"filters must be a whole number >= 1 (got {filters!r})")
 
 
 def _version(notebook, machine_id):
     """A hash of what every cell's result depends on besides its parameters: machine, notebook, what measures."""
     content = f"{machine_id} {identity.hash_of(identity.MEASURING)} ".encode() + notebook.read_bytes()
     return hashlib.sha256(content).hexdigest()
-
-
-def _pictures(dataset):
-    """A text that changes when a file of a folder of pictures does; "" for other data, and where there is no folder."""
-    if not dataset.startswith("folder:") or not datasets.is_prepared(dataset):
-        return ""
-    return folders.fingerprint(folders.list_files(dataset)[0])

@@ -119,8 +119,9 @@ def _provide_data(plan):
     from helpers.datasets import preparing
 
     for name in dict.fromkeys(cell.parameters["dataset"] for cell in plan.cells):
-        if name.endswith("-standin") and datasets.best_available(name.removesuffix("-standin")) == name:
-            print(f"real {name.removesuffix('-standin')} is not prepared: using {name}, which is generated")
+        real = datasets.named(name).stands_for
+        if real and datasets.best_available(real) == name:
+            print(f"real {real} is not prepared: using {name}, which is generated")
             preparing.prepare(name)
         datasets.require(name)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from helpers.errors import StudyError
+from helpers import checks
 
 NOISE_SD = 0.1
 ADDED = {"brightness": 0.1, "flip_brightness": 0.2}  # the largest brightness added or taken away, of 1
@@ -40,10 +40,10 @@ class Transform:
 
     name: str
     summary: str
+    apply_numpy: Callable
+    apply_tf: Callable
     draw_numpy: Callable = lambda generator, count, image_shape: {}
     draw_tf: Callable = lambda seed, batch_shape, image_shape: {}
-    apply_numpy: Callable = None
-    apply_tf: Callable = None
     output_shape: Callable = lambda shape: shape
     value_range: tuple[float, float] = (0.0, 1.0)
     distributions: dict = field(default_factory=dict)
@@ -197,23 +197,18 @@ def _draw_shear_zoom_flip_tf(seed, batch_shape, image_shape):
     }
 
 
-def _warp_arguments(draws, height, width, ravel):
+def _warp_arguments(draws, image_shape, ravel):
     from helpers.tf_image_data_generator import affine
 
-    coefficients = affine.coefficients(
-        height=height,
-        width=width,
-        shear=ravel(draws["shear"]),
-        zx=ravel(draws["zx"]),
-        zy=ravel(draws["zy"]),
-    )
+    moves = {name: ravel(draws[name]) for name in ("shear", "zx", "zy")}
+    coefficients = affine.coefficients(height=image_shape[0], width=image_shape[1], **moves)
     return {"coefficients": coefficients, "fill_mode": "nearest", "flip_horizontal": ravel(draws["flip"])}
 
 
 def _shear_zoom_flip_numpy(images, draws):
     from helpers.tf_image_data_generator import affine
 
-    arguments = _warp_arguments(draws, *images.shape[1:3], np.ravel)
+    arguments = _warp_arguments(draws, images.shape[1:], np.ravel)
     return affine.warp_numpy(images, **arguments) * SCALE
 
 
@@ -223,7 +218,7 @@ def _shear_zoom_flip_tf(images, draws):
     from helpers.tf_image_data_generator import affine
 
     batch = images if images.shape.rank == 4 else images[None]
-    arguments = _warp_arguments(draws, *batch.shape[1:3], lambda drawn: tf.reshape(drawn, [-1]))
+    arguments = _warp_arguments(draws, batch.shape[1:], lambda drawn: tf.reshape(drawn, [-1]))
     warped = affine.warp_tf(batch, **arguments) * SCALE
     return warped if images.shape.rank == 4 else warped[0]
 
@@ -250,7 +245,7 @@ _ALL = (
     ),
     Transform(
         name="brightness",
-        summary="rescale, then one number an image added, uniform in ±0.1",
+        summary="rescale, then one number per image added, uniform in ±0.1",
         draw_numpy=_DRAW_BRIGHTNESS[0],
         draw_tf=_DRAW_BRIGHTNESS[1],
         apply_numpy=_brightness_numpy,
@@ -260,7 +255,7 @@ _ALL = (
     ),
     Transform(
         name="flip_brightness",
-        summary="rescale, flip left to right half of the time, add one number an image, uniform in ±0.2",
+        summary="rescale, flip left to right half of the time, add one number per image, uniform in ±0.2",
         draw_numpy=_draw_flip_brightness_numpy,
         draw_tf=_draw_flip_brightness_tf,
         apply_numpy=_flip_brightness_numpy,
@@ -279,7 +274,7 @@ _ALL = (
     ),
     Transform(
         name="shear_zoom_flip",
-        summary="shear ±0.2 degrees, zoom 0.8 to 1.2 an axis, flip left to right half of the time, rescale",
+        summary="shear ±0.2 degrees, zoom 0.8 to 1.2 along each axis, flip left to right half of the time, rescale",
         draw_numpy=_draw_shear_zoom_flip_numpy,
         draw_tf=_draw_shear_zoom_flip_tf,
         apply_numpy=_shear_zoom_flip_numpy,
@@ -301,7 +296,5 @@ def get(name: str) -> Transform:
     Raises:
         StudyError: if there is none.
     """
-    for transform in _ALL:
-        if transform.name == name:
-            return transform
-    raise StudyError(f"transform must be one of {', '.join(NAMES)} (got {name!r})")
+    checks.one_of("transform", name, NAMES)
+    return next(transform for transform in _ALL if transform.name == name)

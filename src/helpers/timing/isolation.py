@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack, contextmanager, suppress
 
 from helpers.errors import StudyError
+from helpers.pipelines.specs import Spec, services_of
 from helpers.tasks import Task
 from helpers.timing import Epoch
 
@@ -16,14 +17,14 @@ from helpers.timing import Epoch
 class Isolated:
     """A pipeline in a process of its own."""
 
-    def __init__(self, task: Task, label: str, spec: Mapping):
+    def __init__(self, task: Task, label: str, spec: Spec):
         """Starts the process, which builds the pipeline and the smallest model."""
         import multiprocessing
 
         spawn = multiprocessing.get_context("spawn")
         self.label = label
         self._here, there = spawn.Pipe()
-        self._process = spawn.Process(target=_serve, args=(there, task, dict(spec)), daemon=True)
+        self._process = spawn.Process(target=_serve, args=(there, task, spec), daemon=True)
         self._process.start()
         there.close()
 
@@ -77,12 +78,12 @@ class Isolated:
 
 
 @contextmanager
-def started(task: Task, specs: Mapping[str, Mapping]):
+def started(task: Task, specs: Mapping[str, Spec]):
     """Starts a process a pipeline and yields label -> `Isolated`; ends them all afterwards.
 
     Args:
         task: what to deliver.
-        specs: label -> {"builder": name, **knobs}.
+        specs: label -> Spec.
 
     Raises:
         StudyError: if one cannot be built.
@@ -101,13 +102,12 @@ def _serve(connection, task, spec):
     """The other process: builds, then answers until it is told to stop."""
     from helpers import service, timing
     from helpers.machine import memory
-    from helpers.measurement import build_all
     from helpers.timing import models
 
     try:
         _warm_up_tensorflow()
         before = memory.resident_bytes()
-        (feed,) = build_all(task, {"mine": spec}).values()
+        feed = spec.build(task)
         model = models.smallest(timing.first_batch(feed))
         connection.send("ready")
     except Exception as error:
@@ -119,7 +119,7 @@ def _serve(connection, task, spec):
     while (question := connection.recv()) != "stop":
         try:
             if question == "epoch":
-                with service.watched(*service.addresses({"mine": spec})):
+                with service.watched(*services_of({"mine": spec})):
                     answer = timing.time_epoch(model, feed)
                 tree_peak = max(tree_peak, memory.tree_bytes())
             else:

@@ -1,0 +1,52 @@
+"""Checks of arguments, said once; each raises a StudyError that names the rule, what it got and the remedy."""
+
+import math
+import numbers
+from collections.abc import Iterable
+from typing import TypeVar
+
+from helpers.errors import StudyError
+
+Value = TypeVar("Value")
+
+
+def whole(name: str, value: object, *, least: int = 0) -> None:
+    """Raises StudyError unless `value` is a whole number >= `least`; True and False are none."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
+        raise StudyError(f"{name} must be a whole number >= {least} (got {value!r})")
+
+
+def between(name: str, value: object, low: float, high: float, *, remedy: str = "") -> None:
+    """Raises StudyError unless `value` is a number above `low` and below `high`."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not low < float(value) < high:
+        rule = f"above {low:g}" + (f" and below {high:g}" if math.isfinite(high) else "")
+        raise StudyError(f"{name} must be {rule} (got {value!r})" + (f"; {remedy}" if remedy else ""))
+
+
+def share(name: str, value: object, *, remedy: str = "") -> None:
+    """Raises StudyError unless `value` is a number above 0 and below 1."""
+    between(name, value, 0, 1, remedy=remedy)
+
+
+def one_of(name: str, value: Value, choices: Iterable[Value], *, remedy: str = "") -> None:
+    """Raises StudyError unless `value` is one of `choices`, and of the same type: 1 is not True."""
+    listed = list(choices)
+    if not any(type(value) is type(choice) and value == choice for choice in listed):
+        named = ", ".join(str(choice) if isinstance(choice, str) else repr(choice) for choice in listed)
+        raise StudyError(f"{name} must be one of {named} (got {value!r})" + (f"; {remedy}" if remedy else ""))
+
+
+def image_size(value: object) -> tuple[int, int] | None:
+    """Returns (height, width) as whole numbers >= 1, or None for None.
+
+    Raises:
+        StudyError: for anything else.
+    """
+    if value is None:
+        return None
+    sides = list(value) if isinstance(value, Iterable) and not isinstance(value, str) else []
+    if len(sides) != 2:
+        raise StudyError(f"image_size must be (height, width) in pixels (got {value!r})")
+    for side in sides:
+        whole("image_size", side, least=1)
+    return int(sides[0]), int(sides[1])
