@@ -1,11 +1,13 @@
 """A results table that no machine measured: for tests of what reads such tables, and for nothing else."""
 
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
 
 from helpers import ratios, results
+from helpers.measurement import Row
 
 SPECS = {
     "py_dataset": {"builder": "py_dataset"},
@@ -33,55 +35,57 @@ def cell(*, seconds, dataset="synthetic", transform="noise", batch_size=32, exam
         fair = label not in unlike and reference not in unlike
         epoch_s = float(np.median(raw))
         rows.append(
-            {
-                "cell_id": cell_id,
-                "grid": "made up",
-                "machine_id": machine_id,
-                "launcher": "stock",
-                "started_at": "2000-01-01T00:00:00+00:00",
-                "dataset": dataset,
-                "dataset_label": f"made-up {dataset}",
-                "real": False,
-                "source": "arrays",
-                "transform": transform,
-                "batch_size": batch_size,
-                "image_height": 32,
-                "image_width": 32,
-                "channels": 3,
-                "examples": examples,
-                "shuffle": True,
-                "seed": 0,
-                "pipeline": label,
-                "builder": spec.pop("builder"),
-                "knobs": json.dumps(spec),
-                "reference": reference,
-                "same_work": label not in unlike,
-                "differences": "labels: float32 (10,) instead of int64 ()" if label in unlike else "",
-                "rounds": rounds,
-                "time_ratio": ratio.ratio if fair else np.nan,
-                "time_ratio_low": ratio.low if fair else np.nan,
-                "time_ratio_high": ratio.high if fair else np.nan,
-                "verdict": ratios.verdict(ratio) if fair else "not the same work",
-                "images_per_s": examples / epoch_s,
-                "epoch_s": epoch_s,
-                "first_batch_cold_s": 0.2 if spec else 0.1,
-                "first_batch_s": 0.01,
-                "steady_batch_s": epoch_s / max(1, examples // batch_size),
-                "train_epoch_s": 2 * epoch_s,
-                "train_step_s": 0.5 * epoch_s / max(1, examples // batch_size),
-                "waiting_share": 0.25,
-                "cpu_us_per_image": epoch_s / examples * 1e6,
-                "peak_rss_bytes": 8e8,
-                "pipeline_rss_bytes": float("nan"),
-                "isolated": False,
-                "gather_ceiling_images_per_s": 1e5,
-                "step_ceiling_images_per_s": 1e5,
-                "two_modes": False,
-                "flags": "",
-                "epoch_s_rounds": raw.tolist(),
-                "wall_s": 10.0,
-                "timed_s": 8.0,
-            }
+            asdict(
+                Row(
+                    cell_id=cell_id,
+                    grid="made up",
+                    machine_id=machine_id,
+                    launcher="stock",
+                    started_at="2000-01-01T00:00:00+00:00",
+                    dataset=dataset,
+                    dataset_label=f"made-up {dataset}",
+                    real=False,
+                    source="arrays",
+                    transform=transform,
+                    batch_size=batch_size,
+                    image_height=32,
+                    image_width=32,
+                    channels=3,
+                    examples=examples,
+                    shuffle=True,
+                    seed=0,
+                    pipeline=label,
+                    builder=spec.pop("builder"),
+                    knobs=json.dumps(spec),
+                    reference=reference,
+                    same_work=label not in unlike,
+                    differences=json.dumps({"labels": "float32 (10,) instead of int64 ()"}) if label in unlike else "",
+                    rounds=rounds,
+                    time_ratio=ratio.ratio if fair else np.nan,
+                    time_ratio_low=ratio.low if fair else np.nan,
+                    time_ratio_high=ratio.high if fair else np.nan,
+                    verdict=str(ratios.verdict(ratio) if fair else ratios.Verdict.NOT_THE_SAME_WORK),
+                    images_per_s=examples / epoch_s,
+                    epoch_s=epoch_s,
+                    first_batch_cold_s=0.2 if spec else 0.1,
+                    first_batch_s=0.01,
+                    steady_batch_s=epoch_s / max(1, examples // batch_size),
+                    train_epoch_s=2 * epoch_s,
+                    train_step_s=0.5 * epoch_s / max(1, examples // batch_size),
+                    waiting_share=0.25,
+                    cpu_us_per_image=epoch_s / examples * 1e6,
+                    peak_rss_bytes=8e8,
+                    pipeline_rss_bytes=float("nan"),
+                    isolated=False,
+                    gather_ceiling_images_per_s=1e5,
+                    step_ceiling_images_per_s=1e5,
+                    two_modes=False,
+                    flags="",
+                    epoch_s_rounds=raw.tolist(),
+                    wall_s=10.0,
+                    timed_s=8.0,
+                )
+            )
             | columns
         )
     return pd.DataFrame(rows)
@@ -89,9 +93,7 @@ def cell(*, seconds, dataset="synthetic", transform="noise", batch_size=32, exam
 
 def table(cells) -> pd.DataFrame:
     """Cells put together, in the columns of the results table."""
-    return pd.concat(cells, ignore_index=True).assign(schema_version=results.SCHEMA_VERSION, **results.ADDED)[
-        list(results.COLUMNS)
-    ]
+    return pd.concat(cells, ignore_index=True)[list(results.COLUMNS)]
 
 
 def quick_like(machine_id="made0up0") -> pd.DataFrame:

@@ -35,7 +35,7 @@ def test_the_file_holds_the_twenty_claims_of_the_two_answers():
 def test_every_claim_gets_one_of_the_five_verdicts():
     judged = claims.judge(claims.load(), quick_like(), shown=SHOWN)
     assert list(judged.columns) == ["id", "claim", "verdict", "evidence", "crossover", "needs"]
-    assert set(judged["verdict"]) <= set(claims.VERDICTS)
+    assert set(judged["verdict"]) <= set(claims.Judgement)
     assert judged["evidence"].str.len().min() > 0
 
 
@@ -215,7 +215,7 @@ def test_a_claim_of_ones_own_is_judged(tmp_path):
         ("{builder: py_dataset, workers: 2}", "py_dataset", "pipeline must be a mapping"),
         ("builder: py_dataset, workers: 2", "builder: pydataset", "pipeline must be one of"),
         ("expect: faster", "expect: faster\n        speed: high", "unknown setting 'speed'"),
-        ("expect: faster", "expect: faster\n        margin: 5", "margin must be a share"),
+        ("expect: faster", "expect: faster\n        margin: 5", "margin must be above 0 and below 1"),
         ("    tests:\n", "    tests: []\n    more:\n", "unknown setting 'more'"),
         ("claims:", "claims: [", "line .* must be YAML"),
     ],

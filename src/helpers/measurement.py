@@ -42,7 +42,8 @@ class Row:
         examples: of an epoch.
         pipeline: its label; builder: its name; knobs: its settings as JSON; reference: label of what it is
             compared with.
-        same_work: whether it does the task; differences: what parity found, in words.
+        same_work: whether it does the task; differences: aspect -> what was found
+            instead of what, as JSON; "" where nothing differs.
         rounds: timed rounds.
         time_ratio: its epoch's time over the reference's; time_ratio_low, time_ratio_high: the interval. NaN
             where one of the two does not do the task.
@@ -164,8 +165,8 @@ class Measurement:
         task, rounds = self.task, self.comparison
         height, width, channels = self.description.image_shape
         examples = self.description.examples
-        differences = self.parity.differences.query("pipeline == @label")
-        fair = differences.empty and self.parity.does_the_task(rounds.reference)
+        differences = self.parity.differences_of(label)
+        fair = not differences and self.parity.does_the_task(rounds.reference)
         compared = rounds.table.set_index("pipeline").loc[label]
         flags = rounds.flags(label)
 
@@ -205,10 +206,8 @@ class Measurement:
             builder=self.specs[label].builder,
             knobs=json.dumps(dict(self.specs[label].knobs), sort_keys=True),
             reference=rounds.reference,
-            same_work=differences.empty,
-            differences="; ".join(
-                f"{row.aspect}: {row.found} instead of {row.expected}" for row in differences.itertuples()
-            ),
+            same_work=not differences,
+            differences=json.dumps(differences) if differences else "",
             rounds=int(compared["rounds"]),
             images_per_s=examples / median("epoch_s"),
             epoch_s=median("epoch_s"),

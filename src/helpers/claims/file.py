@@ -2,25 +2,17 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from helpers import paths
+from helpers import checks, paths
 from helpers.claims import evidence, rules
-from helpers.claims.crossover import CONDITIONS
-from helpers.claims.rules import (
-    DEPENDS,
-    EXPECTATIONS,
-    MEASURES,
-    NOT_TESTABLE,
-    REFUTED,
-    SUPPORTED,
-    UNDECIDED,
-    RuleOutcome,
-)
+from helpers.claims.judgement import Judgement
+from helpers.claims.rules import EXPECTATIONS, RuleOutcome
 from helpers.errors import StudyError
+from helpers.results.pairs import CONDITIONS, MEASURES
 
-VERDICTS = (SUPPORTED, REFUTED, DEPENDS, UNDECIDED, NOT_TESTABLE)
 # kind -> (settings it must have, settings it may have)
 KINDS = {
     "compare": ({"pipeline", "reference", "expect"}, {"cells", "measure", "take", "margin"}),
@@ -29,7 +21,7 @@ KINDS = {
     "shown": ({"by"}, set()),
     "not testable": ({"why"}, set()),
 }
-CHOICES = {
+CHOICES: dict[str, dict[str, tuple[str, ...]]] = {
     "compare": {"expect": tuple(EXPECTATIONS), "measure": tuple(MEASURES), "take": ("all", "best")},
     "trend": {"expect": ("rises", "falls"), "measure": tuple(MEASURES), "take": ("all", "best"), "along": CONDITIONS},
     "differ": {"expect": ("different", "same")},
@@ -102,7 +94,7 @@ def judge(claims: list[Claim], results: pd.DataFrame, *, shown: dict | None = No
         shown: evidence by name, from `evidence.collect`; None: what the claims ask for is tried now.
 
     Returns:
-        A table: id, claim, verdict, evidence, crossover, needs; a row a claim.
+        A table: id, claim, verdict, evidence, crossover, needs; one row per claim.
 
     Raises:
         StudyError: where the rows are of several machines.
@@ -117,7 +109,7 @@ def judge(claims: list[Claim], results: pd.DataFrame, *, shown: dict | None = No
             {
                 "id": claim.id,
                 "claim": claim.claim,
-                "verdict": outcome.verdict,
+                "verdict": outcome.verdict.value,
                 "evidence": outcome.evidence,
                 "crossover": outcome.crossover,
                 "needs": outcome.needs,
@@ -134,10 +126,10 @@ def wanted_evidence(claims: list[Claim]) -> tuple[str, ...]:
 def decide(test: Rule, results: pd.DataFrame, shown: dict) -> RuleOutcome:
     """Returns what one rule finds."""
     if test.kind == "not testable":
-        return RuleOutcome(NOT_TESTABLE, test.settings["why"])
+        return RuleOutcome(Judgement.NOT_TESTABLE, test.settings["why"])
     if test.kind == "shown":
         found = shown[test.settings["by"]]
-        return RuleOutcome(found.verdict, found.text, needs=found.needs)
+        return RuleOutcome(Judgement(found.verdict), found.text, needs=found.needs)
     return rules.RULES[test.kind](results, **test.settings)
 
 
@@ -152,19 +144,19 @@ def combine(parts: list[tuple[str, RuleOutcome]]) -> RuleOutcome:
     """
     if len(parts) == 1:
         return parts[0][1]
-    testable = [outcome for _, outcome in parts if outcome.verdict != NOT_TESTABLE]
-    decided = {outcome.verdict for outcome in testable if outcome.verdict != UNDECIDED}
+    testable = [outcome for _, outcome in parts if outcome.verdict != Judgement.NOT_TESTABLE]
+    decided = {outcome.verdict for outcome in testable if outcome.verdict != Judgement.UNDECIDED}
     if not testable:
-        verdict = NOT_TESTABLE
-    elif len(decided) > 1 or DEPENDS in decided:
-        verdict = DEPENDS
-    elif len(decided) == 0 or any(outcome.verdict == UNDECIDED for outcome in testable):
-        verdict = UNDECIDED
+        verdict = Judgement.NOT_TESTABLE
+    elif len(decided) > 1 or Judgement.DEPENDS in decided:
+        verdict = Judgement.DEPENDS
+    elif len(decided) == 0 or any(outcome.verdict == Judgement.UNDECIDED for outcome in testable):
+        verdict = Judgement.UNDECIDED
     else:
         (verdict,) = decided
     told = [f"({number}) {says}: {one.verdict}; {one.evidence}" for number, (says, one) in enumerate(parts, start=1)]
     turns = [f"({number}) {one.crossover}" for number, (_, one) in enumerate(parts, start=1) if one.crossover]
-    if verdict == DEPENDS and len(decided - {DEPENDS}) > 1:
+    if verdict == Judgement.DEPENDS and len(decided - {Judgement.DEPENDS}) > 1:
         turns.insert(0, ", ".join(f"({number}) {one.verdict}" for number, (_, one) in enumerate(parts, start=1)))
     needs = [f"({number}) {one.needs}" for number, (_, one) in enumerate(parts, start=1) if one.needs]
     return RuleOutcome(verdict, "\n".join(told), crossover="; ".join(turns), needs="; ".join(needs))
@@ -182,19 +174,15 @@ def _claim(file, number, entry):
 
 
 def _test(name, entry, *, alone):
-    if not isinstance(entry, dict) or entry.get("kind") not in KINDS:
-        found = entry.get("kind") if isinstance(entry, dict) else entry
-        raise StudyError(f"{name}: kind must be one of {', '.join(KINDS)} (got {found!r:.60})")
-    kind = entry["kind"]
+    kind: Any = entry.get("kind") if isinstance(entry, dict) else entry
+    checks.one_of(f"{name}: kind", kind, KINDS)
     must, may = KINDS[kind]
     _check_keys(name, entry, {"kind", *must} | (set() if alone else {"says"}), may | {"says"})
     settings = {key: value for key, value in entry.items() if key not in ("kind", "says")}
     for key, allowed in CHOICES[kind].items():
-        if key in settings and settings[key] not in allowed:
-            raise StudyError(f"{name}: {key} must be one of {', '.join(allowed)} (got {settings[key]!r})")
-    margin = settings.get("margin", 0.05)
-    if not isinstance(margin, int | float) or not 0 < margin < 1:
-        raise StudyError(f"{name}: margin must be a share above 0 and below 1 (got {margin!r}); 0.05 is 5%")
+        if key in settings:
+            checks.one_of(f"{name}: {key}", settings[key], allowed)
+    checks.share(f"{name}: margin", settings.get("margin", 0.05), remedy="0.05 is 5%")
     _check_conditions(name, settings.get("cells", {}))
     _check_columns(name, settings.get("apart_from", []))
     for side in ("pipeline", "reference"):
@@ -246,5 +234,4 @@ def _check_pipeline(name, side, wanted):
     for key in wanted:
         if key not in known:
             raise StudyError(f"{name}: {side} has no knob {key!r}; it has {', '.join(sorted(known))}")
-    if wanted.get("others", "any") not in ("any", "default"):
-        raise StudyError(f"{name}: others must be any or default (got {wanted['others']!r})")
+    checks.one_of(f"{name}: others", wanted.get("others", "any"), ("any", "default"))

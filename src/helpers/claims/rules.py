@@ -4,21 +4,31 @@ Pipelines are compared within one cell of one machine only, on the raw seconds o
 only where both did the same work. Nothing here reads a file or times anything.
 """
 
+import json
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from helpers.claims.crossover import crossover, separators
+from helpers.claims.judgement import Judgement
 from helpers.errors import StudyError
+from helpers.ratios import Verdict
 from helpers.results.pairs import CONDITIONS, MEASURES, MEMORY_MEASURES, pairs_of, plain, select_cells, select_pipelines
 
-SUPPORTED, REFUTED, DEPENDS = "supported", "refuted", "depends"
-UNDECIDED, NOT_TESTABLE = "undecided yet", "not testable"
 FULL_SWEEP = "the full sweep"
+Cells = dict[str, Any]  # column -> a value, a list of values, or {from:, to:}
 
-EXPECTATIONS = {"faster": "faster", "less": "faster", "slower": "slower", "more": "slower", "same": "the same"}
+EXPECTATIONS = {
+    "faster": Verdict.FASTER,
+    "less": Verdict.FASTER,
+    "slower": Verdict.SLOWER,
+    "more": Verdict.SLOWER,
+    "same": Verdict.THE_SAME,
+}
 
 
 @dataclass(frozen=True)
@@ -26,7 +36,7 @@ class RuleOutcome:
     """What one rule found.
 
     Attributes:
-        verdict: supported, refuted, depends, undecided yet or not testable.
+        verdict: what it says of the claim.
         evidence: one or two sentences with the counts and ratios behind it.
         crossover: on what it depends, and where it turns; "" if it does not.
         needs: what would decide it; "" if it is decided.
@@ -34,24 +44,26 @@ class RuleOutcome:
             verdict, holds (True, False, or None where undecided).
     """
 
-    verdict: str
+    verdict: Judgement
     evidence: str
     crossover: str = ""
     needs: str = ""
     pairs: pd.DataFrame = field(default_factory=pd.DataFrame, compare=False, repr=False)
 
 
-def compare(results, *, expect, cells=None, measure="epoch_s", **selection) -> RuleOutcome:
+def compare(
+    results: pd.DataFrame, *, expect: str, cells: Cells | None = None, measure: str = "epoch_s", **selection: Any
+) -> RuleOutcome:
     """Supported if the expectation holds in every cell that decides, refuted if in none, else it depends."""
     pairs = pairs_of(results, cells=cells, measure=measure, **selection)
     if pairs.empty:
-        return RuleOutcome(UNDECIDED, "no cell of this run compares them", needs=FULL_SWEEP)
+        return RuleOutcome(Judgement.UNDECIDED, "no cell of this run compares them", needs=FULL_SWEEP)
     expected = EXPECTATIONS[expect]
-    pairs["holds"] = [None if verdict == "undecided" else verdict == expected for verdict in pairs["verdict"]]
+    pairs["holds"] = [None if verdict == Verdict.UNDECIDED else verdict == expected for verdict in pairs["verdict"]]
     decided = pairs[pairs["holds"].notna()]
     if decided.empty:
         return RuleOutcome(
-            UNDECIDED,
+            Judgement.UNDECIDED,
             f"{len(pairs)} comparisons, none decided: the intervals reach across 1 ({_span(pairs)})",
             needs="more rounds, or a quieter machine",
             pairs=pairs,
@@ -63,18 +75,26 @@ def compare(results, *, expect, cells=None, measure="epoch_s", **selection) -> R
         evidence += ", medians without an interval"
     if len(decided) < len(pairs):
         evidence += f"; {len(pairs) - len(decided)} more undecided"
-    verdict = SUPPORTED if held == len(decided) else REFUTED if held == 0 else DEPENDS
-    turns = separators(decided) if verdict == DEPENDS else ""
+    verdict = Judgement.SUPPORTED if held == len(decided) else Judgement.REFUTED if held == 0 else Judgement.DEPENDS
+    turns = separators(decided) if verdict == Judgement.DEPENDS else ""
     return RuleOutcome(verdict, f"{evidence} [{covered(decided)}]", crossover=turns, pairs=pairs)
 
 
 def trend(
-    results, *, along, expect, apart_from=(), cells=None, measure="epoch_s", margin=0.05, **selection
+    results: pd.DataFrame,
+    *,
+    along: str,
+    expect: str,
+    apart_from: Sequence[str] = (),
+    cells: Cells | None = None,
+    measure: str = "epoch_s",
+    margin: float = 0.05,
+    **selection: Any,
 ) -> RuleOutcome:
     """Whether the ratio of pipeline to reference rises or falls along a column, all other conditions alike."""
     pairs = pairs_of(results, cells=cells, measure=measure, margin=margin, **selection)
     if pairs.empty:
-        return RuleOutcome(UNDECIDED, "no cell of this run compares them", needs=FULL_SWEEP)
+        return RuleOutcome(Judgement.UNDECIDED, "no cell of this run compares them", needs=FULL_SWEEP)
     fixed = [name for name in CONDITIONS if name not in (along, *apart_from)]
     if measure in MEMORY_MEASURES:
         fixed.append("launcher")
@@ -91,33 +111,46 @@ def trend(
         holds.append(None if not decided else bool((rises and expect == "rises") or (falls and expect == "falls")))
         ends.append(f"x{change:.2f} from {along} {plain(first[along])} to {plain(last[along])}")
     if not holds:
-        return RuleOutcome(UNDECIDED, f"this run has one value of {along} only", needs=FULL_SWEEP, pairs=pairs)
-    decided = [one for one in holds if one is not None]
+        return RuleOutcome(
+            Judgement.UNDECIDED, f"this run has one value of {along} only", needs=FULL_SWEEP, pairs=pairs
+        )
+    decided = [held for held in holds if held is not None]
     if not decided:
         return RuleOutcome(
-            UNDECIDED, f"no change beyond the intervals: {_few(ends)}", needs="more rounds, or more points", pairs=pairs
+            Judgement.UNDECIDED,
+            f"no change beyond the intervals: {_few(ends)}",
+            needs="more rounds, or more points",
+            pairs=pairs,
         )
-    verdict = SUPPORTED if all(decided) else DEPENDS if any(decided) else REFUTED
+    verdict = Judgement.SUPPORTED if all(decided) else Judgement.DEPENDS if any(decided) else Judgement.REFUTED
     evidence = f"the ratio {expect} in {sum(decided)} of {len(decided)} series: {_few(ends)}"
     return RuleOutcome(verdict, evidence, crossover=crossover(pairs, along), pairs=pairs)
 
 
-def differ(results, *, pipeline, expect, cells=None) -> RuleOutcome:
+def differ(results: pd.DataFrame, *, pipeline: dict[str, Any], expect: str, cells: Cells | None = None) -> RuleOutcome:
     """Whether pipelines were found to do another work than their task."""
     rows = select_pipelines(select_cells(results, cells or {}), pipeline)
     if rows.empty:
-        return RuleOutcome(UNDECIDED, "no cell of this run holds them", needs=FULL_SWEEP)
+        return RuleOutcome(Judgement.UNDECIDED, "no cell of this run holds them", needs=FULL_SWEEP)
     unlike = rows[~rows["same_work"].astype(bool)]
     holds = len(unlike) if expect == "different" else len(rows) - len(unlike)
-    verdict = SUPPORTED if holds == len(rows) else REFUTED if holds == 0 else DEPENDS
+    verdict = Judgement.SUPPORTED if holds == len(rows) else Judgement.REFUTED if holds == 0 else Judgement.DEPENDS
     evidence = f"{len(unlike)} of {len(rows)} do not do the task"
     if len(unlike):
-        aspects = {}
-        for row in unlike.itertuples():
-            named = [part.split(":")[0].strip() for part in row.differences.split(";") if ":" in part]
-            aspects.setdefault(row.builder, []).extend(named)
-        evidence += ": " + "; ".join(f"{name} ({', '.join(dict.fromkeys(found))})" for name, found in aspects.items())
+        told = []
+        for builder, of_it in unlike.groupby("builder", sort=False):
+            aspects = dict.fromkeys(aspect for text in of_it["differences"] for aspect in _aspects(text))
+            told.append(f"{builder} ({', '.join(aspects)})" if aspects else builder)
+        evidence += f": {'; '.join(told)}"
     return RuleOutcome(verdict, evidence)
+
+
+def _aspects(differences):
+    """Returns the aspects in which a row differs; none for tables of before, which tell them in prose."""
+    try:
+        return list(json.loads(differences))
+    except ValueError:
+        return []
 
 
 def covered(pairs: pd.DataFrame) -> str:
@@ -142,7 +175,7 @@ def _few(names, most=3):
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-RULES = {"compare": compare, "trend": trend, "differ": differ}
+RULES: dict[str, Callable[..., RuleOutcome]] = {"compare": compare, "trend": trend, "differ": differ}
 
 
 def require_one_machine(results: pd.DataFrame) -> None:

@@ -7,6 +7,7 @@ import functools
 import math
 import os
 from dataclasses import dataclass
+from typing import Any
 
 from helpers.errors import StudyError
 
@@ -93,7 +94,7 @@ def trains_on() -> Device:
     return Device(" + ".join(kinds) or "CPU", backend)
 
 
-def send(batch):
+def send(batch: Any) -> Any:
     """Copies a batch to the device and waits until it is there.
 
     Args:
@@ -131,7 +132,7 @@ def memory_bytes() -> float:
     return float(tf.config.experimental.get_memory_info("GPU:0")["peak"])
 
 
-def computes_on(dataset) -> str:
+def computes_on(dataset: Any) -> str:
     """Returns the device on which a tf.data pipeline computed its first batch, such as "CPU:0"."""
     first = next(iter(dataset))
     while isinstance(first, tuple):

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -84,13 +85,14 @@ class Delivered:
     endless: bool
 
 
-def read_epoch(expected: Expected, feed) -> Delivered:
+def read_epoch(expected: Expected, feed: Any) -> Delivered:
     """Reads one epoch of a feed, batch by batch, and keeps what the checks need.
 
     Raises:
         StudyError: if the feed is no feed, never ends by its own account, or does not give pairs.
     """
-    sizes, shapes, image_dtypes, label_forms = [], Counter(), Counter(), Counter()
+    sizes: list[int] = []
+    shapes, image_dtypes, label_forms = (Counter[Any]() for _ in range(3))
     labels, signatures, fingerprints, sample = [], [], [], []
     low, high, total, endless = np.inf, -np.inf, 0, False
     wanted = recovered_draws.SAMPLE.get(expected.transform.name, SAMPLE)

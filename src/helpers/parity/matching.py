@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def block_means(images, side=8):
+def block_means(images: np.ndarray, side: int = 8) -> np.ndarray:
     """Returns block means, float32 (n, side, side, channels), of images of any size."""
     height, width = images.shape[1:3]
     rows = np.linspace(0, height, min(side, height) + 1).astype(int)
@@ -12,7 +12,7 @@ def block_means(images, side=8):
     return sums / (np.diff(rows)[:, None, None] * np.diff(columns)[:, None])
 
 
-def signature(name, images):
+def signature(name: str, images: np.ndarray) -> np.ndarray:
     """Returns features, float32 (n, k), that this transform's draws leave (nearly) alone."""
     means = block_means(images, 4 if name == "shear_zoom_flip" else 8)
     if name in ("flip_brightness", "shear_zoom_flip"):
@@ -22,7 +22,9 @@ def signature(name, images):
     return means.reshape(len(means), -1)
 
 
-def match(signatures, labels, source_signatures, source_labels) -> np.ndarray:
+def match(
+    signatures: np.ndarray, labels: np.ndarray, source_signatures: np.ndarray, source_labels: np.ndarray
+) -> np.ndarray:
     """Returns for each delivered example the index of the nearest source example of its label, or -1.
 
     Args:

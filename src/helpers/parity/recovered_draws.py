@@ -54,7 +54,7 @@ def _fit_warp(image, source):
     side = np.linspace(1 - transforms.ZOOM, 1 + transforms.ZOOM, 7)
     zx, zy, flip = (axis.ravel() for axis in np.meshgrid(side, side, [False, True]))
     errors = np.square(warp(np.zeros_like(zx), zx, zy, flip) - image).mean((1, 2, 3))
-    best = None
+    fits = []
     for start in np.argsort(errors)[:STARTS]:
 
         def residual(point, flipped=flip[start]):
@@ -63,11 +63,10 @@ def _fit_warp(image, source):
 
         fit = least_squares(residual, (0.0, zx[start], zy[start]), diff_step=1e-3, x_scale=(0.2, 0.1, 0.1), xtol=1e-6)
         fit = least_squares(residual, fit.x, diff_step=1e-6, x_scale=(0.2, 0.1, 0.1))
-        if best is None or fit.cost < best[0].cost:
-            best = fit, flip[start]
-        if np.abs(best[0].fun).max() < EXPLAINED:
+        fits.append((fit, flip[start]))
+        if np.abs(fit.fun).max() < EXPLAINED:
             break
-    fit, flipped = best
+    fit, flipped = min(fits, key=lambda fitted: fitted[0].cost)
     return {"shear": fit.x[0], "zx": fit.x[1], "zy": fit.x[2], "flip": flipped}
 
 

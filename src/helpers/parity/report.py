@@ -61,9 +61,15 @@ class Report:
         """Returns whether one feed delivers the task."""
         return label not in set(self.differences["pipeline"])
 
+    def differences_of(self, label: str) -> dict[str, str]:
+        """Returns aspect -> what was found instead of what, of one feed; empty where it delivers the task."""
+        of_it = self.differences[self.differences["pipeline"] == label]
+        told = of_it["found"] + " instead of " + of_it["expected"]
+        return told.groupby(of_it["aspect"], sort=False).agg("; ".join).to_dict()
+
     @property
     def overview(self) -> pd.DataFrame:
-        """A table for people: a row a feed, a column an aspect; "same", "differs", or "-" if not reached."""
+        """A table for people: one row per feed, one column per aspect; "same", "differs", or "-" if not reached."""
         table = pd.DataFrame("-", index=list(self.labels), columns=list(ASPECTS))
         for row in self.details.itertuples():
             table.loc[row.pipeline, row.aspect] = "same"

@@ -1,14 +1,17 @@
 """Any feed that `fit` takes, seen alike: a Dataset, a PyDataset, an ImageDataGenerator's iterator."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from helpers import service
 from helpers.errors import StudyError
 
+Batch = tuple[np.ndarray, np.ndarray]  # images (batch, height, width, channels) and labels (batch, …)
 
-def kind(feed) -> str:
+
+def kind(feed: Any) -> str:
     """Returns "tf.data" or "PyDataset" (which ImageDataGenerator's iterators are too).
 
     Raises:
@@ -27,7 +30,7 @@ def kind(feed) -> str:
     )
 
 
-def batches_of(feed) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def batches_of(feed: Any) -> Iterator[Batch]:
     """Yields one epoch of (images, labels) as NumPy arrays, and ends the epoch as `fit` does.
 
     It is for looking at what a feed delivers, never for timing it: a loop uses none of a PyDataset's workers.

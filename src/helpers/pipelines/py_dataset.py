@@ -12,7 +12,7 @@ from helpers.tasks import Task, transforms
 class TaskPyDataset(keras.utils.PyDataset):
     """Batches of a task, drawn and transformed with NumPy.
 
-    The draws of a batch depend on the seed, the epoch and the batch's place alone, so that any number of
+    The draws of a batch depend on the seed, the epoch and the batch's number alone, so that any number of
     workers gives the same batches.
     """
 
@@ -34,7 +34,7 @@ class TaskPyDataset(keras.utils.PyDataset):
             np.random.default_rng((self.seed, self.epoch)).shuffle(self.order)
 
     def __len__(self):
-        """Returns the number of batches an epoch, the partial one included."""
+        """Returns the number of batches per epoch, the partial one included."""
         return math.ceil(len(self.labels) / self.batch_size)
 
     def __getitem__(self, batch):
@@ -45,7 +45,7 @@ class TaskPyDataset(keras.utils.PyDataset):
         draws = self.transform.draw_numpy(generator, len(images), images.shape[1:])
         return self.transform.apply_numpy(images, draws), self.labels[chosen]
 
-    def on_epoch_end(self):
+    def on_epoch_end(self) -> None:
         """Gives the next epoch its own order and draws."""
         self.epoch += 1
         self._order()
@@ -61,19 +61,21 @@ class Transformed(keras.utils.PyDataset):
         self.change = change
 
     def __len__(self):
-        """Returns the number of batches an epoch."""
+        """Returns the number of batches per epoch."""
         return len(self.batches)
 
     def __getitem__(self, batch):
         """Returns batch number `batch`, changed."""
         return self.change(*self.batches[batch])
 
-    def on_epoch_end(self):
+    def on_epoch_end(self) -> None:
         """Passes the end of the epoch on."""
         self.batches.on_epoch_end()
 
 
-def build(task: Task, *, workers: int = 1, use_multiprocessing: bool = False, max_queue_size: int = 10):
+def build(
+    task: Task, *, workers: int = 1, use_multiprocessing: bool = False, max_queue_size: int = 10
+) -> TaskPyDataset:
     """Returns the task as a PyDataset.
 
     A folder's pictures are decoded in every epoch; records of TensorFlow Datasets, which have no random

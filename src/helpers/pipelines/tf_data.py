@@ -4,6 +4,7 @@ import atexit
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 
@@ -17,7 +18,7 @@ GRAPH_LIMIT = 2**31  # bytes of one serialised graph
 DEALT_ROWS = 32  # examples that a service's worker is given at once
 
 
-def source_of(task: Task, map: str, service: str = "", sharding: str = "dynamic"):
+def source_of(task: Task, map: str, service: str = "", sharding: str = "dynamic") -> tuple[tf.data.Dataset, Any, int]:
     """Returns (dataset of undecoded elements, decode: element(s) -> (uint8 image(s), label(s)), examples)."""
     slices = _in_chunks if service and sharding == "dynamic" else tf.data.Dataset.from_tensor_slices
     if task.source == "tfds":

@@ -211,7 +211,7 @@ def print_verdicts(run: str | Path) -> None:
                 + (f" [{tail}]" if tail else "")
             )
         counts = judged["verdict"].value_counts()
-        print("  " + ", ".join(f"{counts[one]} {one}" for one in claims.VERDICTS if one in counts))
+        print("  " + ", ".join(f"{counts[one]} {one}" for one in claims.Judgement if one in counts))
 
 
 def write(run: str | Path, other: str | Path | None = None) -> Path:

@@ -3,7 +3,6 @@
 from helpers.measurement import SCHEMA_VERSION
 from helpers.results.pairs import pairs_of
 from helpers.results.table import (
-    ADDED,
     COLUMNS,
     ROWS,
     TABLE,
@@ -15,7 +14,6 @@ from helpers.results.table import (
 )
 
 __all__ = [
-    "ADDED",
     "COLUMNS",
     "ROWS",
     "SCHEMA_VERSION",

@@ -1,4 +1,4 @@
-"""The limits that no pipeline passes: what memory and conversion allow, and what the model's step can take."""
+"""The limit that no pipeline passes: what memory and conversion allow."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from helpers import checks
 from helpers.errors import StudyError
 from helpers.machine import limits
+from helpers.tasks import Task
 
 PASS_BYTES = 64 * 2**20  # float32 bytes written in one timed pass
 SCALE = np.float32(1 / 255.0)
@@ -22,7 +24,7 @@ class Ceiling:
         images_per_s: of the best method.
         method: its name.
         by_method: method -> images/s of its best pass.
-        batch_size: images a batch.
+        batch_size: images per batch.
     """
 
     images_per_s: float
@@ -50,13 +52,13 @@ def gather_ceiling(
     """Measures how fast this machine can gather random images from memory and make them float32, 0 to 1.
 
     It is the least that any pipeline over an array in memory must do, done without any pipeline: by NumPy into
-    buffers that are used again, by NumPy on one thread a core, and by one TensorFlow graph. The best pass of the
+    buffers that are used again, by NumPy on one thread per core, and by one TensorFlow graph. The best pass of the
     best method counts, because a limit is asked for and noise only slows.
 
     Args:
         images: uint8 (n, height, width, channels).
-        batch_size: images a batch, >= 1.
-        passes: timed passes a method, after one that is not timed; each writes 64 MiB, or four batches.
+        batch_size: images per batch, >= 1.
+        passes: timed passes per method, after one that is not timed; each writes 64 MiB, or four batches.
         seed: of the random order.
         clock: gives nanoseconds.
 
@@ -75,29 +77,19 @@ def gather_ceiling(
             one_pass()
             best_ns = min(_timed(one_pass, clock) for _ in range(passes))
             by_method[method] = count / max(best_ns, 1) * 1e9
-    method = max(by_method, key=by_method.get)
+    method = max(by_method, key=by_method.__getitem__)
     return Ceiling(images_per_s=by_method[method], method=method, by_method=by_method, batch_size=batch_size)
 
 
-def of_task(task, **options) -> Ceiling:
+def of_task(task: Task, *, passes: int = 5, seed: int = 0) -> Ceiling:
     """The gather ceiling for a task's own images and batch size.
 
     Args:
-        task: a `helpers.tasks.Task`; files and records count as their decoded images in memory.
-        **options: of `gather_ceiling`.
+        task: a task; files and records count as their decoded images in memory.
+        passes: timed passes per method.
+        seed: of the random order.
     """
-    return gather_ceiling(task.arrays().images, batch_size=task.batch_size, **options)
-
-
-def step_ceiling(step_s: float, *, batch_size: int) -> float:
-    """The most images a second that a model takes: `batch_size` images every `step_s` seconds.
-
-    Raises:
-        StudyError: where the step takes no time.
-    """
-    if not step_s > 0:
-        raise StudyError(f"step_s must be > 0 (got {step_s}); give the seconds of one training step")
-    return batch_size / step_s
+    return gather_ceiling(task.arrays().images, batch_size=task.batch_size, passes=passes, seed=seed)
 
 
 def _check(images, batch_size, passes):
@@ -106,9 +98,8 @@ def _check(images, batch_size, passes):
             f"images must be uint8 of shape (n, height, width, channels), n >= 1 "
             f"(got {images.dtype} of shape {images.shape})"
         )
-    for name, value in (("batch_size", batch_size), ("passes", passes)):
-        if value < 1:
-            raise StudyError(f"{name} must be >= 1 (got {value}); give a positive whole number")
+    checks.whole("batch_size", batch_size, least=1)
+    checks.whole("passes", passes, least=1)
 
 
 def _index_batches(images, batch_size, seed):

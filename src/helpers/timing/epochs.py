@@ -7,12 +7,17 @@ the parts are therefore told apart by timing `fit` on the pipeline and `fit` on 
 import gc
 import threading
 import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from helpers.errors import StudyError
 from helpers.machine import processes
+from helpers.pipelines.feeds import Batch
+
+NO_BATCH = "a feed must give at least one batch (got none); look at its length and its source"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +44,7 @@ class Epoch:
 
     @property
     def steady_batch_s(self) -> float:
-        """Seconds a batch after the first; NaN where there was only one."""
+        """Seconds per batch after the first; NaN where there was only one."""
         return self.steady_s / (self.batches - 1) if self.batches > 1 else float("nan")
 
 
@@ -50,7 +55,7 @@ class Training:
     Attributes:
         epoch_s: the epoch through `fit`, seconds.
         step_s: one step on a batch held ready, seconds.
-        batches: steps an epoch.
+        batches: steps per epoch.
         device_busy_share: share of the epochs in which the GPU ran anything, by its own driver; NaN without one.
     """
 
@@ -66,7 +71,7 @@ class Training:
 
 
 @contextmanager
-def garbage_collection_paused():
+def garbage_collection_paused() -> Iterator[None]:
     """Keeps Python's collector from running inside a timed region; collects before it."""
     gc.collect()
     was_enabled = gc.isenabled()
@@ -79,7 +84,7 @@ def garbage_collection_paused():
 
 
 @contextmanager
-def garbage_set_aside():
+def garbage_set_aside() -> Iterator[None]:
     """Collects once and sets what lives aside, so that the collections between epochs cost next to nothing."""
     gc.collect()
     gc.freeze()
@@ -128,7 +133,7 @@ def _epoch_clock():
     return EpochClock
 
 
-def time_epoch(model, feed, *, clock=time.perf_counter_ns) -> Epoch:
+def time_epoch(model: Any, feed: Any, *, clock: Callable[[], int] = time.perf_counter_ns) -> Epoch:
     """Runs one epoch of `fit` and times it, with memory freed as in a process that reads no other feed.
 
     A Dataset made by `from_generator` is not told from another there.
@@ -154,7 +159,7 @@ def time_epoch(model, feed, *, clock=time.perf_counter_ns) -> Epoch:
         start = clock()
         model.fit(feed, epochs=1, verbose=0, shuffle=shuffle, callbacks=[watch])
     if watch.batches == 0:
-        raise StudyError("a feed must give at least one batch (got none); look at its length and its source")
+        raise StudyError(NO_BATCH)
     second = 1e-9
     return Epoch(
         epoch_s=(watch.end - watch.begin) * second,
@@ -167,7 +172,7 @@ def time_epoch(model, feed, *, clock=time.perf_counter_ns) -> Epoch:
     )
 
 
-def first_batch(feed):
+def first_batch(feed: Any) -> Batch:
     """Returns the first (images, labels) of any feed, as NumPy arrays, after reading all of it.
 
     Reading a part of a dataset that caches may cut all its later epochs short, without an error (TensorFlow 2.21).
@@ -179,20 +184,20 @@ def first_batch(feed):
 
     first = None
     for batch in batches_of(feed):
-        first = batch if first is None else first
-    if first is not None:
-        return first
-    raise StudyError("a feed must give at least one batch (got none); look at its length and its source")
+        first = first or batch
+    if first is None:
+        raise StudyError(NO_BATCH)
+    return first
 
 
-def held(batch, batches: int):
+def held(batch: Batch, batches: int) -> Any:
     """Returns a dataset that hands out one batch, held ready, `batches` times."""
     import tensorflow as tf
 
     return tf.data.Dataset.from_tensors(batch).repeat(batches).prefetch(tf.data.AUTOTUNE)
 
 
-def step_seconds(model, batch, *, batches: int = 32) -> float:
+def step_seconds(model: Any, batch: Batch, *, batches: int = 32) -> float:
     """Returns the seconds of one training step on a batch held ready: the median of three short epochs.
 
     Args:
@@ -207,7 +212,7 @@ def step_seconds(model, batch, *, batches: int = 32) -> float:
     return statistics.median(time_epoch(model, feed).steady_batch_s for _ in range(3))
 
 
-def take_training_apart(model, feed, *, epochs: int = 3) -> Training:
+def take_training_apart(model: Any, feed: Any, *, epochs: int = 3) -> Training:
     """Times training epochs and the step alone, side by side, and tells the share of waiting.
 
     Args:
@@ -245,8 +250,8 @@ class Fitted:
         feed: what `fit` takes.
     """
 
-    model: object
-    feed: object
+    model: Any
+    feed: Any
 
     def time_epoch(self) -> Epoch:
         """Runs and times one epoch."""

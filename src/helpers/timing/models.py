@@ -1,8 +1,11 @@
 """The two models that pipelines are timed with: the smallest one, and a small CNN."""
 
+from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 from helpers.machine import device
+from helpers.pipelines.feeds import Batch
 
 
 @cache
@@ -30,7 +33,7 @@ def _compiled(layers, images, outputs, loss):
     return model
 
 
-def smallest(batch, *, before_last=None):
+def smallest(batch: Batch, *, before_last: Any = None) -> Any:
     """Returns a compiled model whose step costs almost nothing, for batches like this one.
 
     Its loss is the mean squared error, which takes any labels; nobody asks how well it learns.
@@ -45,7 +48,9 @@ def smallest(batch, *, before_last=None):
     return _compiled(layers, images, outputs, "mean_squared_error")
 
 
-def small_cnn(batch, *, classes: int, filters: int = 16, rescale: bool = False, first=()):
+def small_cnn(
+    batch: Batch, *, classes: int, filters: int = 16, rescale: bool = False, first: Sequence[Any] = ()
+) -> Any:
     """Returns a compiled CNN of two convolutions, for batches like this one.
 
     Args:

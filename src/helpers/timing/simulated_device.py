@@ -6,9 +6,11 @@ copied to it, and no transform can run on it. What is measured with it is called
 
 import time
 from functools import cache
+from typing import Any
 
 from helpers.errors import StudyError
 from helpers.machine import device
+from helpers.pipelines.feeds import Batch
 from helpers.timing import models
 
 
@@ -45,7 +47,7 @@ def _wait():
     return Wait
 
 
-def model(batch, *, step_s: float):
+def model(batch: Batch, *, step_s: float) -> Any:
     """Returns a compiled model whose training step takes `step_s` and some overhead, almost none of it computing.
 
     Args:
