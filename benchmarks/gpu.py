@@ -71,7 +71,7 @@ def row(section, label, value, low=math.nan, high=math.nan, **more):
 
 
 def copy(size):
-    """Host to device: seconds a copy, bytes a second, and what a step no longer waits for if batches go ahead."""
+    """Host to device: seconds per copy, bytes per second, and what a step no longer waits for if batches go ahead."""
     copies = {}
     for dtype in ("uint8", "float32"):
         batch = timing.first_batch(batches(size, dtype))
@@ -261,8 +261,8 @@ def options():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS))
     parser.add_argument("--image", type=int, help="height and width, pixels")
-    parser.add_argument("--batch", type=int, help="images a batch")
-    parser.add_argument("--batches", type=int, help="batches an epoch")
+    parser.add_argument("--batch", type=int, help="images per batch")
+    parser.add_argument("--batches", type=int, help="batches per epoch")
     parser.add_argument("--filters", type=int, help="of the CNN's first convolution")
     parser.add_argument("--largest", type=int, help="largest batch to try")
     parser.add_argument("--budget-s", type=float, default=8.0, help="of each comparison")

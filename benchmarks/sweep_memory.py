@@ -68,7 +68,7 @@ def main():
     peaks = {cells: peak_bytes(cells) for cells in sorted({10, max(10, arguments.cells // 10), arguments.cells})}
     print("peak memory of the sweep:", ", ".join(f"{cells} cells {peak / 1e6:.0f} MB" for cells, peak in peaks.items()))
     *_, (some, lower), (many, higher) = peaks.items()
-    print(f"from {some} to {many} cells that is {(higher - lower) / (many - some) / 1e3:.1f} kB a cell")
+    print(f"from {some} to {many} cells that is {(higher - lower) / (many - some) / 1e3:.1f} kB per cell")
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ def test_the_heat_map_tells_winner_and_lead_in_words_and_by_hatch():
 
 
 def test_the_heat_map_may_have_examples_across():
-    assert plots.heat_map(quick_like(), columns="examples").axes[0].get_xlabel() == "examples an epoch (images)"
+    assert plots.heat_map(quick_like(), columns="examples").axes[0].get_xlabel() == "examples per epoch (images)"
     with pytest.raises(StudyError, match="columns must be"):
         plots.heat_map(quick_like(), columns="colour")
 
