@@ -1,6 +1,9 @@
 """The house itself: few doors, short modules, typed public functions, one sentence at every package's door."""
 
 import ast
+import importlib
+import inspect
+import json
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,10 @@ import helpers
 HOUSE = Path(helpers.__file__).resolve().parent
 MODULES = sorted(HOUSE.rglob("*.py"))
 PACKAGES = sorted(path.parent for path in HOUSE.glob("*/__init__.py"))
+ROOT = HOUSE.parents[1]
+VISITORS = sorted(
+    [*ROOT.glob("benchmarks/*.py"), *ROOT.glob("notebooks/*.ipynb"), *ROOT.glob("notebooks/sweeps/*.ipynb")]
+)
 MOST_DOORS = 25
 MOST_LINES = 350
 
@@ -62,3 +69,37 @@ def test_a_package_says_in_one_sentence_what_happens_there(path):
 def test_public_functions_are_fully_typed(path):
     found = {function.name: untyped_parts(function, is_method) for function, is_method in public_functions(path)}
     assert {name: missing for name, missing in found.items() if missing} == {}
+
+
+def code_of(path):
+    """The code of a module, or of all cells of a notebook."""
+    if path.suffix == ".py":
+        return path.read_text()
+    cells = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
+    return "\n".join("".join(cell["source"]) for cell in cells)
+
+
+def names_that_are_missing(code):
+    """What a text imports from the house, or reads of a module that it imported, and the house does not have."""
+    tree, modules, missing = ast.parse(code), {}, []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "helpers":
+            for alias in node.names:
+                try:
+                    value = getattr(importlib.import_module(node.module), alias.name, None)
+                    value = value or importlib.import_module(f"{node.module}.{alias.name}")
+                except ImportError:
+                    missing.append(f"{node.module}.{alias.name}")
+                else:
+                    modules[alias.asname or alias.name] = value
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            module = modules.get(node.value.id)
+            if inspect.ismodule(module) and not hasattr(module, node.attr):
+                missing.append(f"{module.__name__}.{node.attr}")
+    return missing
+
+
+@pytest.mark.parametrize("path", VISITORS, ids=lambda path: path.name)
+def test_benchmarks_and_notebooks_ask_for_what_is_there(path):
+    assert names_that_are_missing(code_of(path)) == []
