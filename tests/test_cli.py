@@ -45,12 +45,42 @@ def test_bad_input_is_one_clear_line_and_exit_code_2(arguments, said, own_data_d
     assert said in printed.err
 
 
-def test_bad_usage_is_exit_code_2(capsys):
-    for arguments in (["compare", "--precision", "0"], ["compare", "--budget", "-1"], ["fly"], []):
-        with pytest.raises(SystemExit) as ended:
-            cli.main(arguments)
-        assert ended.value.code == 2
-    assert "must be above 0" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["compare", "--precision", "0"], "'--precision': must be above 0 and below 1"),
+        (["compare", "--precision", "abc"], "(got 'abc'); see `study compare --help`"),
+        (["compare", "--margin", "100%"], "'--margin': must be above 0 and below 1"),
+        (["compare", "--budget", "-1"], "'--budget': must be above 0 seconds, as in 60s or 60 (got '-1')"),
+        (["compare", "--budget", "nan"], "(got 'nan')"),
+        (["compare", "--batch-size", "many"], "'--batch-size': 'many' is not a valid integer"),
+        (["compare", "--bugdet", "3"], "No such option '--bugdet'"),
+        (["sweep", "grid.yml"], "Missing option '--out'; see `study sweep --help`"),
+        (["sweep", "grid.yml", "--out", "x", "--launcher", "hot"], "'hot' is not one of"),
+        (["service", "start", "--port", "70000"], "'--port': 70000 is not in the range"),
+        (["service", "worker"], "Missing option '--dispatcher'"),
+        (["service"], "see `study service --help`"),
+        (["report"], "Missing argument 'RUN'"),
+        (["fly"], "No such command 'fly'; see `study --help`"),
+        ([], "Missing command; see `study --help`"),
+    ],
+)
+def test_bad_usage_is_one_line_that_names_the_remedy_and_exit_code_2(arguments, said, capsys):
+    assert cli.main(arguments) == cli.BAD_INPUT
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("study: ") and printed.err.count("\n") == 1
+    assert said in printed.err and "--help`" in printed.err
+
+
+@pytest.mark.parametrize(("given", "share"), [("3%", 0.03), ("0.03", 0.03), ("90%", 0.9)])
+def test_a_share_is_a_number_or_a_percentage(given, share):
+    assert cli.compare.make_context("compare", ["--precision", given]).params["precision"] == pytest.approx(share)
+
+
+@pytest.mark.parametrize(("given", "seconds"), [("60s", 60), ("60", 60), ("1.5s", 1.5)])
+def test_a_budget_is_seconds_with_or_without_their_unit(given, seconds):
+    assert cli.compare.make_context("compare", ["--budget", given]).params["budget"] == seconds
 
 
 def test_debug_shows_the_traceback():
