@@ -122,7 +122,7 @@ def test_what_a_measuring_machine_left_is_used_and_another_machines_is_named(tmp
 def test_a_failing_notebook_leaves_the_old_report(tmp_path, monkeypatch):
     run = run_folder(tmp_path / "run")
     (run / report.REPORT).write_text("old")
-    monkeypatch.setattr(report, "NOTEBOOK", "no_such_notebook.ipynb")
+    monkeypatch.setattr("helpers.report.page.NOTEBOOK", "no_such_notebook.ipynb")
     with pytest.raises(StudyError, match="the report's notebook failed"):
         report.write(run)
     assert (run / report.REPORT).read_text() == "old"
