@@ -86,8 +86,8 @@ def test_the_crossover_is_drawn_with_intervals_on_labelled_axes():
 
 
 def test_a_crossover_over_one_value_is_one_clear_line():
-    pairs = pairs_of(table([cell(seconds={"py_dataset": 1.0, "tf_data": 2.0})]), pipeline=SEQUENCE,
-                                 reference=TF_DATA)  # fmt: skip
+    one_value = table([cell(seconds={"py_dataset": 1.0, "tf_data": 2.0})])
+    pairs = pairs_of(one_value, pipeline=SEQUENCE, reference=TF_DATA)
     with pytest.raises(StudyError, match="at least two values of batch_size"):
         plots.crossover(pairs)
 

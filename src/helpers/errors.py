@@ -1,5 +1,9 @@
-"""The one error that a user's input causes."""
+"""The errors that a user's input causes."""
 
 
 class StudyError(ValueError):
     """What a user gave cannot be used: the message is one line that names the rule, what it got and the remedy."""
+
+
+class NothingToShow(StudyError):
+    """A table holds nothing of what a picture shows."""
