@@ -3,6 +3,7 @@
 import json
 import re
 
+import pandas as pd
 import pytest
 from made_up_results import quick_like, table
 
@@ -75,6 +76,17 @@ def test_a_stand_in_is_called_one(tmp_path):
     (run,) = report.open_runs(run_folder(tmp_path / "run", rows, shown=False))
     assert "Stand-ins:" in run._repr_html_()
     assert run.stand_ins == ["stand-in for MNIST (generated)"]
+
+
+def test_what_a_run_and_its_verdicts_say_is_escaped(tmp_path):
+    (run,) = report.open_runs(run_folder(tmp_path / "a <b> run", shown=False))
+    assert "a &lt;b&gt; run" in run._repr_html_() and "<b>" not in run._repr_html_()
+    columns = {"id": "A1", "claim": "1 < 2", "verdict": "depends", "evidence": "one <i>\ntwo"}
+    judged = pd.DataFrame([columns | {"crossover": "a & b", "needs": ""}])
+    shown = report.verdict_table({"<first>": judged, "second": judged})
+    for text in ("1 &lt; 2", "one &lt;i&gt;<br>", "<em>Depends:</em> a &amp; b", "verdict: &lt;first&gt;"):
+        assert text in shown
+    assert "<i>" not in shown and "Needs" not in shown
 
 
 def test_two_machines_in_one_table_become_two_runs(tmp_path):

@@ -1,4 +1,4 @@
-"""The command `study`: prepare, compare, sweep, service, report, machine, exercises; heavy imports wait until needed."""
+"""The command `study`; what takes long to import waits until a command needs it."""
 
 import json
 import math
