@@ -1,4 +1,11 @@
 import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -125,3 +132,41 @@ def test_compare_gives_json_and_no_ratio_for_unlike_work(capsys):
 def test_the_machine_is_described(capsys):
     assert cli.main(["machine", "--json"]) == cli.DONE
     assert json.loads(capsys.readouterr().out)["machine"]
+
+
+def serving(*arguments):
+    """`study service …` as a real process."""
+    command = [sys.executable, "-m", "helpers.cli", "service", *arguments, "--host", "localhost"]
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+
+
+def test_a_dispatcher_and_a_worker_serve_as_processes_of_their_own_until_ctrl_c():
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = str(free.getsockname()[1])
+    here = f"localhost:{port}"
+    # All three import TensorFlow side by side; the worker waits for its dispatcher.
+    with (
+        serving("dispatcher", "--port", port) as dispatcher,
+        serving("worker", "--dispatcher", here, "--port", "0") as worker,
+    ):
+        try:
+            import tensorflow as tf
+
+            from helpers import service
+
+            assert dispatcher.stdout.readline() == f"dispatcher at {here}; Ctrl-C ends it\n"
+            said = re.fullmatch(r"worker at (localhost:\d+); Ctrl-C ends it\n", worker.stdout.readline())
+            deadline = time.monotonic() + 60
+            while not service.workers(f"grpc://{here}") and time.monotonic() < deadline:
+                time.sleep(0.1)
+            assert service.workers(f"grpc://{here}") == (said.group(1),)
+            shared = service.distribute(tf.data.Dataset.range(20), address=f"grpc://{here}", sharding="dynamic")
+            assert sorted(map(int, shared.as_numpy_iterator())) == list(range(20))
+            for process in (worker, dispatcher):
+                process.send_signal(signal.SIGINT)
+            assert [process.wait(timeout=60) for process in (worker, dispatcher)] == [cli.DONE, cli.DONE]
+        finally:
+            dispatcher.kill()
+            worker.kill()
