@@ -71,7 +71,7 @@ def test_the_heat_map_tells_winner_and_lead_in_words_and_by_hatch():
 
 
 def test_the_heat_map_may_have_examples_across():
-    assert plots.heat_map(quick_like(), columns="examples").axes[0].get_xlabel() == "examples an epoch (images)"
+    assert plots.heat_map(quick_like(), columns="examples").axes[0].get_xlabel() == "examples per epoch (images)"
     with pytest.raises(StudyError, match="columns must be"):
         plots.heat_map(quick_like(), columns="colour")
 
@@ -95,9 +95,11 @@ def test_a_crossover_over_one_value_is_one_clear_line():
 def test_the_parts_of_an_epoch_add_up_to_it():
     results = table([cell(seconds={"py_dataset": 1.0, "tf_data": 2.0})])
     (axes,) = plots.epoch_parts(results).axes
-    widths = [patch.get_width() for patch in axes.patches]
-    assert widths[0] + widths[1] == pytest.approx(results["train_epoch_s"][0] / 1000 * 1e3)
-    assert axes.patches[1].get_hatch()
+    steps, waiting = axes.containers
+    for row, step, wait in zip(results.itertuples(), steps, waiting, strict=True):
+        assert step.get_width() + wait.get_width() == pytest.approx(row.train_epoch_s / row.examples * 1e3)
+        assert wait.get_width() == pytest.approx(row.waiting_share * row.train_epoch_s / row.examples * 1e3)
+        assert wait.get_hatch() and wait.get_x() == pytest.approx(step.get_width())
     assert "milliseconds" in axes.get_xlabel()
 
 
