@@ -62,8 +62,7 @@ def failed_requirements(
         installed: package name -> version; raises `importlib.metadata.PackageNotFoundError` if absent.
     """
     failed = []
-    for line in requirements:
-        requirement = Requirement(line)
+    for requirement in map(Requirement, requirements):
         if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
             continue
         try:

@@ -25,21 +25,21 @@ def augmented(images: ArrayLike, titles: Iterable[object] | None = None, *, colu
     images = np.asarray(images)
     if images.ndim != 4 or images.shape[-1] not in (1, 3) or not len(images):
         raise StudyError(f"images must have shape (n, height, width, 1 or 3) (got {images.shape})")
-    titles = [""] * len(images) if titles is None else [str(title) for title in titles]
-    if len(titles) != len(images):
-        raise StudyError(f"each image needs one title (got {len(titles)} for {len(images)})")
+    texts = [""] * len(images) if titles is None else [str(title) for title in titles]
+    if len(texts) != len(images):
+        raise StudyError(f"each image needs one title (got {len(texts)} for {len(images)})")
     pictures = images / 255 if images.dtype == np.uint8 else np.clip(images, 0, 1)
     columns = min(columns, len(images))
     rows = math.ceil(len(images) / columns)
-    height = (1.25 if any(titles) else 1.0) * rows * WIDTH / columns
+    height = (1.25 if any(texts) else 1.0) * rows * WIDTH / columns
     with styled(rows, columns, height=height, squeeze=False) as (figure, grid):
         for axes in grid.ravel():
             axes.set_axis_off()
-        for axes, picture, title in zip(grid.ravel(), pictures, titles, strict=False):
+        for axes, picture, title in zip(grid.ravel(), pictures, texts, strict=False):
             grey = picture.shape[-1] == 1
             axes.imshow(picture[..., 0] if grey else picture, cmap="gray" if grey else None, vmin=0, vmax=1)
-            if any(titles):
+            if any(texts):
                 axes.set_title(title, fontsize=9, loc="center")
-        named = f": {', '.join(titles)}" if any(titles) else ""
+        named = f": {', '.join(texts)}" if any(texts) else ""
         figure.set_label(f"{len(images)} pictures of {images.shape[2]} x {images.shape[1]} pixels{named}")
         return figure

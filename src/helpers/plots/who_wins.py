@@ -2,6 +2,7 @@
 
 import math
 import textwrap
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ AXES = {
     "examples": "examples per epoch (images)",
     "image_height": "height of the images (pixels)",
 }
+LEVEL: dict[str, Any] = {"facecolor": "white"}
 LINES = ("-", "--", ":", "-.")
 
 
@@ -42,15 +44,13 @@ def heat_map(results: pd.DataFrame, *, columns: str = "batch_size", limit: int =
     across = sorted(table[columns].unique())
     labels = list(dict.fromkeys(table["winner"]))
     with styled(height=1.8 + 0.62 * len(rows), width=max(WIDTH, 4.2 + 1.6 * len(across))) as (figure, axes):
-        edge = {"edgecolor": "0.25", "linewidth": 0.8}
+        edge: dict[str, Any] = {"edgecolor": "0.25", "linewidth": 0.8}
         label = {"facecolor": "white", "edgecolor": "none", "pad": 1.5, "alpha": 0.9}
         centred = {"ha": "center", "va": "center", "fontsize": 8, "linespacing": 1.05, "bbox": label}
         for cell in table[table["row"].isin(rows)].itertuples():
             left, top = across.index(getattr(cell, columns)), rows.index(cell.row)
-            fill = {"facecolor": "white"}
-            if cell.clear:
-                fill = _filling(cell.winner, labels) | {"alpha": _shade(cell.lead)}
-            axes.add_patch(Rectangle((left, top), 1, 1, **fill, **edge))
+            clear = _filling(cell.winner, labels) | {"alpha": _shade(cell.lead)}
+            axes.add_patch(Rectangle((left, top), 1, 1, **(clear if cell.clear else LEVEL), **edge))
             lead = f"{cell.lead:.2f} x ahead" if cell.clear else f"level with {cell.second}"
             text = "\n".join([*textwrap.wrap(cell.winner, 20), *textwrap.wrap(lead, 22)])
             axes.text(left + 0.5, top + 0.5, text, **centred)
@@ -59,7 +59,7 @@ def heat_map(results: pd.DataFrame, *, columns: str = "batch_size", limit: int =
         axes.set_yticks(np.arange(len(rows)) + 0.5, ["\n".join(textwrap.wrap(name, 42)) for name in rows])
         axes.grid(visible=False)
         handles = [Patch(**_filling(name, labels), edgecolor="0.25", alpha=0.6, label=name) for name in labels]
-        handles.append(Patch(facecolor="white", edgecolor="0.25", label="level: no clear winner"))
+        handles.append(Patch(**LEVEL, edgecolor="0.25", label="level: no clear winner"))
         figure.legend(handles=handles, loc="outside upper left", ncols=min(3, len(handles)), frameon=False)
         told = [
             f"{cell.row}, {columns} {getattr(cell, columns):,}: {cell.winner} "
@@ -95,19 +95,20 @@ def crossover(pairs: pd.DataFrame, *, along: str = "batch_size") -> Figure:
         along: batch_size, examples or image_height.
 
     Raises:
-        NothingToShow: where there are no pairs or they have one value of the column only.
+        NothingToShow: where there are no pairs, or none that differ in the column alone.
         StudyError: where the column is another.
     """
     if along not in AXES:
         raise StudyError(f"along must be one of {', '.join(AXES)} (got {along!r})")
-    if pairs.empty or pairs[along].nunique() < 2:
-        raise NothingToShow(f"a crossover needs at least two values of {along}; run the full sweep")
     fixed = ["dataset_label", "source", "transform", *AXES, "shuffle", "pipeline", "reference"]
     fixed.remove(along)
     pairs = pairs.dropna(subset=["ratio"])
     pairs = pairs[pairs.groupby(fixed)[along].transform("nunique") > 1]
     if pairs.empty:
-        raise NothingToShow(f"a crossover needs cells that differ in {along} alone (got none); run the full sweep")
+        raise NothingToShow(
+            f"a crossover needs cells that differ in {along} alone, with at least two values of {along} (got none); "
+            "run the full sweep"
+        )
     varying = [name for name in fixed if pairs[name].nunique() > 1] or ["pipeline"]
     with styled(height=4.2) as (figure, axes):
         drawn = []

@@ -78,14 +78,11 @@ def find(place: str | Path = "") -> Path:
     """
     if place:
         return Path(place)
-    runs = sorted((paths.data_dir() / "runs").glob(f"*/{results.TABLE}"), key=lambda path: path.stat().st_mtime)
-    if runs:
-        return runs[-1].parent
-    reference = paths.project_root() / "data" / "results"
-    kept = [path.parent if path.name == results.TABLE else path for path in sorted(reference.glob("**/*.parquet"))]
-    if not kept:
+    tables = sorted((paths.project_root() / "data" / "results").glob("**/*.parquet"))
+    tables += sorted((paths.data_dir() / "runs").glob(f"*/{results.TABLE}"), key=lambda path: path.stat().st_mtime)
+    if not tables:
         raise StudyError("no results are here yet (no run under data/runs, none in data/results); run `make study`")
-    return kept[-1]
+    return tables[-1].parent if tables[-1].name == results.TABLE else tables[-1]
 
 
 def open_runs(*places: str | Path) -> list[Run]:
