@@ -201,7 +201,7 @@ def sweep(grid: Path, out: Path, resume: bool, scheduler: str | None, launcher: 
 def service() -> None:
     """Run tf.data service, or a part of it.
 
-    `start` runs all of it here; a dispatcher and workers may also run on a host each.
+    `start` runs all of it here; the dispatcher and each worker may also run on a host of their own.
     """
 
 
@@ -222,7 +222,12 @@ _host = click.option("--host", default=socket.gethostname, show_default="its own
 
 @service.command()
 @click.option("--port", type=PORT, default=5050)
-@click.option("--worker-addresses", default="", help="HOST:PORT,… of every worker: sharding file and data need them.")
+@click.option(
+    "--worker-addresses",
+    default="",
+    show_default=False,
+    help="HOST:PORT,… of every worker: sharding file and data need them.",
+)
 @_host
 def dispatcher(port: int, worker_addresses: str, host: str) -> int:
     """Run a dispatcher for workers on several hosts."""
