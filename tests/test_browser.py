@@ -20,8 +20,10 @@ pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("playwright") is None, reason="playwright is not installed here"),
 ]
 # Chromium's own look-ups of its maker's hosts would be refused on a closed network; root has no sandbox to start.
-FLAGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking " \
-        "--disable-component-update --disable-sync"  # fmt: skip
+FLAGS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+)
 LESSON = "10_read_the_verdicts.ipynb"
 ERRORS = "[data-mime-type='application/vnd.jupyter.error'], [data-mime-type='application/vnd.jupyter.stderr']"
 

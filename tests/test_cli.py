@@ -1,4 +1,11 @@
 import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -45,12 +52,42 @@ def test_bad_input_is_one_clear_line_and_exit_code_2(arguments, said, own_data_d
     assert said in printed.err
 
 
-def test_bad_usage_is_exit_code_2(capsys):
-    for arguments in (["compare", "--precision", "0"], ["compare", "--budget", "-1"], ["fly"], []):
-        with pytest.raises(SystemExit) as ended:
-            cli.main(arguments)
-        assert ended.value.code == 2
-    assert "must be above 0" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["compare", "--precision", "0"], "'--precision': must be above 0 and below 1"),
+        (["compare", "--precision", "abc"], "(got 'abc'); see `study compare --help`"),
+        (["compare", "--margin", "100%"], "'--margin': must be above 0 and below 1"),
+        (["compare", "--budget", "-1"], "'--budget': must be above 0 seconds, as in 60s or 60 (got '-1')"),
+        (["compare", "--budget", "nan"], "(got 'nan')"),
+        (["compare", "--batch-size", "many"], "'--batch-size': 'many' is not a valid integer"),
+        (["compare", "--bugdet", "3"], "No such option '--bugdet'"),
+        (["sweep", "grid.yml"], "Missing option '--out'; see `study sweep --help`"),
+        (["sweep", "grid.yml", "--out", "x", "--launcher", "hot"], "'hot' is not one of"),
+        (["service", "start", "--port", "70000"], "'--port': 70000 is not in the range"),
+        (["service", "worker"], "Missing option '--dispatcher'"),
+        (["service"], "see `study service --help`"),
+        (["report"], "Missing argument 'RUN'"),
+        (["fly"], "No such command 'fly'; see `study --help`"),
+        ([], "Missing command; see `study --help`"),
+    ],
+)
+def test_bad_usage_is_one_line_that_names_the_remedy_and_exit_code_2(arguments, said, capsys):
+    assert cli.main(arguments) == cli.BAD_INPUT
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("study: ") and printed.err.count("\n") == 1
+    assert said in printed.err and "--help`" in printed.err
+
+
+@pytest.mark.parametrize(("given", "share"), [("3%", 0.03), ("0.03", 0.03), ("90%", 0.9)])
+def test_a_share_is_a_number_or_a_percentage(given, share):
+    assert cli.compare.make_context("compare", ["--precision", given]).params["precision"] == pytest.approx(share)
+
+
+@pytest.mark.parametrize(("given", "seconds"), [("60s", 60), ("60", 60), ("1.5s", 1.5)])
+def test_a_budget_is_seconds_with_or_without_their_unit(given, seconds):
+    assert cli.compare.make_context("compare", ["--budget", given]).params["budget"] == seconds
 
 
 def test_debug_shows_the_traceback():
@@ -95,3 +132,41 @@ def test_compare_gives_json_and_no_ratio_for_unlike_work(capsys):
 def test_the_machine_is_described(capsys):
     assert cli.main(["machine", "--json"]) == cli.DONE
     assert json.loads(capsys.readouterr().out)["machine"]
+
+
+def serving(*arguments):
+    """`study service …` as a real process."""
+    command = [sys.executable, "-m", "helpers.cli", "service", *arguments, "--host", "localhost"]
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+
+
+def test_a_dispatcher_and_a_worker_serve_as_processes_of_their_own_until_ctrl_c():
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = str(free.getsockname()[1])
+    here = f"localhost:{port}"
+    # All three import TensorFlow side by side; the worker waits for its dispatcher.
+    with (
+        serving("dispatcher", "--port", port) as dispatcher,
+        serving("worker", "--dispatcher", here, "--port", "0") as worker,
+    ):
+        try:
+            import tensorflow as tf
+
+            from helpers import service
+
+            assert dispatcher.stdout.readline() == f"dispatcher at {here}; Ctrl-C ends it\n"
+            said = re.fullmatch(r"worker at (localhost:\d+); Ctrl-C ends it\n", worker.stdout.readline())
+            deadline = time.monotonic() + 60
+            while not service.workers(f"grpc://{here}") and time.monotonic() < deadline:
+                time.sleep(0.1)
+            assert service.workers(f"grpc://{here}") == (said.group(1),)
+            shared = service.distribute(tf.data.Dataset.range(20), address=f"grpc://{here}", sharding="dynamic")
+            assert sorted(map(int, shared.as_numpy_iterator())) == list(range(20))
+            for process in (worker, dispatcher):
+                process.send_signal(signal.SIGINT)
+            assert [process.wait(timeout=60) for process in (worker, dispatcher)] == [cli.DONE, cli.DONE]
+        finally:
+            dispatcher.kill()
+            worker.kill()

@@ -50,8 +50,9 @@ def test_an_emptied_solution_is_one_line_and_nothing_else_of_the_lesson_needs_it
     for exercise in found:
         prompt = learners.cells[exercise.solution].source
         assert prompt.startswith("# Your solution") and "\n" not in prompt
-        elsewhere = [cell.source for place, cell in enumerate(lesson.cells)
-                     if cell.cell_type == "code" and place not in {exercise.solution, exercise.check}]  # fmt: skip
+        own = {exercise.solution, exercise.check}
+        others = [cell for place, cell in enumerate(lesson.cells) if place not in own]
+        elsewhere = [cell.source for cell in others if cell.cell_type == "code"]
         made_here = names(lesson.cells[exercise.solution].source, ast.Store)
         made_elsewhere = set().union(*(names(source, ast.Store) for source in elsewhere))
         needed = set().union(*(names(source, ast.Load) for source in elsewhere))
@@ -98,6 +99,19 @@ def test_an_exercise_of_another_form_is_refused(cells):
         workshop.learners_version(notebook(*cells))
 
 
+def test_the_command_writes_every_lesson_says_where_and_clears_away_those_of_another_time(tmp_path, capsys):
+    folder = tmp_path / "new" / "learner"
+    folder.mkdir(parents=True)
+    (folder / "99_long_gone.ipynb").write_text("{}")
+    (folder / "notes.txt").write_text("mine")
+    assert cli.main(["exercises", "--out", str(folder)]) == cli.DONE
+    assert capsys.readouterr().out == f"{len(LESSONS)} lessons without solutions are in {folder}\n"
+    assert sorted(path.name for path in folder.iterdir()) == sorted([*(path.name for path in LESSONS), "notes.txt"])
+    assert not any(cell.get("outputs") for path in folder.glob("*.ipynb") for cell in read(path).cells)
+
+
 def test_the_lessons_are_never_overwritten(capsys):
+    before = {path: path.read_bytes() for path in LESSONS}
     assert cli.main(["exercises", "--out", str(paths.project_root() / "notebooks")]) == cli.BAD_INPUT
     assert "must not replace the lessons" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in LESSONS} == before

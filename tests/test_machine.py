@@ -39,6 +39,12 @@ def test_this_machine_can_be_described_and_written():
     assert here.id in here._repr_html_()
 
 
+def test_what_is_shown_is_escaped(one):
+    shown = replace(one, cpu="Some <b>CPU</b> & more")._repr_html_()
+    assert "Some &lt;b&gt;CPU&lt;/b&gt; &amp; more" in shown
+    assert shown.count("<tr>") == shown.count("</tr>") == 11
+
+
 def test_describing_twice_gives_the_same_id():
     assert machine.describe().id == machine.describe().id
 
@@ -151,9 +157,8 @@ def test_missing_and_wrong_packages_are_named():
 def test_the_set_up_is_checked_point_by_point_with_remedies():
     points = setup_check.check(noise_s=0.05)
     names = [point.name for point in points]
-    assert names == [
-        "Python", "packages", "cores", "memory", "disk", "mnist", "cifar10", "quiet", "Jupyter", "browser",
-    ]  # fmt: skip
+    listed = "Python, packages, cores, memory, disk, mnist, cifar10, quiet, Jupyter, browser"
+    assert ", ".join(names) == listed
     for point in points:
         assert point.detail
         assert point.ok or point.remedy

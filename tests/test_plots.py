@@ -86,8 +86,8 @@ def test_the_crossover_is_drawn_with_intervals_on_labelled_axes():
 
 
 def test_a_crossover_over_one_value_is_one_clear_line():
-    pairs = pairs_of(table([cell(seconds={"py_dataset": 1.0, "tf_data": 2.0})]), pipeline=SEQUENCE,
-                                 reference=TF_DATA)  # fmt: skip
+    one_value = table([cell(seconds={"py_dataset": 1.0, "tf_data": 2.0})])
+    pairs = pairs_of(one_value, pipeline=SEQUENCE, reference=TF_DATA)
     with pytest.raises(StudyError, match="at least two values of batch_size"):
         plots.crossover(pairs)
 
@@ -95,9 +95,11 @@ def test_a_crossover_over_one_value_is_one_clear_line():
 def test_the_parts_of_an_epoch_add_up_to_it():
     results = table([cell(seconds={"py_dataset": 1.0, "tf_data": 2.0})])
     (axes,) = plots.epoch_parts(results).axes
-    widths = [patch.get_width() for patch in axes.patches]
-    assert widths[0] + widths[1] == pytest.approx(results["train_epoch_s"][0] / 1000 * 1e3)
-    assert axes.patches[1].get_hatch()
+    steps, waiting = axes.containers
+    for row, step, wait in zip(results.itertuples(), steps, waiting, strict=True):
+        assert step.get_width() + wait.get_width() == pytest.approx(row.train_epoch_s / row.examples * 1e3)
+        assert wait.get_width() == pytest.approx(row.waiting_share * row.train_epoch_s / row.examples * 1e3)
+        assert wait.get_hatch() and wait.get_x() == pytest.approx(step.get_width())
     assert "milliseconds" in axes.get_xlabel()
 
 

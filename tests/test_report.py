@@ -3,6 +3,7 @@
 import json
 import re
 
+import pandas as pd
 import pytest
 from made_up_results import quick_like, table
 
@@ -77,6 +78,17 @@ def test_a_stand_in_is_called_one(tmp_path):
     assert run.stand_ins == ["stand-in for MNIST (generated)"]
 
 
+def test_what_a_run_and_its_verdicts_say_is_escaped(tmp_path):
+    (run,) = report.open_runs(run_folder(tmp_path / "a <b> run", shown=False))
+    assert "a &lt;b&gt; run" in run._repr_html_() and "<b>" not in run._repr_html_()
+    columns = {"id": "A1", "claim": "1 < 2", "verdict": "depends", "evidence": "one <i>\ntwo"}
+    judged = pd.DataFrame([columns | {"crossover": "a & b", "needs": ""}])
+    shown = report.verdict_table({"<first>": judged, "second": judged})
+    for text in ("1 &lt; 2", "one &lt;i&gt;<br>", "<em>Depends:</em> a &amp; b", "verdict: &lt;first&gt;"):
+        assert text in shown
+    assert "<i>" not in shown and "Needs" not in shown
+
+
 def test_two_machines_in_one_table_become_two_runs(tmp_path):
     rows = table([quick_like("one"), quick_like("two")])
     runs = report.open_runs(run_folder(tmp_path / "run", rows, shown=False))
@@ -122,7 +134,7 @@ def test_what_a_measuring_machine_left_is_used_and_another_machines_is_named(tmp
 def test_a_failing_notebook_leaves_the_old_report(tmp_path, monkeypatch):
     run = run_folder(tmp_path / "run")
     (run / report.REPORT).write_text("old")
-    monkeypatch.setattr(report, "NOTEBOOK", "no_such_notebook.ipynb")
+    monkeypatch.setattr("helpers.report.page.NOTEBOOK", "no_such_notebook.ipynb")
     with pytest.raises(StudyError, match="the report's notebook failed"):
         report.write(run)
     assert (run / report.REPORT).read_text() == "old"

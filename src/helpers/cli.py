@@ -1,273 +1,301 @@
-"""The command `study`: prepare, compare, sweep, report, machine, exercises. Heavy imports wait until needed."""
+"""The command `study`; what takes long to import waits until a command needs it."""
 
-import argparse
 import json
+import math
 import os
 import re
 import socket
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+from helpers.errors import StudyError
 
 DONE, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+PATH = click.Path(path_type=Path)
+PORT = click.IntRange(0, 65535)
 
 
-def _parser():
-    parser = argparse.ArgumentParser(
-        prog="study", description="Which input pipeline should feed my Keras model? Measured on this machine."
-    )
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-
-    prepare = commands.add_parser("prepare", help="get a dataset ready: mnist, cifar10, a stand-in, a folder")
-    prepare.add_argument("dataset", nargs="+", help="mnist, cifar10, mnist-standin, cifar10-standin or folder:NAME")
-    prepare.add_argument("--archives", type=Path, help="a folder with the official archives, or the archive itself")
-    prepare.add_argument("--data-dir", type=Path, help="where prepared data goes (default: the project's data/)")
-    prepare.set_defaults(run=_prepare)
-
-    compare = commands.add_parser("compare", help="compare pipelines on one task")
-    compare.add_argument("--dataset", default="synthetic")
-    compare.add_argument("--source", help="arrays, tfds or folder (default: folder for folder:PATH, else arrays)")
-    compare.add_argument("--transform", default="noise")
-    compare.add_argument("--batch-size", type=int, default=32)
-    compare.add_argument("--image-size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"))
-    compare.add_argument("--examples", type=int, help="examples an epoch (default: all; 1000 synthetic ones)")
-    compare.add_argument("--no-shuffle", action="store_true")
-    compare.add_argument("--seed", type=int, default=0)
-    compare.add_argument(
-        "--pipelines",
-        default="py_dataset,image_data_generator,tf_data",
-        help="names, each with knobs if wanted: tf_data:cache=memory:map=batch",
-    )
-    compare.add_argument("--reference", help="what the others are compared with (default: the first)")
-    compare.add_argument("--precision", type=_share, default=0.03, help="stop at this half-width: 3%% or 0.03")
-    compare.add_argument("--margin", type=_share, default=0.05, help="differences up to this are the same: 5%%")
-    compare.add_argument("--budget", type=_seconds, default=60.0, help="seconds for the rounds: 60s or 60")
-    compare.add_argument("--train", action="store_true", help="also train a small CNN: share of time waiting for data")
-    compare.add_argument("--isolate", action="store_true", help="a process for each pipeline, as for memory figures")
-    compare.add_argument("--json", action="store_true")
-    compare.set_defaults(run=_compare)
-
-    sweep = commands.add_parser("sweep", help="run a grid of comparisons, one papermill run a cell")
-    sweep.add_argument("grid", type=Path, help="a grid, such as notebooks/sweeps/quick.yml")
-    sweep.add_argument("--out", type=Path, required=True, help="the run's folder")
-    sweep.add_argument("--resume", action="store_true", help="run only what is missing or failed")
-    sweep.add_argument("--scheduler", metavar="ADDRESS", help="send the cells to a Dask cluster: tcp://host:8786")
-    sweep.add_argument(
-        "--launcher",
-        choices=("auto", "warm", "stock"),
-        default="auto",
-        help="how kernels start: warm, forked from a process that has imported TensorFlow, or stock (default: auto)",
-    )
-    sweep.set_defaults(run=_sweep)
-
-    service = commands.add_parser("service", help="tf.data service: start one here, or a part of one on each host")
-    parts = service.add_subparsers(dest="part", required=True, metavar="PART")
-    whole = parts.add_parser("start", help="a dispatcher and workers on this machine, until Ctrl-C")
-    whole.add_argument("--workers", type=int, default=2)
-    whole.add_argument("--port", type=int, default=0, help="of the dispatcher (default: any that is free)")
-    dispatcher = parts.add_parser("dispatcher", help="a dispatcher for workers on several hosts")
-    dispatcher.add_argument("--port", type=int, default=5050)
-    dispatcher.add_argument(
-        "--worker-addresses", default="", help="HOST:PORT,… of every worker: sharding file and data need them"
-    )
-    worker = parts.add_parser("worker", help="a worker on this host")
-    worker.add_argument("--dispatcher", required=True, metavar="HOST:PORT")
-    worker.add_argument("--port", type=int, default=5051)
-    for part in (dispatcher, worker):
-        part.add_argument("--host", default=socket.gethostname(), help="this host's name for others (default: its own)")
-    service.set_defaults(run=_service)
-
-    report = commands.add_parser("report", help="the verdicts of a run, as report.html")
-    report.add_argument("run_folder", type=Path, metavar="RUN")
-    report.add_argument("other", type=Path, nargs="?", metavar="RUN2", help="a second run, put beside the first")
-    report.set_defaults(run=_report)
-
-    machine = commands.add_parser("machine", help="what this machine is, and whether it is ready")
-    machine.add_argument("--check", action="store_true", help="check that everything needed is here")
-    machine.add_argument("--json", action="store_true")
-    machine.set_defaults(run=_machine)
-
-    learners = commands.add_parser("exercises", help="write the learner's version of the lessons, without solutions")
-    learners.add_argument("--out", type=Path, help="where it goes (default: notebooks/workshop/learner)")
-    learners.set_defaults(run=_exercises)
-    return parser
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
-def _share(text):
-    value = float(text.rstrip("%")) / 100 if text.endswith("%") else float(text)
+def _share(text: str) -> float:
+    value = _number(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
     if not 0 < value < 1:
-        raise argparse.ArgumentTypeError(f"must be above 0 and below 1, or above 0% and below 100% (got {text!r})")
+        raise click.BadParameter(f"must be above 0 and below 1, or above 0% and below 100% (got {text!r})")
     return value
 
 
-def _seconds(text):
-    value = float(text.removesuffix("s"))
-    if not value > 0:
-        raise argparse.ArgumentTypeError(f"must be above 0 seconds (got {text!r})")
+def _seconds(text: str) -> float:
+    value = _number(text.removesuffix("s"))
+    if not 0 < value < math.inf:
+        raise click.BadParameter(f"must be above 0 seconds, as in 60s or 60 (got {text!r})")
     return value
 
 
-def parse_pipelines(text: str) -> dict:
+def parse_pipelines(text: str) -> dict[str, dict[str, Any]]:
     """Returns label -> {"builder": name, **knobs} of "name,name:knob=value:knob=value".
 
     Raises:
         StudyError: where an entry does not read so, or comes twice.
     """
-    import yaml
-
-    from helpers.errors import StudyError
-
-    specs = {}
-    for entry in text.split(","):
-        name, *settings = re.split(r":(?!//|\d)", entry.strip())  # not within grpc://host:port
-        if entry.strip() in specs:
-            raise StudyError(f"each pipeline may come once (got {entry.strip()!r} twice); give it another knob")
-        knobs = {}
+    specs: dict[str, dict[str, Any]] = {}
+    for entry in map(str.strip, text.split(",")):
+        name, *settings = re.split(r":(?!//|\d)", entry)  # not within grpc://host:port
+        if entry in specs:
+            raise StudyError(f"each pipeline may come once (got {entry!r} twice); give it another knob")
+        specs[entry] = {"builder": name}
         for setting in settings:
             knob, equals, value = setting.partition("=")
             if not equals:
                 raise StudyError(f"a knob must read name=value (got {setting!r}); as in tf_data:cache=memory")
             # YAML would read "none" as text and "true" as a switch, which is what the knobs take.
-            knobs[knob] = yaml.safe_load(value)
-        specs[entry.strip()] = {"builder": name, **knobs}
+            specs[entry][knob] = yaml.safe_load(value)
     return specs
 
 
-def _prepare(arguments):
+@click.group(no_args_is_help=False, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def study(debug: bool) -> None:
+    """Which input pipeline should feed my Keras model?
+
+    Measured on this machine.
+    """
+
+
+@study.command()
+@click.argument("dataset", nargs=-1, required=True)
+@click.option("--archives", type=PATH, help="A folder with the official archives, or the archive itself.")
+@click.option("--data-dir", type=PATH, help="Where prepared data goes (default: the project's data/).")
+def prepare(dataset: tuple[str, ...], archives: Path | None, data_dir: Path | None) -> int:
+    """Get a dataset ready.
+
+    DATASET: mnist, cifar10, mnist-standin, cifar10-standin or folder:NAME.
+    """
     from helpers.datasets import preparing
 
-    for dataset in arguments.dataset:
-        place = preparing.prepare(dataset, archives=arguments.archives, data_dir=arguments.data_dir, progress=print)
-        print(f"{dataset} is ready in {place}")
+    for name in dataset:
+        folder = preparing.prepare(name, archives=archives, data_dir=data_dir, progress=print)
+        print(f"{name} is ready in {folder}")
     return DONE
 
 
-def _compare(arguments):
-    from helpers import datasets, measurement
+@study.command()
+@click.option("--dataset", default="synthetic")
+@click.option("--source", help="arrays, tfds or folder (default: folder for folder:PATH, else arrays)")
+@click.option("--transform", default="noise")
+@click.option("--batch-size", default=32)
+@click.option("--image-size", type=int, nargs=2, metavar="HEIGHT WIDTH")
+@click.option("--examples", type=int, help="Examples per epoch (default: all; 1000 synthetic ones).")
+@click.option("--no-shuffle", is_flag=True)
+@click.option("--seed", default=0)
+@click.option(
+    "--pipelines",
+    default="py_dataset,image_data_generator,tf_data",
+    help="Names, each with knobs if wanted: tf_data:cache=memory:map=batch.",
+)
+@click.option("--reference", help="What the others are compared with (default: the first).")
+@click.option("--precision", type=_share, default="3%", metavar="SHARE", help="Stop at this half-width: 3% or 0.03.")
+@click.option("--margin", type=_share, default="5%", metavar="SHARE", help="Differences up to this are the same.")
+@click.option("--budget", type=_seconds, default="60s", metavar="SECONDS", help="For the rounds: 60s or 60.")
+@click.option("--train", is_flag=True, help="Also train a small CNN: share of time waiting for data.")
+@click.option("--isolate", is_flag=True, help="One process for each pipeline, as for memory figures.")
+@click.option("--json", "as_json", is_flag=True)
+def compare(
+    dataset: str,
+    source: str | None,
+    transform: str,
+    batch_size: int,
+    image_size: tuple[int, int] | None,
+    examples: int | None,
+    no_shuffle: bool,
+    seed: int,
+    pipelines: str,
+    reference: str | None,
+    precision: float,
+    margin: float,
+    budget: float,
+    train: bool,
+    isolate: bool,
+    as_json: bool,
+) -> int:
+    """Compare pipelines on one task."""
+    from helpers import checks, datasets, machine, measurement
     from helpers.pipelines import read_specs
     from helpers.tasks import Task
 
-    specs = read_specs(parse_pipelines(arguments.pipelines))
-    source = arguments.source or ("folder" if "folder" in datasets.named(arguments.dataset).read_as else "arrays")
+    specs = read_specs(parse_pipelines(pipelines))
     task = Task(
-        dataset=arguments.dataset,
-        source=source,
-        transform=arguments.transform,
-        batch_size=arguments.batch_size,
-        image_size=tuple(arguments.image_size) if arguments.image_size else None,
-        examples=arguments.examples or (1000 if arguments.dataset == "synthetic" else None),
-        shuffle=not arguments.no_shuffle,
-        seed=arguments.seed,
+        dataset=dataset,
+        source=source or ("folder" if "folder" in datasets.named(dataset).read_as else "arrays"),
+        transform=transform,
+        batch_size=batch_size,
+        image_size=image_size,
+        examples=examples,
+        shuffle=not no_shuffle,
+        seed=seed,
     )
-    datasets.require(task.dataset)
-    _check_reference(arguments.reference, specs)
+    task.data.require()
+    if reference is not None:
+        checks.one_of("reference", reference, specs)
     measured = measurement.measure(
         task,
         specs,
-        reference=arguments.reference,
-        precision=arguments.precision,
-        margin=arguments.margin,
-        budget_s=arguments.budget,
-        train=arguments.train,
-        isolate=arguments.isolate,
+        reference=reference,
+        precision=precision,
+        margin=margin,
+        budget_s=budget,
+        train=train,
+        isolate=isolate,
     )
     rows = measured.rows()
-    if arguments.json:
-        from helpers import machine
-
+    if as_json:
         print(json.dumps({"machine": machine.describe().to_dict(), "rows": json.loads(rows.to_json(orient="records"))}))
         return DONE
     print(f"{measured.description.label}: {measured.description.examples} examples, {task.transform}, ", end="")
     print(f"batch {task.batch_size}; {measured.comparison.load}")
     print(measured.parity)
     shown = rows.set_index("pipeline")
-    columns = ["verdict", "time_ratio", "time_ratio_low", "time_ratio_high", "images_per_s", "first_batch_s", "flags"]
-    shown = shown.assign(share_of_gather=shown["images_per_s"] / shown["gather_ceiling_images_per_s"])
-    columns.insert(-1, "share_of_gather")
-    if arguments.train:
-        shown = shown.assign(share_of_step=shown["images_per_s"] / shown["step_ceiling_images_per_s"])
-        columns[-1:-1] = ["share_of_step", "waiting_share"]
-    if arguments.isolate:
-        shown = shown.assign(pipeline_MB=shown["pipeline_rss_bytes"] / 1e6, tree_MB=shown["peak_rss_bytes"] / 1e6)
-        columns[-1:-1] = ["pipeline_MB", "tree_MB"]
-    print(shown[columns].round({"images_per_s": 0}).round(3).to_string())
+    shown = shown.assign(
+        share_of_gather=shown["images_per_s"] / shown["gather_ceiling_images_per_s"],
+        share_of_step=shown["images_per_s"] / shown["step_ceiling_images_per_s"],
+        pipeline_MB=shown["pipeline_rss_bytes"] / 1e6,
+        tree_MB=shown["peak_rss_bytes"] / 1e6,
+    )
+    columns = ["verdict", "time_ratio", "time_ratio_low", "time_ratio_high", "images_per_s", "first_batch_s"]
+    columns += ["share_of_gather", *["share_of_step", "waiting_share"] * train, *["pipeline_MB", "tree_MB"] * isolate]
+    print(shown[[*columns, "flags"]].round({"images_per_s": 0}).round(3).to_string())
     return DONE
 
 
-def _check_reference(reference, specs):
-    from helpers.errors import StudyError
+@study.command()
+@click.argument("grid", type=PATH)
+@click.option("--out", type=PATH, required=True, help="The run's folder.")
+@click.option("--resume", is_flag=True, help="Run only what is missing or failed.")
+@click.option("--scheduler", metavar="ADDRESS", help="Send the cells to a Dask cluster: tcp://host:8786.")
+@click.option(
+    "--launcher",
+    type=click.Choice(["auto", "warm", "stock"]),
+    default="auto",
+    help="How kernels start: warm, forked from a process that has imported TensorFlow, or stock.",
+)
+def sweep(grid: Path, out: Path, resume: bool, scheduler: str | None, launcher: str) -> int:
+    """Run a grid of comparisons.
 
-    if reference is not None and reference not in specs:
-        raise StudyError(f"reference must be one of {', '.join(specs)} (got {reference!r})")
-
-
-def _sweep(arguments):
+    GRID is a file such as notebooks/sweeps/quick.yml; each of its cells is one run of papermill.
+    """
     from helpers import sweep
 
-    outcome = sweep.run(
-        arguments.grid,
-        arguments.out,
-        resume=arguments.resume,
-        scheduler=arguments.scheduler,
-        launcher=arguments.launcher,
-    )
-    return outcome.exit_code
+    return sweep.run(grid, out, resume=resume, scheduler=scheduler, launcher=launcher).exit_code
 
 
-def _service(arguments):
-    from helpers.service import processes
+@study.group(no_args_is_help=False)
+def service() -> None:
+    """Run tf.data service, or a part of it.
 
-    def announce(line):
-        print(line, flush=True)
+    `start` runs all of it here; the dispatcher and each worker may also run on a host of their own.
+    """
 
-    try:
-        if arguments.part == "start":
-            processes.run(arguments.workers, port=arguments.port, announce=announce)
-        settings = {"host": arguments.host, "port": arguments.port}
-        if arguments.part == "dispatcher":
-            settings["worker_addresses"] = [name for name in arguments.worker_addresses.split(",") if name]
-        else:
-            settings["dispatcher"] = arguments.dispatcher
-        server = processes.serve(
-            arguments.part,
-            announce=lambda address: announce(f"{arguments.part} at {address}; Ctrl-C ends it"),
-            **settings,
-        )
+
+@service.command()
+@click.option("--workers", default=2)
+@click.option("--port", type=PORT, default=0, help="Of the dispatcher; 0: any that is free.")
+def start(workers: int, port: int) -> int:
+    """Run a dispatcher and workers here, until Ctrl-C."""
+    with suppress(KeyboardInterrupt):
+        from helpers.service import processes
+
+        processes.run(workers, port=port, announce=click.echo)
+    return DONE
+
+
+_host = click.option("--host", default=socket.gethostname, show_default="its own", help="This host's name for others.")
+
+
+@service.command()
+@click.option("--port", type=PORT, default=5050)
+@click.option(
+    "--worker-addresses",
+    default="",
+    show_default=False,
+    help="HOST:PORT,… of every worker: sharding file and data need them.",
+)
+@_host
+def dispatcher(port: int, worker_addresses: str, host: str) -> int:
+    """Run a dispatcher for workers on several hosts."""
+    return _serve("dispatcher", port=port, host=host, worker_addresses=[*filter(None, worker_addresses.split(","))])
+
+
+@service.command()
+@click.option("--dispatcher", required=True, metavar="HOST:PORT")
+@click.option("--port", type=PORT, default=5051)
+@_host
+def worker(dispatcher: str, port: int, host: str) -> int:
+    """Run a worker on this host."""
+    return _serve("worker", port=port, host=host, dispatcher=dispatcher)
+
+
+def _serve(role: str, **settings: Any) -> int:
+    with suppress(KeyboardInterrupt):
+        from helpers.service import processes
+
+        announce = lambda address: click.echo(f"{role} at {address}; Ctrl-C ends it")  # noqa: E731
+        server = processes.serve(role, announce=announce, **settings)
         while server:  # it serves from threads of its own
             time.sleep(1)
-    except KeyboardInterrupt:
-        pass
     return DONE
 
 
-def _report(arguments):
+@study.command()
+@click.argument("run", type=PATH)
+@click.argument("run2", type=PATH, required=False)
+def report(run: Path, run2: Path | None) -> int:
+    """Write a run's verdicts, as report.html.
+
+    RUN is the run's folder; RUN2, a second run, is put beside it.
+    """
     from helpers import report
 
-    report.print_verdicts(arguments.run_folder)
-    print(f"report: {report.write(arguments.run_folder, arguments.other)}")
+    report.print_verdicts(run)
+    print(f"report: {report.write(run, run2)}")
     return DONE
 
 
-def _machine(arguments):
+@study.command()
+@click.option("--check", is_flag=True, help="Check that everything needed is here.")
+@click.option("--json", "as_json", is_flag=True)
+def machine(check: bool, as_json: bool) -> int:
+    """Describe this machine, and check it."""
     from helpers import machine, setup_check
 
     described = machine.describe()
-    checks = setup_check.check() if arguments.check else []
-    if arguments.json:
-        found = [{"check": name, "ok": ok, "detail": detail, "remedy": remedy} for name, ok, detail, remedy in checks]
-        print(json.dumps({"machine": described.to_dict(), "checks": found}, indent=2))
+    checks = setup_check.check() if check else []
+    if as_json:
+        listed = [{"check": name, "ok": ok, "detail": detail, "remedy": remedy} for name, ok, detail, remedy in checks]
+        print(json.dumps({"machine": described.to_dict(), "checks": listed}, indent=2))
     else:
         print(described.summary())
         for name, ok, detail, remedy in checks:
             print(f"{'ok ' if ok else 'NO '} {name}: {detail}" + ("" if ok else f" → {remedy}"))
-    return DONE if all(ok for _, ok, _, _ in checks) else SOME_FAILED
+    return DONE if all(point.ok for point in checks) else SOME_FAILED
 
 
-def _exercises(arguments):
+@study.command()
+@click.option("--out", type=PATH, help="Where it goes (default: notebooks/workshop/learner).")
+def exercises(out: Path | None) -> int:
+    """Write the lessons without solutions."""
     from helpers import paths, workshop
 
-    written = workshop.write(arguments.out or paths.project_root() / "notebooks" / "workshop" / "learner")
+    written = workshop.write(out or paths.project_root() / "notebooks" / "workshop" / "learner")
     print(f"{len(written)} lessons without solutions are in {written[0].parent}")
     return DONE
 
@@ -275,17 +303,19 @@ def _exercises(arguments):
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command line; returns 0 done, 1 some cells failed, 2 bad usage or input, 130 interrupted."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    parsed = _parser().parse_args(arguments)
-    from helpers.errors import StudyError
-
+    arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        return parsed.run(parsed)
+        return study.main(arguments, prog_name="study", standalone_mode=False)
+    except click.UsageError as error:
+        said = " ".join(error.format_message().split()).rstrip(".")
+        print(f"study: {said}; see `{error.ctx.command_path if error.ctx else 'study'} --help`", file=sys.stderr)
+        return BAD_INPUT
     except StudyError as error:
-        if parsed.debug:
+        if arguments[:1] == ["--debug"]:
             raise
         print(f"study: {error}", file=sys.stderr)
         return BAD_INPUT
-    except KeyboardInterrupt:
+    except click.Abort:
         print("study: interrupted", file=sys.stderr)
         return INTERRUPTED
 

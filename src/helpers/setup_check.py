@@ -1,12 +1,17 @@
-"""Whether this machine is ready for the kit: one line a point, each with its remedy. Imports no TensorFlow."""
+"""Whether this machine is ready for the kit: one line per point, each with its remedy. Imports no TensorFlow."""
 
 import platform
 import shutil
+import webbrowser
+from collections.abc import Callable, Iterable
 from importlib import metadata
 from typing import NamedTuple
 
-from helpers import machine, paths
-from helpers.errors import StudyError
+import psutil
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+from helpers import datasets, machine, paths
 from helpers.machine import noise
 
 LEAST_CORES = 2
@@ -47,46 +52,42 @@ def check(*, noise_s: float = 0.5) -> list[Check]:
     ]
 
 
-def failed_requirements(requirements, *, installed=metadata.version) -> list[str]:
-    """Which declared requirements the installed packages do not meet, in words.
+def failed_requirements(
+    requirements: Iterable[str], *, installed: Callable[[str], str] = metadata.version
+) -> list[str]:
+    """Returns which declared requirements the installed packages do not meet, in words.
 
     Args:
         requirements: lines as in pyproject.toml; those that only an extra asks for are left out.
         installed: package name -> version; raises `importlib.metadata.PackageNotFoundError` if absent.
     """
-    from packaging.requirements import Requirement
-
     failed = []
-    for line in requirements:
-        requirement = Requirement(line)
+    for requirement in map(Requirement, requirements):
         if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
             continue
         try:
             version = installed(requirement.name)
+            if not requirement.specifier.contains(version, prereleases=True):
+                failed.append(f"{requirement.name} {version} is not {requirement.specifier}")
         except metadata.PackageNotFoundError:
             failed.append(f"{requirement.name} is missing")
-            continue
-        if not requirement.specifier.contains(version, prereleases=True):
-            failed.append(f"{requirement.name} {version} is not {requirement.specifier}")
     return failed
 
 
 def _software():
-    from packaging.specifiers import SpecifierSet
-
-    found = platform.python_version()
+    python = platform.python_version()
     try:
         kit = metadata.metadata(machine.KIT)
     except metadata.PackageNotFoundError:
         return [
-            Check("Python", True, found, ""),
+            Check("Python", True, python, ""),
             Check("packages", False, "the kit is not installed here", "run `make study`"),
         ]
     asked = kit["Requires-Python"] or ""
     failed = failed_requirements(metadata.requires(machine.KIT) or [])
-    python_ok = SpecifierSet(asked).contains(found)
+    python_ok = SpecifierSet(asked).contains(python)
     return [
-        Check("Python", python_ok, found, "" if python_ok else f"install a Python {asked}, then `make study`"),
+        Check("Python", python_ok, python, "" if python_ok else f"install a Python {asked}, then `make study`"),
         Check(
             "packages",
             not failed,
@@ -97,8 +98,6 @@ def _software():
 
 
 def _hardware():
-    import psutil
-
     cores = machine.cpu_quota()
     memory = psutil.virtual_memory().available
     folder = paths.data_dir()
@@ -121,39 +120,27 @@ def _gib(count):
 
 
 def _dataset(name):
-    from helpers import datasets
-
-    try:
-        datasets.require(name)
-    except StudyError:
-        available = datasets.best_available(name)
-        try:
-            datasets.require(available)
-        except StudyError:
-            detail = "not prepared (synthetic data needs no preparation)"
-            remedy = f"`study prepare {name}`, or offline `study prepare {name}-standin`"
-        else:
-            detail, remedy = f"the stand-in {available} is prepared", f"`study prepare {name}` for the real one"
-        return Check(name, True, detail, remedy)
-    return Check(name, True, "prepared", "")
+    if datasets.is_prepared(name):
+        return Check(name, True, "prepared", "")
+    available = datasets.best_available(name)
+    if datasets.is_prepared(available):
+        return Check(name, True, f"the stand-in {available} is prepared", f"`study prepare {name}` for the real one")
+    remedy = f"`study prepare {name}`, or offline `study prepare {name}-standin`"
+    return Check(name, True, "not prepared (synthetic data needs no preparation)", remedy)
 
 
 def _quiet(seconds):
     seen = noise.sample(seconds)
-    return Check("quiet", seen.is_quiet, str(seen), noise.too_noisy(seen).rpartition("? ")[2])
+    return Check("quiet", seen.is_quiet, str(seen), "" if seen.is_quiet else noise.REMEDY)
 
 
 def _jupyter():
-    try:
-        version = metadata.version("jupyterlab")
-    except metadata.PackageNotFoundError:
+    if failed_requirements(["jupyterlab"]):
         return Check("Jupyter", False, "missing", "run `make study`, or `pip install jupyter`")
-    return Check("Jupyter", True, f"JupyterLab {version}", "")
+    return Check("Jupyter", True, f"JupyterLab {metadata.version('jupyterlab')}", "")
 
 
 def _browser():
-    import webbrowser
-
     try:
         webbrowser.get()
     except webbrowser.Error:

@@ -1,4 +1,4 @@
-"""Writes the learner's version of the lessons: the same notebooks, their solutions emptied to a line.
+"""Writes the learner's version of the lessons: the same notebooks, each solution emptied to one line.
 
 An exercise is a heading `### Exercise: …`, code tagged `exercise` where there is some to start from, one cell tagged
 `solution` and, after it, one tagged `check`, which fails until the exercise is solved.
@@ -9,6 +9,9 @@ import copy
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import nbformat
 
 from helpers import paths
 from helpers.errors import StudyError
@@ -19,7 +22,7 @@ OUTPUT_TAGS = {"keep_output", "nbval-check-output"}
 
 @dataclass(frozen=True)
 class Exercise:
-    """One exercise of a lesson: its heading, and the places of its cells in the notebook."""
+    """One exercise of a lesson: its heading, and the positions of its cells in the notebook."""
 
     heading: str
     solution: int
@@ -31,7 +34,7 @@ def lessons() -> list[Path]:
     return sorted((paths.project_root() / "notebooks").glob("[0-9]*.ipynb"))
 
 
-def exercises_of(notebook, name: str = "the notebook") -> list[Exercise]:
+def exercises_of(notebook: Any, name: str = "the notebook") -> list[Exercise]:
     """Returns a notebook's exercises, in order.
 
     Args:
@@ -41,28 +44,28 @@ def exercises_of(notebook, name: str = "the notebook") -> list[Exercise]:
     Raises:
         StudyError: where a solution lacks its heading, or a cell tagged `check` right after it.
     """
-    found, heading, taken = [], None, set()
-    for place, cell in enumerate(notebook.cells):
+    exercises: list[Exercise] = []
+    heading = None
+    checks = {position for position, cell in enumerate(notebook.cells) if "check" in _tags(cell)}
+    for position, cell in enumerate(notebook.cells):
         if cell.cell_type == "markdown":
             heading = next(iter(HEADING.findall(cell.source)[-1:]), heading)
         elif "solution" in _tags(cell):
-            after = notebook.cells[place + 1] if place + 1 < len(notebook.cells) else None
-            if heading is None or after is None or "check" not in _tags(after):
+            if heading is None or position + 1 not in checks:
                 raise StudyError(
                     f"an exercise must have a heading '### Exercise: …', a cell tagged solution and right after it one "
                     f"tagged check (got {cell.source.splitlines()[0]!r} in {name})"
                 )
-            found.append(Exercise(heading, place, place + 1))
-            taken.add(place + 1)
+            exercises.append(Exercise(heading, position, position + 1))
             heading = None
-    lost = [cell.source for place, cell in enumerate(notebook.cells) if "check" in _tags(cell) and place not in taken]
-    if lost:
-        raise StudyError(f"a check must come right after a solution (got {lost[0].splitlines()[0]!r} in {name})")
-    return found
+    for position in sorted(checks - {exercise.check for exercise in exercises}):
+        first_line = notebook.cells[position].source.splitlines()[0]
+        raise StudyError(f"a check must come right after a solution (got {first_line!r} in {name})")
+    return exercises
 
 
-def learners_version(notebook, name: str = "the notebook"):
-    """Returns a copy of a lesson for learners: solutions emptied to a line that tells what to make, no outputs.
+def learners_version(notebook: Any, name: str = "the notebook") -> Any:
+    """Returns a copy of a lesson for learners: no outputs, each solution emptied to one line that tells what to make.
 
     Args:
         notebook: as `nbformat.read` gives it.
@@ -77,22 +80,22 @@ def learners_version(notebook, name: str = "the notebook"):
     for cell in learners.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-            kept = [tag for tag in cell.metadata.get("tags", []) if tag not in OUTPUT_TAGS]
             if "tags" in cell.metadata:
-                cell.metadata["tags"] = kept
+                cell.metadata["tags"] = [tag for tag in cell.metadata["tags"] if tag not in OUTPUT_TAGS]
         else:
             # Lessons link to each other, which holds here too; what else they link to is two folders up.
             cell.source = re.sub(r"\]\((?!http|#|\d\d_)([^)]+)\)", r"](../../\1)", cell.source)
-    first = learners.cells[0]
-    first.source += f"\n\nThe learner's version: the exercises at the end are yours. [With solutions](../../{name})"
+    learners.cells[
+        0
+    ].source += f"\n\nThe learner's version: the exercises at the end are yours. [With solutions](../../{name})"
     return learners
 
 
 def asked_for(solution: str, check: str) -> list[str]:
     """Returns the names that a solution makes and its check reads, in the solution's order."""
-    made = [node for node in ast.walk(ast.parse(solution))]
-    bound = [node.id for node in made if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
-    bound += [node.name for node in made if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    nodes = list(ast.walk(ast.parse(solution)))
+    bound = [node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
+    bound += [node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)]
     read = {node.id for node in ast.walk(ast.parse(check)) if isinstance(node, ast.Name)}
     return [name for name in dict.fromkeys(bound) if name in read]
 
@@ -105,9 +108,6 @@ def write(folder: Path) -> list[Path]:
     Raises:
         StudyError: where a lesson's exercises have another form, or a lesson itself would be overwritten.
     """
-    import nbformat
-
-    folder = Path(folder)
     if folder.resolve() == (paths.project_root() / "notebooks").resolve():
         raise StudyError(f"the learner's version must not replace the lessons (got {folder}); name another folder")
     made = {path.name: learners_version(nbformat.read(path, as_version=4), path.name) for path in lessons()}

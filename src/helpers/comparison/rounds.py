@@ -121,6 +121,8 @@ class Comparison:
         return [*told, f"{outliers} outlier{'s' * (outliers > 1)} kept"] if outliers else told
 
     def _repr_html_(self):
+        from markupsafe import escape
+
         shown = self.table.copy()
         shown["time_ratio"] = [
             f"{row.time_ratio:.2f} ({row.low:.2f} to {row.high:.2f})" if row.verdict != Verdict.REFERENCE else "1"
@@ -131,7 +133,7 @@ class Comparison:
             f"Time of an epoch as a ratio to {self.reference}, {self.confidence:.0%} intervals; above 1 is slower. "
             f"Stopped: {self.stopped}. {self.load}"
         )
-        return shown.drop(columns=["low", "high"]).to_html(index=False) + f"<p>{said}</p>"
+        return shown.drop(columns=["low", "high"]).to_html(index=False) + f"<p>{escape(said)}</p>"
 
     def __str__(self):
         return self.table.round(3).to_string(index=False)

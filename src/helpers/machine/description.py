@@ -2,7 +2,6 @@
 
 import functools
 import hashlib
-import html
 import json
 import os
 import platform
@@ -12,6 +11,8 @@ import sys
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
+
+from markupsafe import Markup
 
 from helpers import paths
 from helpers.machine import limits
@@ -136,11 +137,8 @@ class Machine:
             "settings": _named(self.settings) or "none set",
             "git commit": self.git_commit or "none",
         }
-        cells = "".join(
-            f"<tr><th style='text-align:left'>{name}</th><td style='text-align:left'>{html.escape(value)}</td></tr>"
-            for name, value in rows.items()
-        )
-        return f"<table>{cells}</table>"
+        row = Markup("<tr><th style='text-align:left'>{}</th><td style='text-align:left'>{}</td></tr>")
+        return Markup("<table>{}</table>").format(Markup().join(row.format(*fact) for fact in rows.items()))
 
 
 def describe() -> Machine:

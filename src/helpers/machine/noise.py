@@ -18,6 +18,7 @@ from helpers.ratios import Ratio
 OTHERS_LIMIT = 0.10  # share of the usable cores
 STEAL_LIMIT = 0.05
 SLOWED_LIMIT = 0.10  # share of the frequency lost between the beginning and the end
+REMEDY = "Stop other work, or wait."
 SYSTEM_CPU = Path("/sys/devices/system/cpu")
 
 
@@ -183,7 +184,7 @@ def too_noisy(noise: Noise, *, precision: float = 0.03, reached: Ratio | None = 
     if reached is None:
         if noise.is_quiet:
             return ""
-        return f"Too noisy for ±{precision:.1%}? Now {'; '.join(noise.causes)}. Stop other work, or wait."
+        return f"Too noisy for ±{precision:.1%}? Now {'; '.join(noise.causes)}. {REMEDY}"
     if reached.precision <= precision:
         return ""
     needed = math.ceil(reached.rounds * (reached.precision / precision) ** 2)

@@ -92,7 +92,9 @@ class Report:
         return "\n".join(lines)
 
     def _repr_html_(self):
-        html = f"<p><strong>{self.verdict}</strong></p>{self.overview.to_html()}"
+        from markupsafe import escape
+
+        html = f"<p><strong>{escape(self.verdict)}</strong></p>{self.overview.to_html()}"
         if not self.same:
             html += self.differences.to_html(index=False)
         return html

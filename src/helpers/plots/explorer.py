@@ -1,13 +1,19 @@
 """Slices a results table by dataset, transform, batch size and pipeline: by parameters, or by widgets."""
 
 import base64
-import html
+from typing import Any
 
+import ipywidgets
 import pandas as pd
+from markupsafe import escape
+from matplotlib.figure import Figure
 
-from helpers.errors import StudyError
+from helpers.errors import NothingToShow, StudyError
+from helpers.plots.results import ratios
+from helpers.plots.style import png
 
 ALL = "all"
+EVERYTHING = ("", 0, ALL)
 CONTROLS = {
     "dataset": "dataset_label",
     "transform": "transform",
@@ -16,59 +22,59 @@ CONTROLS = {
 }
 
 
-def slice_of(results: pd.DataFrame, *, dataset: str = "", transform: str = "", batch_size: int = 0, pipeline: str = ""):
+def slice_of(
+    results: pd.DataFrame,
+    *,
+    dataset: str = "",
+    transform: str = "",
+    batch_size: int | str = 0,
+    pipeline: str = "",
+) -> pd.DataFrame:
     """Returns the rows that the controls choose; an empty text, 0 or "all" chooses everything.
 
     Args:
         results: rows of one machine.
         dataset: label of the data, as the table has it, or its short name.
         transform: a name of helpers.transforms.
-        batch_size: examples a batch.
+        batch_size: examples per batch.
         pipeline: label; it is shown with its cell's reference.
 
     Raises:
         StudyError: where a value is not in the table.
     """
-    chosen = results
-    for name, value in (("dataset", dataset), ("transform", transform), ("batch_size", batch_size)):
-        if value in ("", 0, ALL):
+    chosen = pd.Series(True, index=results.index)
+    controls = {"dataset": dataset, "transform": transform, "batch_size": batch_size, "pipeline": pipeline}
+    for name, value in controls.items():
+        if value in EVERYTHING:
             continue
         column = CONTROLS[name]
         rows = results[column] == value
         if name == "dataset":
             rows |= results["dataset"] == value
         if not rows.any():
-            raise StudyError(f"{name} must be one of {_listed(results, column)} (got {value!r})")
-        chosen = chosen[rows.reindex(chosen.index)]
-    if pipeline not in ("", ALL):
-        if pipeline not in set(results["pipeline"]):
-            raise StudyError(f"pipeline must be one of {_listed(results, 'pipeline')} (got {pipeline!r})")
-        chosen = chosen[chosen["pipeline"].isin([pipeline]) | (chosen["pipeline"] == chosen["reference"])]
-    return chosen
+            known = ", ".join(map(str, sorted(results[column].unique())))
+            raise StudyError(f"{name} must be one of {known} (got {value!r})")
+        if name == "pipeline":
+            rows |= results["pipeline"] == results["reference"]
+        chosen &= rows
+    return results[chosen]
 
 
-def picture(results: pd.DataFrame, **controls):
+def picture(results: pd.DataFrame, **controls: Any) -> Figure | None:
     """Draws the ratios of a slice; returns None where the slice holds no two pipelines of the same work."""
-    from helpers import plots
-
     try:
-        return plots.ratios(slice_of(results, **controls))
-    except StudyError as error:
-        if "got none" in str(error):
-            return None
-        raise
+        return ratios(slice_of(results, **controls))
+    except NothingToShow:
+        return None
 
 
-def explore(results: pd.DataFrame, **start):
-    """Returns a widget: a control each for dataset, transform, batch size and pipeline, and the picture below.
+def explore(results: pd.DataFrame, **start: Any) -> ipywidgets.VBox:
+    """Returns a widget: controls for dataset, transform, batch size and pipeline, and the picture below.
 
     Args:
         results: rows of one machine.
         **start: where the controls stand at first, as for `slice_of`.
     """
-    import ipywidgets
-
-    from helpers.plots import style
 
     def options(column):
         values = sorted(results[column].unique())
@@ -90,9 +96,8 @@ def explore(results: pd.DataFrame, **start):
         if figure is None:
             screen.value = "No two pipelines did the same work here: choose other values."
             return
-        text = html.escape(str(figure.get_label()))
-        data = base64.b64encode(style.png(figure)).decode()
-        screen.value = f'<img alt="{text}" src="data:image/png;base64,{data}">'
+        data = base64.b64encode(png(figure)).decode()
+        screen.value = f'<img alt="{escape(figure.get_label())}" src="data:image/png;base64,{data}">'
 
     for control in controls.values():
         control.observe(draw, names="value")
@@ -101,11 +106,7 @@ def explore(results: pd.DataFrame, **start):
 
 
 def _start(results, name, value):
-    if value in (None, "", 0, ALL):
+    if value in (None, *EVERYTHING):
         return ALL
     chosen = slice_of(results, **{name: value})
     return value if name == "pipeline" else chosen[CONTROLS[name]].iloc[0]
-
-
-def _listed(results, column):
-    return ", ".join(map(str, sorted(results[column].unique())))

@@ -1,7 +1,14 @@
 """The one style of the kit's pictures, and how they are shown with their text alternative."""
 
 import io
+import math
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
 # Okabe and Ito's colours, which the colour-blind tell apart; ordered so that neighbours differ in grey too.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
@@ -25,15 +32,15 @@ WIDTH = 8.0  # inches
 
 
 @contextmanager
-def styled(rows=1, columns=1, *, height, width=WIDTH, **options):
+def styled(
+    rows: int = 1, columns: int = 1, *, height: float, width: float = WIDTH, **options: Any
+) -> Iterator[tuple[Figure, Any]]:
     """Gives (figure, axes) in the kit's style; `height` and `width` in inches."""
-    import matplotlib.pyplot as plt
-
     with plt.rc_context(STYLE):
         yield plt.subplots(rows, columns, figsize=(width, height), **options)
 
 
-def show(figure, *, alt: str | None = None) -> None:
+def show(figure: Figure, *, alt: str | None = None) -> None:
     """Displays a figure with its text alternative, once, and closes it.
 
     Args:
@@ -47,22 +54,37 @@ def show(figure, *, alt: str | None = None) -> None:
     display(Image(data=png(figure), format="png", alt=text))
 
 
-def png(figure) -> bytes:
+def png(figure: Figure) -> bytes:
     """Returns a figure as a PNG file, and closes it."""
-    import matplotlib.pyplot as plt
-
     picture = io.BytesIO()
     figure.savefig(picture, format="png", bbox_inches="tight", metadata={"Software": None})
     plt.close(figure)
     return picture.getvalue()
 
 
-def look(name: str, among=()) -> dict:
+def look(name: str, among: Iterable[str] = ()) -> dict[str, str]:
     """Returns colour, marker and hatch of a builder or label: the same in every picture for the kit's own."""
-    order = [*KNOWN, *(one for one in dict.fromkeys(among) if one not in KNOWN)]
-    place = order.index(name) if name in order else len(order)
-    return {
-        "color": COLOURS[place % len(COLOURS)],
-        "marker": MARKERS[place % len(MARKERS)],
-        "hatch": HATCHES[place % len(HATCHES)],
-    }
+    order = list(dict.fromkeys([*KNOWN, *among, name]))
+    number = order.index(name) % len(COLOURS)
+    return {"color": COLOURS[number], "marker": MARKERS[number], "hatch": HATCHES[number]}
+
+
+def ratio_axis(axis: Any, values: Iterable[float]) -> None:
+    """Gives a figure's axis a logarithmic scale for ratios, wide enough for these values, with plain numbers on it.
+
+    Args:
+        axis: `axes.xaxis` or `axes.yaxis`.
+        values: those drawn; infinite ones and NaN have no say.
+    """
+    finite = [value for value in values if math.isfinite(value) and value > 0]
+    low, high = min([*finite, 0.9]), max([*finite, 1.1])
+    steps = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]
+    if high / low < 4:
+        steps = sorted({*steps, 0.3, 0.4, 0.6, 0.7, 0.8, 0.9, 1.1, 1.25, 1.5, 1.75, 2.5, 3})
+    low, high = low / 1.06, high * 1.06
+    scale = {f"{axis.axis_name}scale": "log", f"{axis.axis_name}lim": (low, high)}
+    axis.axes.set(**scale)
+    axis.set_major_locator(FixedLocator([step for step in steps if low <= step <= high]))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())
+    axis.set_minor_formatter(NullFormatter())

@@ -1,6 +1,7 @@
 """Draws who does what when: the producer of batches, the queue of those that are ready, and the training step."""
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from helpers.errors import StudyError
 from helpers.plots.style import COLOURS, styled
@@ -24,7 +25,7 @@ def queue(trace: Trace) -> tuple[np.ndarray, np.ndarray]:
     return times[order], np.cumsum(change[order]).astype(int)
 
 
-def draw(traces: dict[str, Trace], *, batches: int = 12):
+def draw(traces: dict[str, Trace], *, batches: int = 12) -> Figure:
     """Draws the middle of an epoch of each pipeline on one clock: producer, queue, consumer.
 
     Args:

@@ -1,0 +1,98 @@
+"""The page of a run: notebook 10 executed on its results, as one self-contained HTML file."""
+
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+from markupsafe import Markup
+
+from helpers import files, paths
+from helpers.errors import StudyError
+from helpers.report.render import render
+from helpers.report.run import SIGNS, judge, open_runs
+
+NOTEBOOK = "10_read_the_verdicts.ipynb"
+REPORT = "report.html"
+LEFT_OUT = {"lesson", "widgets", "solution", "check", "parameters", "injected-parameters"}
+
+
+def verdict_table(judged: dict[str, pd.DataFrame]) -> str:
+    """Returns the verdicts as an HTML table with one row per claim, for one run or for several side by side.
+
+    Args:
+        judged: name of the run -> its table from `claims.judge`; all of the same claims.
+    """
+    rows = zip(*(table.itertuples() for table in judged.values()), strict=True)
+    return render("verdicts.html", names=list(judged), claims=rows, signs=SIGNS)
+
+
+def write(run: str | Path, other: str | Path | None = None) -> Path:
+    """Executes notebook 10 on a run's results and writes report.html into its folder, whole or not at all.
+
+    Args:
+        run: the run's folder, or a Parquet file.
+        other: a second run, put beside the first.
+
+    Returns:
+        The report.
+
+    Raises:
+        StudyError: where there are no results, or the report cannot be made or written.
+    """
+    run = Path(run).resolve()
+    other = Path(other).resolve() if other else ""
+    runs = open_runs(run, other)
+    for opened in runs:
+        judge(opened, keeps=True)
+    with tempfile.TemporaryDirectory(prefix="study-report-") as folder:
+        executed = Path(folder) / NOTEBOOK
+        _execute(executed, results_path=run, other_path=other)
+        page = to_html(executed, title=f"Verdicts: {', '.join(dict.fromkeys(opened.name for opened in runs))}")
+    target = (run if run.is_dir() else run.parent) / REPORT
+    try:
+        files.write_whole(target, lambda path: path.write_text(page, encoding="utf-8"))
+    except OSError as error:
+        raise StudyError(f"the report cannot be written to {target} ({error.strerror}); make room or access") from None
+    return target
+
+
+def _execute(target, **parameters):
+    """Runs notebook 10 in a process of its own, which keeps what the kernel logs off the screen."""
+    notebook = paths.project_root() / "notebooks" / NOTEBOOK
+    command = [sys.executable, "-m", "papermill", notebook, target, "--cwd", notebook.parent, "-k", "python3"]
+    command += ["--no-progress-bar", "--execution-timeout", "300"]
+    for name, value in parameters.items():
+        command += ["-r", name, value]
+    ran = subprocess.run(command, capture_output=True, text=True)
+    if ran.returncode:
+        told = (ran.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise StudyError(f"the report's notebook failed ({told}); run {NOTEBOOK} by hand to see where")
+
+
+def to_html(notebook: Path, *, title: str) -> str:
+    """Returns an executed notebook as one page: no code, no script, pictures inside, nothing from the network.
+
+    Args:
+        notebook: the file.
+        title: of the page.
+    """
+    from nbconvert import HTMLExporter
+    from traitlets.config import Config
+
+    exporter = HTMLExporter(
+        config=Config(
+            TagRemovePreprocessor={"remove_cell_tags": LEFT_OUT},
+            HTMLExporter={"preprocessors": ["nbconvert.preprocessors.TagRemovePreprocessor"]},
+        ),
+        template_name="basic",
+        exclude_input=True,
+        exclude_input_prompt=True,
+        exclude_output_prompt=True,
+        exclude_anchor_links=True,
+    )
+    body, _ = exporter.from_filename(str(notebook))
+    body = re.sub(r"<script\b.*?</script>", "", body, flags=re.DOTALL)
+    return render("page.html", title=title, body=Markup(body))
