@@ -197,34 +197,33 @@ def _draw_shear_zoom_flip_tf(seed, batch_shape, image_shape):
     }
 
 
-def _warp_arguments(draws, height, width, ravel):
-    from helpers.tf_image_data_generator import affine
-
-    coefficients = affine.coefficients(
+def _warp_arguments(draws, coefficients_of, size, ravel):
+    height, width = size
+    coefficients = coefficients_of(
         height=height,
         width=width,
         shear=ravel(draws["shear"]),
         zx=ravel(draws["zx"]),
         zy=ravel(draws["zy"]),
     )
-    return {"coefficients": coefficients, "fill_mode": "nearest", "flip_horizontal": ravel(draws["flip"])}
+    return {"coefficients": coefficients, "fill_mode": "nearest", "flips": (ravel(draws["flip"]), None)}
 
 
 def _shear_zoom_flip_numpy(images, draws):
     from helpers.tf_image_data_generator import affine
 
-    arguments = _warp_arguments(draws, *images.shape[1:3], np.ravel)
-    return affine.warp_numpy(images, **arguments) * SCALE
+    arguments = _warp_arguments(draws, affine.coefficients, images.shape[1:3], np.ravel)
+    return affine.warp(images, **arguments) * SCALE
 
 
 def _shear_zoom_flip_tf(images, draws):
     import tensorflow as tf
 
-    from helpers.tf_image_data_generator import affine
+    from helpers.tf_image_data_generator import affine_tf
 
     batch = images if images.shape.rank == 4 else images[None]
-    arguments = _warp_arguments(draws, *batch.shape[1:3], lambda drawn: tf.reshape(drawn, [-1]))
-    warped = affine.warp_tf(batch, **arguments) * SCALE
+    arguments = _warp_arguments(draws, affine_tf.coefficients, batch.shape[1:3], lambda drawn: tf.reshape(drawn, [-1]))
+    warped = affine_tf.warp(batch, **arguments) * SCALE
     return warped if images.shape.rank == 4 else warped[0]
 
 
