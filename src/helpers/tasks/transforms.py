@@ -197,23 +197,16 @@ def _draw_shear_zoom_flip_tf(seed, batch_shape, image_shape):
     }
 
 
-def _warp_arguments(draws, coefficients_of, size, ravel):
+def _warp_arguments(draws, size, ravel):
     height, width = size
-    coefficients = coefficients_of(
-        height=height,
-        width=width,
-        shear=ravel(draws["shear"]),
-        zx=ravel(draws["zx"]),
-        zy=ravel(draws["zy"]),
-    )
-    return {"coefficients": coefficients, "fill_mode": "nearest", "flips": (ravel(draws["flip"]), None)}
+    return {"height": height, "width": width, **{name: ravel(draws[name]) for name in ("shear", "zx", "zy")}}
 
 
 def _shear_zoom_flip_numpy(images, draws):
     from helpers.tf_image_data_generator import affine
 
-    arguments = _warp_arguments(draws, affine.coefficients, images.shape[1:3], np.ravel)
-    return affine.warp(images, **arguments) * SCALE
+    coefficients = affine.coefficients(**_warp_arguments(draws, images.shape[1:3], np.ravel))
+    return affine.warp(images, coefficients, flips=(np.ravel(draws["flip"]), None)) * SCALE
 
 
 def _shear_zoom_flip_tf(images, draws):
@@ -221,9 +214,13 @@ def _shear_zoom_flip_tf(images, draws):
 
     from helpers.tf_image_data_generator import affine_tf
 
+    def ravel(drawn):
+        return tf.reshape(drawn, [-1])
+
     batch = images if images.shape.rank == 4 else images[None]
-    arguments = _warp_arguments(draws, affine_tf.coefficients, batch.shape[1:3], lambda drawn: tf.reshape(drawn, [-1]))
-    warped = affine_tf.warp(batch, **arguments) * SCALE
+    size = batch.shape[1:3]
+    six = affine_tf.coefficients(**_warp_arguments(draws, size, ravel))
+    warped = affine_tf.warp(batch, affine_tf.terms(six, size, (ravel(draws["flip"]), None))) * SCALE
     return warped if images.shape.rank == 4 else warped[0]
 
 

@@ -27,27 +27,29 @@ def coefficients(
     zx: Any = 1.0,
     zy: Any = 1.0,
     swap_center: bool = True,
-) -> Any:
-    """Returns what `affine.coefficients` returns, as a float64 tensor (n, 6); arguments as there, (n,) or numbers."""
+) -> tuple[Any, ...]:
+    """Returns the six of `affine.coefficients`, float64 tensors (n,) each; arguments as there, (n,) or numbers."""
     drawn = [tf.cast(value, tf.float64) for value in (theta, tx, ty, shear, zx, zy)]
     shape = functools.reduce(tf.broadcast_dynamic_shape, map(tf.shape, drawn))
     theta, tx, ty, shear, zx, zy = (tf.broadcast_to(value, shape) for value in drawn)
     turn, slant = theta * affine.RADIANS, shear * affine.RADIANS
     cosines, sines = (tf.cos(turn), tf.cos(slant)), (tf.sin(turn), tf.sin(slant))
-    return tf.stack(affine.combine(cosines, sines, (tx, ty), (zx, zy), (height, width), swap_center), axis=1)
+    return affine.combine(cosines, sines, (tx, ty), (zx, zy), (height, width), swap_center)
 
 
 def terms(six: Any, size: tuple[int, int], flips: tuple[Any, Any] = (None, None), coordinates: str = "float64") -> Any:
     """Returns what rows and columns add to the coordinates; their sum is SciPy's, in its order of operations.
 
     XLA contracts a multiplication and an addition into one operation that rounds once. Where the original's very
-    coordinates are wanted, call this outside of the compiled function, which then only adds.
+    coordinates are wanted, call this outside of the compiled function, which then only adds. Compute cosines and sines
+    outside in any case: XLA otherwise fuses them into the loop over pixels.
 
     Args:
         six: a, b, u, d, e, v of each image, float64 tensors (n,), see `affine.coefficients`.
         size: (height, width), pixels.
         flips: which images are mirrored left to right, and which top to bottom: bool tensors (n,), or None for none.
-        coordinates: "float64" or "float32".
+        coordinates: "float64" gives the original's float32 values exactly; "float32" is faster, and differs
+            by up to some 1e-2 of 255 where a coordinate falls near a pixel's edge.
 
     Returns:
         Two pairs of tensors (n, height, 1) and (n, 1, width): the sum of the first pair is the row that each output
@@ -66,35 +68,6 @@ def terms(six: Any, size: tuple[int, int], flips: tuple[Any, Any] = (None, None)
 
 def warp(
     images: Any,
-    coefficients: Any,
-    *,
-    flips: tuple[Any, Any] = (None, None),
-    coordinates: str = "float64",
-    **options: Any,
-) -> Any:
-    """Warps a batch with TensorFlow gathers; compiles under XLA, and needs no XLA.
-
-    Args:
-        images: uint8 or float32 tensor (n, height, width, channels), the last three static.
-        coefficients: float64 tensor (n, 6). Compute cosines and sines outside a compiled function: XLA otherwise
-            fuses them into the loop over pixels.
-        flips: as for `terms`; they are folded into the coordinates.
-        coordinates: "float64" gives the original's float32 values exactly; "float32" is faster, and differs
-            by up to some 1e-2 of 255 where a coordinate falls near a pixel's edge.
-        **options: as for `warp_at`.
-
-    Returns:
-        Tensor of the same shape, in the same value range.
-
-    Raises:
-        ValueError: for an unknown fill mode, or an order that only SciPy has.
-    """
-    six = tf.unstack(coefficients, num=6, axis=1)
-    return warp_at(images, terms(six, images.shape[1:3], flips, coordinates), **options)
-
-
-def warp_at(
-    images: Any,
     summands: Any,
     *,
     fill_mode: str = "nearest",
@@ -104,7 +77,7 @@ def warp_at(
     one: Any = None,
     slack: float = OUTSIDE,
 ) -> Any:
-    """Warps a batch whose coordinates are known.
+    """Warps a batch with TensorFlow gathers; compiles under XLA, and needs no XLA.
 
     Args:
         images: uint8 or float32 tensor (n, height, width, channels), the last three static.

@@ -107,25 +107,11 @@ def batches(source: Source, listing: Any, finish: Callable, *, ranges: Ranges, d
 
     dataset = planned.map(prepare, num_parallel_calls=2 * usable_cores())
     if span > batch_size:
-        dataset = dataset.flat_map(lambda *made: _cut(made if len(made) > 1 else made[0], batch_size))
+        dataset = dataset.rebatch(batch_size)
     options = tf.data.Options()
     options.autotune.enabled = False  # its thread sleeps when an epoch's iterator is deleted: up to 0.6 s
     dataset = dataset.prefetch(2).apply(tf.data.experimental.assert_cardinality(-(-count // batch_size)))
     return dataset.with_options(options)
-
-
-def _cut(made, batch_size):
-    """Returns a dataset of the batches of one span, the last one partial."""
-    count = tf.shape(tf.nest.flatten(made)[0])[0]
-    whole = count // batch_size
-
-    def fold(tensor):
-        return tf.reshape(tensor[: whole * batch_size], [-1, batch_size, *tensor.shape[1:]])
-
-    full = tf.data.Dataset.from_tensor_slices(tf.nest.map_structure(fold, made))
-    rest = tf.nest.map_structure(lambda tensor: tensor[whole * batch_size :], made)
-    partial = tf.data.Dataset.from_tensors(rest).take(tf.cast(count % batch_size > 0, tf.int64))
-    return full.concatenate(partial)
 
 
 def _saver(listing):

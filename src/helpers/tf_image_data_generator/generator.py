@@ -109,36 +109,6 @@ class TFImageDataGenerator:
             whole_reaches=corrected,
         )
 
-    def _recipe(self, ranges, white):
-        given, corrected = self.original, self.mode == "corrected"
-        wanted = {"mean": given.featurewise_center, "std": given.featurewise_std_normalization}
-        wanted["zca_whitening_matrix"] = given.zca_whitening
-        fitted = {name: getattr(given, name) if use else None for name, use in wanted.items()}
-        for name, use in wanted.items():
-            if use and fitted[name] is None:
-                warn_once(f"{name} is wanted and not known, so it is left out: call fit(images) before flow")
-        return pixels.Recipe(
-            ranges=ranges,
-            fill_mode=given.fill_mode,
-            cval=given.cval,
-            order=given.interpolation_order,
-            swap_center=not corrected,
-            exact_brightness=not corrected,
-            white=white if corrected else 255.0,
-            coordinates=self.coordinates,
-            preprocessing_function=given.preprocessing_function,
-            channels_first=given.data_format == "channels_first",
-            rescale=given.rescale,
-            samplewise_center=given.samplewise_center,
-            samplewise_std=given.samplewise_std_normalization,
-            mean=fitted["mean"],
-            std=fitted["std"],
-            whitening=fitted["zca_whitening_matrix"],
-            stream=self.mode == "stream",
-            dtype=np.dtype(given.dtype).name,
-            jit_compile=self.jit_compile,
-        )
-
     def fit(self, x: Any, augment: bool = False, rounds: int = 1, seed: int | None = None) -> None:
         """Computes the statistics of featurewise options and ZCA, as the original does.
 
@@ -200,17 +170,15 @@ class TFImageDataGenerator:
             channel_shift=float(named["channel_shift"] is not None),
             brightness=None if named["brightness"] is None else (0, 1),
         )
-        recipe = pixels.Recipe(
-            ranges=everything,
+        nothing_else = ImageDataGenerator(
             fill_mode=self.fill_mode,
             cval=self.cval,
-            order=self.interpolation_order,
-            swap_center=False,
-            exact_brightness=False,
-            white=1.0 if images.max() <= 1 else 255.0,
-            channels_first=self.data_format == "channels_first",
-            jit_compile=False,
+            interpolation_order=self.interpolation_order,
+            data_format=self.data_format,
+            dtype="float32",
         )
+        white = 1.0 if images.max() <= 1 else 255.0
+        recipe = pixels.Recipe(given=nothing_else, ranges=everything, corrected=True, white=white, jit_compile=False)
         return pixels.make(recipe)(tf.constant(images), tf.constant(draws))[0].numpy()
 
     def random_transform(self, x: np.ndarray, seed: int | None = None) -> np.ndarray:
@@ -336,10 +304,19 @@ class TFImageDataGenerator:
         return dataset
 
     def _batches(self, source, listing):
+        given, corrected, stream = self.original, self.mode == "corrected", self.mode == "stream"
         height, width, _ = source.shape
-        if self.mode != "corrected":
-            oddities.warn_of_data(self.original, height, width, source.white)
-        ranges = self._ranges(height, width)
-        finish = pixels.make(self._recipe(ranges, source.white))
-        stream = self.mode == "stream"
-        return batches.batches(source, listing, finish, ranges=ranges, dtype=self.dtype, stream=stream)
+        if not corrected:
+            oddities.warn_of_data(given, height, width, source.white)
+        oddities.warn_of_statistics(given)
+        recipe = pixels.Recipe(
+            given=given,
+            ranges=self._ranges(height, width),
+            corrected=corrected,
+            stream=stream,
+            white=source.white if corrected else 255.0,
+            coordinates=self.coordinates,
+            jit_compile=self.jit_compile,
+        )
+        finish = pixels.make(recipe)
+        return batches.batches(source, listing, finish, ranges=recipe.ranges, dtype=self.dtype, stream=stream)

@@ -38,3 +38,11 @@ def warn_of_data(given: Any, height: int, width: int, white: float) -> None:
         warn_once(f"on images that are not square the centre of rotation and the shifts are swapped{REMEDY}")
     if given.brightness_range is not None and white <= 1:
         warn_once(f"brightness_range truncates to whole numbers: data in 0 to 1 turns to 0 or 1{REMEDY}")
+
+
+def warn_of_statistics(given: Any) -> None:
+    """Warns of statistics that an `ImageDataGenerator` is to use and does not have."""
+    wanted = {"mean": given.featurewise_center, "std": given.featurewise_std_normalization}
+    for name, is_wanted in (wanted | {"zca_whitening_matrix": given.zca_whitening}).items():
+        if is_wanted and getattr(given, name) is None:
+            warn_once(f"{name} is wanted and not known, so it is left out: call fit(images) before flow")

@@ -20,47 +20,29 @@ class Recipe:
     """The settings of the pixel arithmetic.
 
     Attributes:
+        given: the ImageDataGenerator whose own settings count.
         ranges: which changes can happen at all; those that cannot are left out.
-        fill_mode: what lies outside of the image.
-        cval: the constant.
-        order: of the spline, 0 to 5.
-        swap_center: turn about the original's centre.
-        exact_brightness: through uint8 as Pillow does; False: multiply, and clip at `white`.
-        white: the brightest value of the data.
-        coordinates: "float64" (exact) or "float32" (faster).
-        preprocessing_function: of one image, NumPy (height, width, channels) or channels first.
-        channels_first: what preprocessing_function sees and the result is.
-        rescale: factor or None.
-        samplewise_center: subtract each image's mean.
-        samplewise_std: divide by each image's standard deviation + 1e-6.
-        mean: of the features, (channels,), or None.
-        std: of the features, (channels,), or None.
-        whitening: ZCA's matrix, or None.
+        corrected: turn about the centre, and let brightness multiply and clip at `white`; False: turn about the
+            original's centre, and take brightness through uint8 as Pillow does.
         stream: the original's own coordinates decide what lies outside, and samplewise statistics and whitening are
             done in NumPy image by image, as the original rounds; else batch-wise, faster.
-        dtype: of the result, "float32" or "float64".
+        white: the brightest value of the data.
+        coordinates: "float64" (exact) or "float32" (faster).
         jit_compile: whether XLA compiles it.
     """
 
+    given: Any
     ranges: Ranges
-    fill_mode: str = "nearest"
-    cval: float = 0.0
-    order: int = 1
-    swap_center: bool = True
-    exact_brightness: bool = True
+    corrected: bool = False
+    stream: bool = False
     white: float = 255.0
     coordinates: str = "float64"
-    preprocessing_function: Callable | None = None
-    channels_first: bool = False
-    rescale: float | None = None
-    samplewise_center: bool = False
-    samplewise_std: bool = False
-    mean: Any = None
-    std: Any = None
-    whitening: Any = None
-    stream: bool = False
-    dtype: str = "float32"
     jit_compile: bool = True
+
+    @property
+    def channels_first(self) -> bool:
+        """What preprocessing_function sees, and what the result is."""
+        return self.given.data_format == "channels_first"
 
 
 def _per_image(values, images):
@@ -130,14 +112,14 @@ def _flips(draws, ranges):
     return tuple(draws[:, FLIPS][:, place] > 0.5 if can else None for place, can in enumerate(possible))
 
 
-def _scale(recipe, images):
+def _scale(given, images):
     """Rescales, then centres and scales each image by its own statistics, which are summed up in float64."""
-    if recipe.rescale:
-        images = images * tf.cast(recipe.rescale, images.dtype)
+    if given.rescale:
+        images = images * tf.cast(given.rescale, images.dtype)
     over = {"axis": [1, 2, 3], "keepdims": True}
-    if recipe.samplewise_center:
+    if given.samplewise_center:
         images = images - tf.cast(tf.reduce_mean(tf.cast(images, tf.float64), **over), images.dtype)
-    if recipe.samplewise_std:
+    if given.samplewise_std_normalization:
         deviation = tf.cast(tf.math.reduce_std(tf.cast(images, tf.float64), **over), images.dtype)
         images = images / (deviation + 1e-6)
     return images
@@ -157,7 +139,7 @@ def _scale_image_by_image(recipe, images, draws):
     That order follows an image's place in memory: channel by channel if it was moved or shifted, or has its channels
     first; and mirrored only as a view.
     """
-    ranges = recipe.ranges
+    given, ranges = recipe.given, recipe.ranges
 
     def scale(images, draws):
         moved = (
@@ -166,11 +148,11 @@ def _scale_image_by_image(recipe, images, draws):
         images = images.copy()
         for image, apart, mirrors in zip(images, moved, draws[:, FLIPS] > 0.5, strict=True):
             laid = image.copy() if ranges.brightness is not None else _as_laid_out(image, apart, *mirrors)
-            if recipe.rescale:
-                laid *= np.asarray(recipe.rescale, laid.dtype)
-            if recipe.samplewise_center:
+            if given.rescale:
+                laid *= np.asarray(given.rescale, laid.dtype)
+            if given.samplewise_center:
                 laid -= np.mean(laid, keepdims=True)
-            if recipe.samplewise_std:
+            if given.samplewise_std_normalization:
                 laid /= np.std(laid, keepdims=True) + 1e-6
             image[:] = laid
         return images
@@ -178,21 +160,22 @@ def _scale_image_by_image(recipe, images, draws):
     return tf.ensure_shape(tf.numpy_function(scale, [images, draws], images.dtype), images.shape)
 
 
-def _use_statistics(recipe, images):
+def _use_statistics(given, images):
     """Centres and scales by what `fit` found, channels last; never compiled.
 
     XLA would contract rescale and the subtraction into one operation, which rounds once instead of twice.
     """
-    if recipe.mean is not None:
-        images = images - np.asarray(recipe.mean, recipe.dtype).ravel()
-    if recipe.std is not None:
-        images = images / (np.asarray(recipe.std, recipe.dtype).ravel() + np.dtype(recipe.dtype).type(1e-6))
+    kind = images.dtype.as_numpy_dtype
+    if given.featurewise_center and given.mean is not None:
+        images = images - np.asarray(given.mean, kind).ravel()
+    if given.featurewise_std_normalization and given.std is not None:
+        images = images / (np.asarray(given.std, kind).ravel() + kind(1e-6))
     return images
 
 
 def _whiten(recipe, images):
-    matrix = np.asarray(recipe.whitening, recipe.dtype)
-    flat = tf.reshape(images, [-1, int(np.prod(images.shape[1:]))])
+    matrix = np.asarray(recipe.given.zca_whitening_matrix, images.dtype.as_numpy_dtype)
+    flat = tf.reshape(images, [-1, len(matrix)])
     if recipe.stream:
         white = tf.numpy_function(lambda rows: np.concatenate([row[None] @ matrix for row in rows]), [flat], flat.dtype)
     else:
@@ -201,12 +184,15 @@ def _whiten(recipe, images):
 
 
 def _warp_by_scipy(recipe, images, draws, coefficients):
+    given = recipe.given
+
     def warp(images, draws, coefficients=None):
         if coefficients is None:
             drawn = dict(zip(COLUMNS[AFFINE], draws[:, AFFINE].T, strict=True))
             height, width = images.shape[1:3]
-            coefficients = affine.coefficients(height=height, width=width, swap_center=recipe.swap_center, **drawn)
-        return affine.warp(images, coefficients, fill_mode=recipe.fill_mode, cval=recipe.cval, order=recipe.order)
+            coefficients = affine.coefficients(height=height, width=width, swap_center=not recipe.corrected, **drawn)
+        order = given.interpolation_order
+        return affine.warp(images, coefficients, fill_mode=given.fill_mode, cval=given.cval, order=order)
 
     known = [images, draws, *([] if coefficients is None else [coefficients])]
     return tf.ensure_shape(tf.numpy_function(warp, known, tf.float32), images.shape)
@@ -214,14 +200,15 @@ def _warp_by_scipy(recipe, images, draws, coefficients):
 
 def _preprocess(recipe, images):
     """Calls preprocessing_function image by image, in Python as the original does."""
+    given = recipe.given
 
     def each(images):
         if recipe.channels_first:
             images = images.transpose(0, 3, 1, 2)
-        done = np.stack([np.asarray(recipe.preprocessing_function(image), recipe.dtype) for image in images])
+        done = np.stack([np.asarray(given.preprocessing_function(image), given.dtype) for image in images])
         return done.transpose(0, 2, 3, 1) if recipe.channels_first else done
 
-    return tf.ensure_shape(tf.numpy_function(each, [images], recipe.dtype), images.shape)
+    return tf.ensure_shape(tf.numpy_function(each, [images], given.dtype), images.shape)
 
 
 def make(recipe: Recipe) -> Callable:
@@ -236,27 +223,27 @@ def make(recipe: Recipe) -> Callable:
         returns `dtype`, channels first if the recipe says so. Call it in a map: cosines and sines stay outside of
         what XLA compiles, as do random draws.
     """
-    ranges = recipe.ranges
-    in_tensorflow = ranges.is_affine and recipe.order in affine_tf.ORDERS
-    scale_apart = recipe.stream and (recipe.samplewise_center or recipe.samplewise_std)
-    python_step = scale_apart or recipe.preprocessing_function is not None
+    given, ranges = recipe.given, recipe.ranges
+    in_tensorflow = ranges.is_affine and given.interpolation_order in affine_tf.ORDERS
+    scale_apart = recipe.stream and (given.samplewise_center or given.samplewise_std_normalization)
+    python_step = scale_apart or given.preprocessing_function is not None
 
     def move(images, draw, flips, trigonometry, summands, one):
         if not in_tensorflow:
-            return _flip(tf.cast(images, recipe.dtype), flips)
+            return _flip(tf.cast(images, given.dtype), flips)
         if summands is None:
             size = images.shape[1:3]
             cosines, sines = (tf.unstack(part, num=2, axis=1) for part in trigonometry)
             shifts, zooms = (draw["tx"], draw["ty"]), (draw["zx"], draw["zy"])
-            six = affine.combine(cosines, sines, shifts, zooms, size, recipe.swap_center)
+            six = affine.combine(cosines, sines, shifts, zooms, size, not recipe.corrected)
             summands = affine_tf.terms(six, size, flips, recipe.coordinates)
-        return affine_tf.warp_at(
+        return affine_tf.warp(
             images,
             summands,
-            fill_mode=recipe.fill_mode,
-            cval=recipe.cval,
-            order=recipe.order,
-            dtype=recipe.dtype,
+            fill_mode=given.fill_mode,
+            cval=given.cval,
+            order=given.interpolation_order,
+            dtype=given.dtype,
             one=one if recipe.jit_compile else None,
             slack=0.0 if recipe.stream else affine_tf.OUTSIDE,
         )
@@ -266,12 +253,12 @@ def make(recipe: Recipe) -> Callable:
         images = move(images, draw, _flips(draws, ranges), trigonometry, summands, one)
         if ranges.channel_shift:
             images = shift_channels(images, draw["channel_shift"])
-        if ranges.brightness is not None and recipe.exact_brightness:  # Pillow's way goes through float32
+        if ranges.brightness is not None and not recipe.corrected:  # Pillow's way goes through float32
             brighter = change_brightness(tf.cast(images, tf.float32), draw["brightness"], white, one)
             images = tf.cast(brighter, images.dtype)
         elif ranges.brightness is not None:
             images = multiply_brightness(images, draw["brightness"], white)
-        return images if python_step else _scale(recipe, images)
+        return images if python_step else _scale(given, images)
 
     compiled = tf.function(change, autograph=False, jit_compile=recipe.jit_compile)
 
@@ -290,12 +277,12 @@ def make(recipe: Recipe) -> Callable:
         images = compiled(images, draws, trigonometry, summands, white, one)
         images = tf.ensure_shape(images, [None, height, width, channels])
         if python_step:
-            images = _preprocess(recipe, images) if recipe.preprocessing_function else images
-            images = _scale_image_by_image(recipe, images, draws) if scale_apart else _scale(recipe, images)
-        images = _use_statistics(recipe, images)
+            images = _preprocess(recipe, images) if given.preprocessing_function else images
+            images = _scale_image_by_image(recipe, images, draws) if scale_apart else _scale(given, images)
+        images = _use_statistics(given, images)
         if recipe.channels_first:
             images = tf.transpose(images, [0, 3, 1, 2])
-        if recipe.whitening is not None:
+        if given.zca_whitening and given.zca_whitening_matrix is not None:
             images = _whiten(recipe, images)
         return tf.ensure_shape(
             images, [None, *((channels, height, width) if recipe.channels_first else (height, width, channels))]

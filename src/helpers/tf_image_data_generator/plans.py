@@ -28,20 +28,16 @@ def stateless_plan(
     """
     seed = int(np.random.default_rng().integers(2**31)) if seed is None else int(seed)
     batches = -(-count // batch_size)
-    full = count // batch_size
     epochs = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).batch(2).take(1)
 
     def epoch(seed):
         order = tf.range(count, dtype=tf.int64)
         if shuffle:
             order = tf.random.experimental.stateless_shuffle(order, seed)
-        seeds = seed + tf.stack([tf.zeros(batches, tf.int64), tf.range(1, batches + 1, dtype=tf.int64)], axis=1)
-        whole = tf.reshape(order[: full * batch_size], [full, batch_size])
-        planned = tf.data.Dataset.from_tensor_slices((whole, seeds[:full]))
-        if full == batches:
-            return planned
-        partial = tf.data.Dataset.from_tensors((order[full * batch_size :], seeds[full]))
-        return partial if full == 0 else planned.concatenate(partial)
+        starts = tf.data.Dataset.range(0, count, batch_size)
+        return starts.map(
+            lambda start: (order[start : start + batch_size], seed + tf.stack([0, start // batch_size + 1]))
+        )
 
     planned = epochs.flat_map(epoch).apply(tf.data.experimental.assert_cardinality(batches))
     return planned, lambda indices, seed: (draw_stateless(seed, tf.size(indices), ranges), None)
