@@ -63,9 +63,9 @@ def flow(generator: Any, task: Task) -> Any:
         data = task.arrays()
         return generator.flow(data.images, data.labels, **common)
     size = {"target_size": task.image_size or task.describe().image_shape[:2]}
+    paths, labels, _ = datasets.folder_files(task.dataset, examples=task.examples)  # and refuses a damaged picture
     if task.examples is None:
         return generator.flow_from_directory(datasets.folder_path(task.dataset), class_mode="sparse", **size, **common)
-    paths, labels, _ = datasets.folder_files(task.dataset, examples=task.examples)
     table = pd.DataFrame({"filename": paths, "class": labels})
     return generator.flow_from_dataframe(table, class_mode="raw", validate_filenames=False, **size, **common)
 

@@ -86,8 +86,8 @@ def warp(
         cval: the constant.
         order: 0 (nearest) or 1 (bilinear).
         dtype: of the result, "float32" or "float64".
-        one: float32 tensor of 1, an argument of a function that XLA compiles: colour is then read a pixel at a time
-            instead of a channel at a time, for the same result.
+        one: float32 tensor of 1, an argument of a function that XLA compiles: colour is then read pixel by pixel
+            instead of channel by channel, for the same result.
         slack: how far outside, in pixels, still counts as on the border; 0 where the coordinates are the original's
             own, and so its rounding decides.
 

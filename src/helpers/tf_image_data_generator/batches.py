@@ -1,5 +1,6 @@
 """The batches of a flow as a tf.data.Dataset: planned, made in parallel, labelled, saved where that is asked for."""
 
+import functools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -96,14 +97,12 @@ def batches(source: Source, listing: Any, finish: Callable, *, ranges: Ranges, d
         images = tf.cast(finish(source.read(indices), *draw(indices, drawn_from)), dtype)
         if save:
             images = save(images, indices)
-        made = [(images, *(tf.gather(array, indices) for array in more)) if more else images]
-        if source.images_are_labels:
-            made.append(images)
-        elif labels is not None:
-            made.append(tf.nest.map_structure(lambda array: tf.gather(array, indices), labels))
-        if weights is not None and len(made) > 1:
-            made.append(tf.gather(weights, indices))
-        return tuple(made) if len(made) > 1 else made[0]
+        gather = functools.partial(tf.gather, indices=indices)
+        inputs = (images, *map(gather, more)) if more else images
+        if labels is None and not source.images_are_labels:
+            return inputs
+        outputs = images if source.images_are_labels else tf.nest.map_structure(gather, labels)
+        return (inputs, outputs) if weights is None else (inputs, outputs, gather(weights))
 
     dataset = planned.map(prepare, num_parallel_calls=2 * usable_cores())
     if span > batch_size:

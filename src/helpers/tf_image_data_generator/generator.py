@@ -87,24 +87,20 @@ class TFImageDataGenerator:
 
     def _ranges(self, height, width):
         given, corrected = self.original, self.mode == "corrected"
-        sideways, up_down = given.height_shift_range, given.width_shift_range
-        sizes = (height, width)
-        if corrected:
-            sideways, up_down, sizes = up_down, sideways, (width, height)
-        channel_shift = given.channel_shift_range
-        if corrected and given.rescale:
-            channel_shift = channel_shift / given.rescale
+        shifts = (given.height_shift_range, height), (given.width_shift_range, width)
+        (tx, tx_size), (ty, ty_size) = shifts[::-1] if corrected else shifts
+        scale = given.rescale if corrected and given.rescale else 1
         return Ranges(
             rotation=given.rotation_range,
-            tx=sideways,
-            ty=up_down,
-            tx_size=sizes[0],
-            ty_size=sizes[1],
+            tx=tx,
+            ty=ty,
+            tx_size=tx_size,
+            ty_size=ty_size,
             shear=given.shear_range,
             zoom=tuple(given.zoom_range),
             horizontal_flip=bool(given.horizontal_flip),
             vertical_flip=bool(given.vertical_flip),
-            channel_shift=channel_shift,
+            channel_shift=given.channel_shift_range / scale,
             brightness=given.brightness_range,
             whole_reaches=corrected,
         )
@@ -159,16 +155,16 @@ class TFImageDataGenerator:
         images = np.asarray(x, np.float32)[None]
         if self.data_format == "channels_first":
             images = images.transpose(0, 2, 3, 1)
-        named = {name: transform_parameters.get(name) for name in COLUMNS}
-        named["channel_shift"] = transform_parameters.get("channel_shift_intensity")
-        plain = dict.fromkeys(COLUMNS, 0.0) | {"zx": 1.0, "zy": 1.0, "brightness": 1.0}
-        draws = np.array([[plain[name] if named[name] is None else named[name] for name in COLUMNS]], float)
+        named = transform_parameters | {"channel_shift": transform_parameters.get("channel_shift_intensity")}
+        unchanged = dict.fromkeys(COLUMNS, 0.0) | {"zx": 1.0, "zy": 1.0, "brightness": 1.0}
+        drawn = unchanged | {name: value for name, value in named.items() if value is not None}
+        draws = np.array([[drawn[name] for name in COLUMNS]], float)
         everything = Ranges(
             rotation=1,
             horizontal_flip=True,
             vertical_flip=True,
             channel_shift=float(named["channel_shift"] is not None),
-            brightness=None if named["brightness"] is None else (0, 1),
+            brightness=None if named.get("brightness") is None else (0, 1),
         )
         nothing_else = ImageDataGenerator(
             fill_mode=self.fill_mode,

@@ -1,4 +1,4 @@
-"""What ImageDataGenerator does to pixels, for a batch at once in TensorFlow.
+"""What ImageDataGenerator does to pixels, for a whole batch at once in TensorFlow.
 
 The order is the original's (Keras, `legacy/preprocessing/image.py`, `apply_transform` and `standardize`): affine,
 channel shift, flips, brightness, preprocessing_function, rescale, samplewise, featurewise, ZCA.
