@@ -39,11 +39,6 @@ class Recipe:
     coordinates: str = "float64"
     jit_compile: bool = True
 
-    @property
-    def channels_first(self) -> bool:
-        """What preprocessing_function sees, and what the result is."""
-        return self.given.data_format == "channels_first"
-
 
 def _per_image(values, images):
     return tf.cast(values, images.dtype)[:, None, None, None]
@@ -142,9 +137,8 @@ def _scale_image_by_image(recipe, images, draws):
     given, ranges = recipe.given, recipe.ranges
 
     def scale(images, draws):
-        moved = (
-            (draws[:, AFFINE] != (0, 0, 0, 0, 1, 1)).any(axis=1) | bool(ranges.channel_shift) | recipe.channels_first
-        )
+        moved = (draws[:, AFFINE] != (0, 0, 0, 0, 1, 1)).any(axis=1)
+        moved |= bool(ranges.channel_shift) or given.channel_axis == 1
         images = images.copy()
         for image, apart, mirrors in zip(images, moved, draws[:, FLIPS] > 0.5, strict=True):
             laid = image.copy() if ranges.brightness is not None else _as_laid_out(image, apart, *mirrors)
@@ -180,7 +174,7 @@ def _whiten(recipe, images):
         white = tf.numpy_function(lambda rows: np.concatenate([row[None] @ matrix for row in rows]), [flat], flat.dtype)
     else:
         white = flat @ matrix
-    return tf.reshape(white, tf.shape(images))
+    return tf.ensure_shape(tf.reshape(white, tf.shape(images)), images.shape)
 
 
 def _warp_by_scipy(recipe, images, draws, coefficients):
@@ -198,15 +192,14 @@ def _warp_by_scipy(recipe, images, draws, coefficients):
     return tf.ensure_shape(tf.numpy_function(warp, known, tf.float32), images.shape)
 
 
-def _preprocess(recipe, images):
+def _preprocess(given, images):
     """Calls preprocessing_function image by image, in Python as the original does."""
-    given = recipe.given
 
     def each(images):
-        if recipe.channels_first:
+        if given.channel_axis == 1:
             images = images.transpose(0, 3, 1, 2)
         done = np.stack([np.asarray(given.preprocessing_function(image), given.dtype) for image in images])
-        return done.transpose(0, 2, 3, 1) if recipe.channels_first else done
+        return done.transpose(0, 2, 3, 1) if given.channel_axis == 1 else done
 
     return tf.ensure_shape(tf.numpy_function(each, [images], given.dtype), images.shape)
 
@@ -277,15 +270,13 @@ def make(recipe: Recipe) -> Callable:
         images = compiled(images, draws, trigonometry, summands, white, one)
         images = tf.ensure_shape(images, [None, height, width, channels])
         if python_step:
-            images = _preprocess(recipe, images) if given.preprocessing_function else images
+            images = _preprocess(given, images) if given.preprocessing_function else images
             images = _scale_image_by_image(recipe, images, draws) if scale_apart else _scale(given, images)
         images = _use_statistics(given, images)
-        if recipe.channels_first:
+        if given.channel_axis == 1:
             images = tf.transpose(images, [0, 3, 1, 2])
         if given.zca_whitening and given.zca_whitening_matrix is not None:
             images = _whiten(recipe, images)
-        return tf.ensure_shape(
-            images, [None, *((channels, height, width) if recipe.channels_first else (height, width, channels))]
-        )
+        return images
 
     return finish
