@@ -1,7 +1,7 @@
 """How much faster is `TFImageDataGenerator` than ImageDataGenerator and Keras' layers, through the same door?
 
 Rotation, shifts, shear, zoom, flip and rescale of uint8 32x32x3 to float32. Every round takes each feed once, in random
-order; the ratio is of seconds per image, with its interval. Doors: reading the feed (`next`, or a loop over the
+order; the ratio is of seconds an image, with its interval. Doors: reading the feed (`next`, or a loop over the
 dataset), and `fit` with the smallest model. The layers do not do the same operation: they resample four times.
 
 `python benchmarks/port_speed.py [--batch-size 128] [--rounds 9]`; `--folder DIR` compares
@@ -109,7 +109,7 @@ def read(feed):
 
 
 def measure(feeds, rounds, doors, seed):
-    """Returns (door, name) -> seconds per image of each round; a first round warms up."""
+    """Returns (door, name) -> seconds an image of each round; a first round warms up."""
     fitted = {name: models.smallest(timing.first_batch(feed)) for name, (feed, _) in feeds.items()}
     take = {
         "read in a loop": lambda name, feed: read(feed),
@@ -180,7 +180,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--images", type=int, default=25_600, help="an epoch of the fast feeds")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--folder", help="with one folder of pictures per class: compare flow_from_directory")
+    parser.add_argument("--folder", help="with a folder a class of pictures: compare flow_from_directory")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     doors = ["read in a loop", "through fit"]
