@@ -17,8 +17,8 @@ import tensorflow as tf
 from PIL import Image
 
 from helpers import ratios
-from helpers.datasets import folders
 from helpers.machine import allocator
+from helpers.tf_image_data_generator import files
 
 FILES = 2000
 
@@ -45,7 +45,7 @@ def main():
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         names = tf.data.Dataset.from_tensor_slices(write_pictures(Path(folder)))
-        pictures = names.map(folders.decode, num_parallel_calls=tf.data.AUTOTUNE).batch(32).prefetch(2)
+        pictures = names.map(files.decode, num_parallel_calls=tf.data.AUTOTUNE).batch(32).prefetch(2)
         before = [read(pictures) for _ in range(6)][1:]
         for _ in tf.data.Dataset.from_generator(lambda: range(1), output_signature=tf.TensorSpec([], tf.int64)):
             pass

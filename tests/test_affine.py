@@ -4,8 +4,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.errors import StudyError
-from helpers.tf_image_data_generator import affine
+from helpers.tf_image_data_generator import affine, affine_tf
 
 drawn = st.fixed_dictionaries(
     {
@@ -42,8 +41,9 @@ def test_both_warps_give_the_originals_pixels(draws, fill_mode, order, tall):
     expected = original(image, draws, fill_mode, 7.0, order)
     found = affine.coefficients(height=shape[0], width=shape[1], **draws)
     options = {"fill_mode": fill_mode, "cval": 7.0, "order": order}
-    np.testing.assert_allclose(affine.warp_numpy(image[None], found, **options)[0], expected, rtol=0, atol=1e-3)
-    warped = affine.warp_tf(tf.constant(image[None]), tf.constant(found), **options)[0].numpy()
+    np.testing.assert_allclose(affine.warp(image[None], found, **options)[0], expected, rtol=0, atol=1e-3)
+    placed = affine_tf.terms(found.T, shape[:2])
+    warped = affine_tf.warp(tf.constant(image[None]), placed, **options)[0].numpy()
     close = np.abs(warped - expected) <= 1e-3
     # A coordinate at rounding noise from a border or a half may fall on the other side: a pixel at most.
     assert close.mean() > 0.99
@@ -65,35 +65,33 @@ def test_coordinates_on_a_border_but_for_rounding_fall_on_scipys_side(order, fil
 
     @tf.function(jit_compile=jit_compile)
     def warp(images, placed, one):
-        return affine.warp_tf(images, placed, one=one if jit_compile else None, **options)
+        return affine_tf.warp(images, placed, one=one if jit_compile else None, slack=0.0, **options)
 
-    placed = affine.terms(tf.constant(found), (height, width))
+    placed = affine_tf.terms(found.T, (height, width))
     dataset = tf.data.Dataset.from_tensor_slices((images, placed)).batch(len(images))
     (warped,) = dataset.map(lambda images, placed: warp(images, placed, tf.constant(1.0))).as_numpy_iterator()
-    np.testing.assert_array_equal(warped, affine.warp_numpy(images, found, **options))
+    np.testing.assert_array_equal(warped, affine.warp(images, found, **options))
 
 
 def test_numpy_and_tensorflow_coefficients_agree():
     draws = {"theta": np.array([10.0, -30]), "tx": np.array([1.0, 2]), "zx": np.array([0.9, 1.1])}
     in_numpy = affine.coefficients(height=9, width=7, **draws)
-    in_tf = affine.coefficients(height=9, width=7, **{name: tf.constant(value) for name, value in draws.items()})
-    np.testing.assert_allclose(in_tf, in_numpy, rtol=0, atol=1e-12)
+    in_tf = affine_tf.coefficients(height=9, width=7, **{name: tf.constant(value) for name, value in draws.items()})
+    np.testing.assert_allclose(tf.stack(in_tf, axis=1), in_numpy, rtol=0, atol=1e-12)
 
 
 def test_flips_folded_into_the_index_are_flips_of_the_result():
     images = tf.constant(np.random.default_rng(0).integers(0, 256, (2, 6, 5, 3), dtype=np.uint8))
-    found = tf.constant(affine.coefficients(height=6, width=5, theta=np.array([20.0, 40.0])))
-    plain = affine.warp_tf(images, found)
-    flipped = affine.warp_tf(
-        images, found, flip_horizontal=tf.constant([True, False]), flip_vertical=tf.constant([False, True])
-    )
+    six = affine_tf.coefficients(height=6, width=5, theta=np.array([20.0, 40.0]))
+    flips = tf.constant([True, False]), tf.constant([False, True])
+    plain, flipped = (affine_tf.warp(images, affine_tf.terms(six, (6, 5), which)) for which in ((None, None), flips))
     np.testing.assert_array_equal(flipped[0], plain[0, :, ::-1])
     np.testing.assert_array_equal(flipped[1], plain[1, ::-1])
 
 
 def test_what_cannot_be_is_refused():
-    images, found = tf.zeros((1, 4, 4, 1)), tf.constant(affine.coefficients(height=4, width=4))
-    with pytest.raises(StudyError, match="fill_mode must be one of"):
-        affine.warp_tf(images, found, fill_mode="mirror")
-    with pytest.raises(StudyError, match="order must be 0 or 1"):
-        affine.warp_tf(images, found, order=3)
+    images, found = tf.zeros((1, 4, 4, 1)), affine_tf.terms(affine.coefficients(height=4, width=4).T, (4, 4))
+    with pytest.raises(ValueError, match="fill_mode must be one of"):
+        affine_tf.warp(images, found, fill_mode="mirror")
+    with pytest.raises(ValueError, match="order must be 0 or 1"):
+        affine_tf.warp(images, found, order=3)

@@ -63,6 +63,14 @@ def test_a_folder_of_pictures_is_the_same_work_in_all_three(name, picture_folder
     assert report.same, str(report)
 
 
+@pytest.mark.parametrize("name", [*FAIR, "tf_image_data_generator"])
+def test_a_folder_without_pictures_is_refused_in_one_line(name, tmp_path):
+    (tmp_path / "cat").mkdir()
+    task = Task(dataset=f"folder:{tmp_path}", source="folder", image_size=(8, 8))
+    with pytest.raises(StudyError, match="every class folder must hold pictures"):
+        pipelines.build(name, task)
+
+
 def test_caching_after_the_map_freezes_augmentation_and_order_and_parity_says_so():
     task = Task(transform="brightness", examples=70)
     frozen = pipelines.build("tf_data", task, cache="memory", cache_at="after_map")

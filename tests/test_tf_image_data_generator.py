@@ -1,11 +1,14 @@
+import shutil
+import subprocess
+import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.errors import StudyError
 from helpers.tf_image_data_generator import TFImageDataGenerator
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (70, 12, 12, 3), dtype=np.uint8)
@@ -159,7 +162,7 @@ def test_what_the_original_gets_wrong_silently_is_warned_about():
     "options", [{"mode": "exact"}, {"fill_mode": "mirror"}, {"dtype": "float16"}, {"zoom_range": [1, 2, 3]}]
 )
 def test_what_cannot_be_is_refused_in_one_line(options):
-    with pytest.raises(StudyError) as caught:
+    with pytest.raises(ValueError) as caught:
         TFImageDataGenerator(**options)
     assert "\n" not in str(caught.value)
 
@@ -310,3 +313,84 @@ def test_stateless_draws_have_the_originals_distribution(options):
         if name.startswith("flip"):
             ours[:, place] = ours[:, place] > 0.5
         assert stats.ks_2samp(ours[:, place], theirs[:, place]).pvalue > 1e-4, name
+
+
+COPIED = """
+import sys
+
+sys.modules["helpers"] = None  # from here on, `import helpers` fails
+import pkgutil
+from importlib import import_module
+
+import numpy as np
+
+import borrowed
+
+modules = [import_module(f"borrowed.{module.name}") for module in pkgutil.iter_modules(borrowed.__path__)]
+images = np.random.default_rng(0).integers(0, 256, (10, 8, 8, 3), dtype=np.uint8)
+generator = borrowed.TFImageDataGenerator(rotation_range=20, brightness_range=(0.5, 1.5), rescale=1 / 255)
+batches = list(generator.flow(images, np.arange(10), batch_size=4, seed=1).as_numpy_iterator())
+files = generator.flow_from_directory(sys.argv[1], target_size=(16, 16), batch_size=32)
+print(len(modules), [len(labels) for _, labels in batches], sum(len(labels) for _, labels in files))
+"""
+
+
+def test_the_folder_copied_elsewhere_under_another_name_works_without_the_kit(tmp_path, picture_folder):
+    import helpers.tf_image_data_generator as port
+
+    source = Path(port.__file__).parent
+    shutil.copytree(source, tmp_path / "borrowed", ignore=shutil.ignore_patterns("__pycache__"))
+    ran = subprocess.run(
+        [sys.executable, "-c", COPIED, str(picture_folder)], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    assert ran.returncode == 0, ran.stderr
+    modules = len(list(source.glob("*.py"))) - 1
+    assert ran.stdout.splitlines()[-1] == f"{modules} [4, 4, 2] 72"
+
+
+def test_its_affine_map_in_numpy_needs_no_tensorflow():
+    code = "import sys; from helpers.tf_image_data_generator import affine; print('tensorflow' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "False"
+
+
+def test_a_system_that_does_not_tell_the_usable_cores_has_all_of_them(monkeypatch):
+    monkeypatch.delattr("os.sched_getaffinity")  # as on macOS
+    (batch,) = both(mode="semantics", rescale=1 / 255)[1].flow(IMAGES, batch_size=70, shuffle=False)
+    np.testing.assert_array_equal(batch, IMAGES * np.float32(1 / 255))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options"),
+    [
+        ((IMAGES, LABELS[:-1]), {}),
+        ((IMAGES[0],), {}),
+        (((IMAGES, [LABELS[:-1]]),), {}),
+        ((IMAGES, LABELS), {"sample_weight": np.ones(3)}),
+        ((IMAGES, LABELS), {"subset": "test"}),
+        ((IMAGES, LABELS), {"subset": "training"}),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused_in_the_originals_words(arguments, options):
+    original, port = both(validation_split=0.3)
+    with pytest.raises(ValueError) as theirs:
+        original.flow(*arguments, **options)
+    with pytest.raises(ValueError) as ours:
+        port.flow(*arguments, **options)
+    assert str(ours.value) == str(theirs.value)
+
+
+def test_folders_and_options_are_refused_with_the_originals_errors(tmp_path, picture_folder):
+    original, port = both()
+    for how in ({"directory": tmp_path / "none"}, {"directory": picture_folder, "class_mode": "all"}):
+        with pytest.raises((ValueError, FileNotFoundError)) as theirs:
+            original.flow_from_directory(**how)
+        with pytest.raises(type(theirs.value)) as ours:
+            port.flow_from_directory(**how)
+        assert str(ours.value) == str(theirs.value)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'rotation'"):
+        TFImageDataGenerator(rotation=20)
+    with pytest.raises(ValueError, match="a flow must have image files"):
+        port.flow_from_directory(tmp_path)
+    with pytest.raises(ValueError, match="batch_size must be >= 1"):
+        port.flow(IMAGES, batch_size=0)

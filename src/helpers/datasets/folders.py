@@ -235,17 +235,3 @@ def read_picture(path: str, *, image_size: tuple[int, int] | None = None, channe
     if image_size is not None and picture.size != tuple(image_size)[::-1]:
         picture = picture.resize(tuple(image_size)[::-1], Image.Resampling.NEAREST)
     return np.asarray(picture).reshape(*picture.size[::-1], channels)
-
-
-def decode(path):
-    """Decodes a picture in TensorFlow to the pixels that Pillow gives.
-
-    Args:
-        path: string tensor, of a JPEG or PNG file: `decode_jpeg` reads both, and needs no `tf.cond` to choose.
-
-    Returns:
-        uint8 (height, width, 3).
-    """
-    import tensorflow as tf
-
-    return tf.io.decode_jpeg(tf.io.read_file(path), channels=3, dct_method="INTEGER_ACCURATE")

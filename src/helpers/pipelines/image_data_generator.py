@@ -4,7 +4,13 @@ What ImageDataGenerator has no option for (noise, brightness that adds, resizing
 `preprocessing_function`; a change of size, for which it has no hook, is applied to its batches.
 """
 
+import contextlib
+import io
+from typing import Any
+
 import numpy as np
+import pandas as pd
+from tensorflow.keras.preprocessing.image import ImageDataGenerator
 
 from helpers.pipelines.py_dataset import Transformed
 from helpers.tasks import Task, transforms
@@ -12,7 +18,7 @@ from helpers.tasks import Task, transforms
 WHITE = np.float32(255)
 
 
-def options_of(task: Task):
+def options_of(task: Task) -> tuple[dict[str, Any], bool]:
     """Returns (arguments of ImageDataGenerator, whether its batches are still to be resized) for the transform."""
     transform = transforms.get(task.transform)
     generator = np.random.default_rng(task.seed)
@@ -26,7 +32,7 @@ def options_of(task: Task):
     def add_brightness(image):
         return image + draw(image)["delta"] * WHITE
 
-    rescale = {"rescale": 1 / 255.0}
+    rescale: dict[str, Any] = {"rescale": 1 / 255.0}
     if task.transform == "resize_standardize":
         return {}, True
     options = {
@@ -44,33 +50,31 @@ def options_of(task: Task):
     return options, False
 
 
-def flow(generator, task: Task):
-    """Returns what the generator's flow, flow_from_directory or flow_from_dataframe gives for the task's source."""
+def flow(generator: Any, task: Task) -> Any:
+    """Returns what the generator's flow, flow_from_directory or flow_from_dataframe gives for the task's source.
+
+    Args:
+        generator: an `ImageDataGenerator`, or its port.
+        task: what to deliver.
+    """
     common = {"batch_size": task.batch_size, "shuffle": task.shuffle, "seed": task.seed}
     if task.source != "folder":
         data = task.arrays()
         return generator.flow(data.images, data.labels, **common)
     size = {"target_size": task.image_size or task.describe().image_shape[:2]}
+    paths, labels, _ = task.data.files(examples=task.examples)  # and refuses a damaged picture
     if task.examples is None:
         return generator.flow_from_directory(task.data.path(), class_mode="sparse", **size, **common)
-    import pandas as pd
-
-    paths, labels, _ = task.data.files(examples=task.examples)
     table = pd.DataFrame({"filename": paths, "class": labels})
     return generator.flow_from_dataframe(table, class_mode="raw", validate_filenames=False, **size, **common)
 
 
-def build(task: Task, *, workers: int = 1, max_queue_size: int = 10):
+def build(task: Task, *, workers: int = 1, max_queue_size: int = 10) -> Any:
     """Returns the task as an ImageDataGenerator's iterator.
 
     More than one worker gives fresh draws in an order that no seed reproduces: the original draws from
     NumPy's global state.
     """
-    import contextlib
-    import io
-
-    from tensorflow.keras.preprocessing.image import ImageDataGenerator
-
     options, to_resize = options_of(task)
     with contextlib.redirect_stdout(io.StringIO()):  # "Found … images belonging to … classes."
         iterator = flow(ImageDataGenerator(**options), task)

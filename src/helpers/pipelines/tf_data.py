@@ -9,10 +9,10 @@ from typing import Any
 import tensorflow as tf
 
 from helpers import service as data_service
-from helpers.datasets import folders
 from helpers.errors import StudyError
 from helpers.pipelines import AUTOTUNE
 from helpers.tasks import Task, transforms
+from helpers.tf_image_data_generator import files
 
 GRAPH_LIMIT = 2**31  # bytes of one serialised graph
 DEALT_ROWS = 32  # examples that a service's worker is given at once
@@ -28,7 +28,7 @@ def source_of(task: Task, map: str, service: str = "", sharding: str = "dynamic"
     if task.source == "folder":
         paths, labels, _ = task.data.files(examples=task.examples)
         size = task.image_size or task.describe().image_shape[:2]
-        return slices((paths, labels)), lambda path, label: (_decode(path, size), label), len(labels)
+        return slices((paths, labels)), lambda path, label: (files.decode_to(path, size), label), len(labels)
     data = task.arrays()
     if map == "gather":
         images, labels = tf.constant(data.images), tf.constant(data.labels)
@@ -52,14 +52,6 @@ def _in_chunks(arrays):
         )
 
     return tf.data.Dataset.range(0, examples, DEALT_ROWS).flat_map(rows)
-
-
-def _decode(path, size):
-    """Decodes one picture to uint8 (height, width, 3) of that size."""
-    picture = folders.decode(path)
-    same = tf.reduce_all(tf.shape(picture)[:2] == size)
-    picture = tf.cond(same, lambda: picture, lambda: tf.image.resize(picture, size, method="nearest"))
-    return tf.ensure_shape(picture, (*size, 3))
 
 
 def build(

@@ -197,29 +197,30 @@ def _draw_shear_zoom_flip_tf(seed, batch_shape, image_shape):
     }
 
 
-def _warp_arguments(draws, image_shape, ravel):
-    from helpers.tf_image_data_generator import affine
-
-    moves = {name: ravel(draws[name]) for name in ("shear", "zx", "zy")}
-    coefficients = affine.coefficients(height=image_shape[0], width=image_shape[1], **moves)
-    return {"coefficients": coefficients, "fill_mode": "nearest", "flip_horizontal": ravel(draws["flip"])}
+def _warp_arguments(draws, size, ravel):
+    height, width = size
+    return {"height": height, "width": width, **{name: ravel(draws[name]) for name in ("shear", "zx", "zy")}}
 
 
 def _shear_zoom_flip_numpy(images, draws):
     from helpers.tf_image_data_generator import affine
 
-    arguments = _warp_arguments(draws, images.shape[1:], np.ravel)
-    return affine.warp_numpy(images, **arguments) * SCALE
+    coefficients = affine.coefficients(**_warp_arguments(draws, images.shape[1:3], np.ravel))
+    return affine.warp(images, coefficients, flips=(np.ravel(draws["flip"]), None)) * SCALE
 
 
 def _shear_zoom_flip_tf(images, draws):
     import tensorflow as tf
 
-    from helpers.tf_image_data_generator import affine
+    from helpers.tf_image_data_generator import affine_tf
+
+    def ravel(drawn):
+        return tf.reshape(drawn, [-1])
 
     batch = images if images.shape.rank == 4 else images[None]
-    arguments = _warp_arguments(draws, batch.shape[1:], lambda drawn: tf.reshape(drawn, [-1]))
-    warped = affine.warp_tf(batch, **arguments) * SCALE
+    size = batch.shape[1:3]
+    six = affine_tf.coefficients(**_warp_arguments(draws, size, ravel))
+    warped = affine_tf.warp(batch, affine_tf.terms(six, size, (ravel(draws["flip"]), None))) * SCALE
     return warped if images.shape.rank == 4 else warped[0]
 
 

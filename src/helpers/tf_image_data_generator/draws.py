@@ -6,12 +6,14 @@ Both give an array of float64 (images, 10) whose columns `COLUMNS` names, in the
 
 import numbers
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-
-from helpers.tf_image_data_generator import affine
+import tensorflow as tf
 
 COLUMNS = ("theta", "tx", "ty", "shear", "zx", "zy", "flip_horizontal", "flip_vertical", "channel_shift", "brightness")
+AFFINE = slice(0, 6)
+FLIPS = slice(6, 8)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,35 +36,28 @@ class Ranges:
     """
 
     rotation: float = 0.0
-    tx: object = 0.0
-    ty: object = 0.0
+    tx: Any = 0.0
+    ty: Any = 0.0
     tx_size: int = 1
     ty_size: int = 1
     shear: float = 0.0
-    zoom: tuple = (1.0, 1.0)
+    zoom: tuple[float, float] = (1.0, 1.0)
     horizontal_flip: bool = False
     vertical_flip: bool = False
     channel_shift: float = 0.0
-    brightness: tuple | None = None
+    brightness: tuple[float, float] | None = None
     whole_reaches: bool = False
 
     @property
     def is_affine(self) -> bool:
         """Whether anything but flips moves pixels."""
-        shifted = np.any(np.asarray(self.tx) != 0) or np.any(np.asarray(self.ty) != 0)
-        return bool(self.rotation or shifted or self.shear or tuple(self.zoom) != (1, 1))
-
-    @property
-    def is_random(self) -> bool:
-        """Whether anything is drawn that changes an image."""
-        flips = self.horizontal_flip or self.vertical_flip
-        return bool(self.is_affine or flips or self.channel_shift or self.brightness is not None)
+        return bool(self.rotation or np.any(self.tx) or np.any(self.ty) or self.shear or tuple(self.zoom) != (1, 1))
 
 
 def _choices(shift, whole_reaches):
     """Returns the magnitudes that a whole number or a list picks from, or None for a float's uniform draw."""
     if isinstance(shift, numbers.Integral):
-        return np.arange(shift + 1 if whole_reaches else shift)
+        return np.arange(int(shift) + whole_reaches)
     return np.asarray(shift) if np.ndim(shift) else None
 
 
@@ -78,11 +73,11 @@ def _stream_shift(random, shift, size, whole_reaches):
     return value * size if np.max(shift) < 1 else value
 
 
-def draw_stream(random: np.random.RandomState, count: int, ranges: Ranges) -> np.ndarray:
+def draw_stream(random: Any, count: int, ranges: Ranges) -> np.ndarray:
     """Draws as the original does: the same calls in the same order for each image.
 
     Args:
-        random: what to draw from; advanced.
+        random: a `RandomState`, or `numpy.random` itself; advanced.
         count: images.
         ranges: what to draw.
 
@@ -103,15 +98,7 @@ def draw_stream(random: np.random.RandomState, count: int, ranges: Ranges) -> np
     return drawn
 
 
-def with_coefficients(draws: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Returns the draws (n, 10) with the original's six coefficients beside them, float64 (n, 16)."""
-    if not len(draws):
-        return np.empty((0, len(COLUMNS) + 6))
-    six = np.array([affine.coefficients_as_original(size, *row[:6]) for row in draws])
-    return np.concatenate([draws, six], axis=1)
-
-
-def draw_stateless(seed, count, ranges: Ranges):
+def draw_stateless(seed: Any, count: Any, ranges: Ranges) -> Any:
     """Draws the same distributions from a stateless generator of TensorFlow, in few operations.
 
     Args:
@@ -122,25 +109,21 @@ def draw_stateless(seed, count, ranges: Ranges):
     Returns:
         float64 tensor (count, 10), see `COLUMNS`.
     """
-    import tensorflow as tf
-
-    shifts = {1: (ranges.tx, ranges.tx_size), 2: (ranges.ty, ranges.ty_size)}
-    scales = {place: size if np.max(option) < 1 else 1 for place, (option, size) in shifts.items()}
-    choices = {place: _choices(option, ranges.whole_reaches) for place, (option, _) in shifts.items()}
-    reach = {
-        place: 0 if choices[place] is not None else option * scales[place] for place, (option, _) in shifts.items()
-    }
-    high = [ranges.rotation, reach[1], reach[2], ranges.shear, ranges.zoom[1], ranges.zoom[1]]
-    low = [-ranges.rotation, -reach[1], -reach[2], -ranges.shear, ranges.zoom[0], ranges.zoom[0]]
-    darkest, brightest = ranges.brightness or (1.0, 1.0)
-    high += [float(ranges.horizontal_flip), float(ranges.vertical_flip), ranges.channel_shift, brightest]
-    low += [0.0, 0.0, -ranges.channel_shift, darkest]
-    low, high = np.array(low, float), np.array(high, float)
+    reach, picks = {}, {}
+    for column, shift, size in ((1, ranges.tx, ranges.tx_size), (2, ranges.ty, ranges.ty_size)):
+        scale = float(size if np.max(shift) < 1 else 1)
+        choices = _choices(shift, ranges.whole_reaches)
+        reach[column] = shift * scale if choices is None else 0.0
+        if choices is not None and np.any(choices):
+            picks[column] = np.concatenate([-choices[::-1], choices]) * scale
+    symmetric = (ranges.rotation, reach[1], reach[2], ranges.shear)
+    flips = (0, ranges.horizontal_flip), (0, ranges.vertical_flip)
+    shift, brightness = (-ranges.channel_shift, ranges.channel_shift), ranges.brightness or (1, 1)
+    ends = [*((-end, end) for end in symmetric), ranges.zoom, ranges.zoom, *flips, shift, brightness]
+    low, high = np.array(ends, float).T
     unit = tf.random.stateless_uniform([count, len(COLUMNS)], seed, dtype=tf.float64, alg="philox")
     drawn = unit * (high - low) + low
-    for place, picks in choices.items():
-        if picks is not None and np.any(picks):
-            both_signs = np.concatenate([-picks[::-1], picks]) * float(scales[place])
-            picked = tf.gather(both_signs, tf.cast(unit[:, place] * len(both_signs), tf.int32))
-            drawn = tf.concat([drawn[:, :place], picked[:, None], drawn[:, place + 1 :]], axis=1)
+    for column, both_signs in picks.items():
+        picked = tf.gather(both_signs, tf.cast(unit[:, column] * len(both_signs), tf.int32))
+        drawn = tf.concat([drawn[:, :column], picked[:, None], drawn[:, column + 1 :]], axis=1)
     return drawn

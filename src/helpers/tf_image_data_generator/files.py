@@ -4,89 +4,104 @@ JPEG and PNG in colour with `interpolation="nearest"` are decoded and resized by
 modes, interpolations and file formats, keep_aspect_ratio) by Pillow itself, as the original does.
 """
 
-import numpy as np
+from collections.abc import Callable
+from typing import Any
 
-from helpers.datasets import folders
+import keras
+import numpy as np
+import tensorflow as tf
+
+from .batches import Source
 
 IN_TENSORFLOW = (".jpg", ".jpeg", ".png")
+CHANNELS = {"grayscale": 1, "rgb": 3, "rgba": 4}
 
 
-def pick_nearest(image, target_size):
+def decode(path: Any) -> Any:
+    """Decodes a picture in TensorFlow to the pixels that Pillow gives.
+
+    Args:
+        path: string tensor, of a JPEG or PNG file: `decode_jpeg` reads both, and needs no `tf.cond` to choose.
+
+    Returns:
+        uint8 tensor (height, width, 3), 0 to 255.
+    """
+    return tf.io.decode_jpeg(tf.io.read_file(path), channels=3, dct_method="INTEGER_ACCURATE")
+
+
+def decode_to(path: Any, size: tuple[int, int]) -> Any:
+    """Decodes a picture and resizes it by the nearest pixel, to the pixels that Pillow gives.
+
+    Args:
+        path: as for `decode`.
+        size: (height, width), pixels.
+
+    Returns:
+        uint8 tensor (height, width, 3), 0 to 255.
+    """
+    image = decode(path)
+    fits = tf.reduce_all(tf.shape(image)[:2] == list(size))
+    return tf.ensure_shape(tf.cond(fits, lambda: image, lambda: pick_nearest(image, size)), (*size, 3))
+
+
+def pick_nearest(image: Any, size: tuple[int, int]) -> Any:
     """Resizes as Pillow's nearest does: positions are summed up one by one (Pillow, `Geometry.c`, ScaleAffine).
 
     Args:
         image: uint8 tensor (height, width, channels).
-        target_size: (height, width), pixels.
-    """
-    import tensorflow as tf
+        size: (height, width), pixels.
 
-    for axis, size in enumerate(target_size):
+    Returns:
+        uint8 tensor of that size.
+    """
+    for axis, wanted in enumerate(size):
         length = tf.shape(image)[axis]
-        step = tf.cast(length, tf.float64) / size
-        steps = tf.concat([[step * 0.5], tf.fill([size - 1], step)], axis=0)
-        places = tf.minimum(tf.cast(tf.floor(tf.cumsum(steps)), tf.int32), length - 1)
-        image = tf.gather(image, places, axis=axis)
+        step = tf.cast(length, tf.float64) / wanted
+        steps = tf.concat([[step * 0.5], tf.fill([wanted - 1], step)], axis=0)
+        indices = tf.minimum(tf.cast(tf.floor(tf.cumsum(steps)), tf.int32), length - 1)
+        image = tf.gather(image, indices, axis=axis)
     return image
 
 
-def reader(paths, *, target_size, color_mode, interpolation, keep_aspect_ratio):
-    """Returns a function of indices, int64 tensor (n,), that gives uint8 images (n, height, width, channels).
-
-    Args:
-        paths: the files.
-        target_size: (height, width), pixels.
-        color_mode: "rgb", "rgba" or "grayscale".
-        interpolation: Pillow's name of how an image is resized.
-        keep_aspect_ratio: crop in the centre before resizing.
-    """
-    import tensorflow as tf
-
-    channels = {"grayscale": 1, "rgb": 3, "rgba": 4}[color_mode]
-    shape = (*target_size, channels)
-    plain = color_mode == "rgb" and interpolation == "nearest" and not keep_aspect_ratio
-    in_tensorflow = plain and all(path.lower().endswith(IN_TENSORFLOW) for path in paths)
-    names = tf.constant(list(paths))
-
-    def decode(path):
-        image = folders.decode(path)
-        image = tf.cond(
-            tf.reduce_all(tf.shape(image)[:2] == list(target_size)),
-            lambda: image,
-            lambda: pick_nearest(image, target_size),
-        )
-        return tf.ensure_shape(image, shape)
-
-    def load(indices):
-        from keras.utils import load_img
-
-        images = np.empty((len(indices), *shape), np.uint8)
-        for place, index in enumerate(indices):
-            image = load_img(
-                paths[index],
-                color_mode=color_mode,
-                target_size=target_size,
-                interpolation=interpolation,
-                keep_aspect_ratio=keep_aspect_ratio,
-            )
-            images[place] = np.asarray(image).reshape(shape)
-        return images
-
-    def read(indices):
-        if in_tensorflow:
-            return tf.map_fn(decode, tf.gather(names, indices), fn_output_signature=tf.TensorSpec(shape, tf.uint8))
-        return tf.ensure_shape(tf.numpy_function(load, [indices], tf.uint8), [None, *shape])
-
-    return read
-
-
-def labels_of(listing, class_mode, dtype):
-    """Returns the labels of all files of one of the original's iterators, as it would yield them, or None.
+def source(listing: Any, dtype: str) -> Source:
+    """Returns the images and labels of one of the original's iterators over files.
 
     Args:
         listing: a DirectoryIterator or DataFrameIterator of Keras.
-        class_mode: "categorical", "binary", "sparse", "multi_output", "raw", "input" or None.
-        dtype: of the labels of the first three.
+        dtype: of the labels where they are numbers of classes.
     """
+    return Source(
+        read=_reader(listing),
+        shape=(*listing.target_size, CHANNELS[listing.color_mode]),
+        labels=_labels(listing, dtype),
+        weights=listing.sample_weight,
+        images_are_labels=listing.class_mode == "input",
+    )
+
+
+def _reader(listing) -> Callable:
+    """Returns a function of indices, int64 tensor (n,), that gives uint8 images (n, height, width, channels)."""
+    paths, size = listing.filepaths, listing.target_size
+    how = {name: getattr(listing, name) for name in ("color_mode", "interpolation", "keep_aspect_ratio")}
+    shape = (*size, CHANNELS[listing.color_mode])
+    plain = tuple(how.values()) == ("rgb", "nearest", False)
+    if plain and all(path.lower().endswith(IN_TENSORFLOW) for path in paths):
+        names = tf.constant(list(paths))
+        spec = tf.TensorSpec(shape, tf.uint8)
+        return lambda indices: tf.map_fn(
+            lambda path: decode_to(path, size), tf.gather(names, indices), fn_output_signature=spec
+        )
+
+    def load(indices):
+        pictures = [keras.utils.load_img(paths[index], target_size=size, **how) for index in indices]
+        return np.stack([np.asarray(picture, np.uint8).reshape(shape) for picture in pictures])
+
+    return lambda indices: tf.ensure_shape(tf.numpy_function(load, [indices], tf.uint8), [None, *shape])
+
+
+def _labels(listing, dtype):
+    """Returns the labels of all files, as the iterator would yield them, or None."""
+    class_mode = listing.class_mode
     if class_mode in ("binary", "sparse"):
         return np.asarray(listing.classes, dtype)
     if class_mode == "categorical":
