@@ -41,6 +41,8 @@ NO_ROW_DEPENDS_ON = (
     "results/winners.py",
     "sweep/loop.py",
     "service/faults.py",
+    "datasets/preparing.py",
+    "datasets/stand_ins.py",
 )
 # Plans a grid, then once more after each edit of a source, in a copy of the kit.
 EDIT = """

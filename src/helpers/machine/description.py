@@ -11,6 +11,7 @@ import sys
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from markupsafe import Markup
 
@@ -203,8 +204,8 @@ def _gpus():
 
 
 def _tensorflow_threads():
-    tensorflow = sys.modules.get("tensorflow")
-    if tensorflow is None or not hasattr(tensorflow, "config"):
+    tensorflow: Any = sys.modules.get("tensorflow")
+    if not hasattr(tensorflow, "config"):
         return {}
     threading = tensorflow.config.threading
     return {
@@ -214,7 +215,8 @@ def _tensorflow_threads():
 
 
 def _devices_seen():
-    tensorflow, jax = sys.modules.get("tensorflow"), sys.modules.get("jax")
+    tensorflow: Any = sys.modules.get("tensorflow")
+    jax: Any = sys.modules.get("jax")
     seen = {}
     if hasattr(tensorflow, "config"):
         visible = tensorflow.config.get_visible_devices()
