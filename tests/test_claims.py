@@ -25,7 +25,7 @@ def compare(results, **settings):
 
 
 def of(*ratios_by_batch, **columns):
-    """A table with one cell a (batch size, time of the Sequence over tf.data's)."""
+    """A table with one cell per (batch size, time of the Sequence over tf.data's)."""
     return table(
         cell(seconds={"py_dataset": ratio, "tf_data": 1.0}, batch_size=batch, seed=batch, **columns)
         for batch, ratio in ratios_by_batch

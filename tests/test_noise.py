@@ -5,7 +5,9 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import namedtuple
 
+import psutil
 import pytest
 
 from helpers.errors import StudyError
@@ -92,6 +94,18 @@ def test_a_precise_result_on_a_loud_machine_is_no_complaint():
 def test_a_precision_of_nothing_is_refused():
     with pytest.raises(StudyError, match="precision must be > 0"):
         noise.too_noisy(QUIET, precision=0)
+
+
+def test_busy_is_all_but_idle_waiting_and_guests_on_the_cores_that_may_be_used(monkeypatch):
+    fields = {"user": 1, "nice": 2, "system": 4, "idle": 8, "iowait": 16, "irq": 32, "softirq": 64, "steal": 128,
+              "guest": 256, "guest_nice": 512}  # fmt: skip
+    core = namedtuple("core", fields)
+    cores = [core(*(value * 1000**number for value in fields.values())) for number in range(3)]
+    monkeypatch.setattr(psutil, "cpu_times", lambda percpu: cores)
+    monkeypatch.setattr(limits, "core_numbers", lambda: [0, 2])
+    seen = noise.read_counters()
+    busy = 1 + 2 + 4 + 32 + 64
+    assert (seen.cores, seen.busy_s, seen.steal_s) == (2, busy * (1 + 1000**2), 128 * (1 + 1000**2))
 
 
 BURNT_S = 0.3

@@ -106,7 +106,7 @@ def test_the_parts_of_a_feed_are_medians_and_no_warm_up_counts(monkeypatch):
         return timing.Epoch(epoch_s=first_batch_s + steady_s + end_s, first_batch_s=first_batch_s, steady_s=steady_s,
                             end_s=end_s, set_up_s=70, cpu_s=70, batches=5)  # fmt: skip
 
-    timed = iter([made(90, 90, 90), made(80, 80, 80), made(3, 4, 30), made(1, 8, 20), made(2, 12, 10)])
+    timed = iter([made(90, 90, 90), made(80, 80, 80), made(30, 4, 90), made(1, 8, 20), made(2, 40, 10)])
     monkeypatch.setattr(timing, "time_epoch", lambda model, feed: next(timed))
     parts = starvation.take_apart(timing.held(BATCH, 5), epochs=3)
     assert (parts.first_batch_s, parts.batch_s, parts.end_s, parts.batches) == (2, 2, 20, 5)
