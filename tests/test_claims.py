@@ -83,6 +83,12 @@ def test_a_claim_is_refuted_where_it_holds_in_no_cell():
     assert compare(of((32, 1.3), (64, 1.0))).verdict == "refuted"
 
 
+@pytest.mark.parametrize("batch_sizes_that_hold", [[16], [16, 64, 256]])
+def test_a_claim_depends_where_one_cell_is_unlike_the_others(batch_sizes_that_hold):
+    ratios = [(batch_size, 0.8 if batch_size in batch_sizes_that_hold else 1.3) for batch_size in (16, 64, 256, 1024)]
+    assert compare(of(*ratios)).verdict == "depends"
+
+
 def test_a_claim_depends_and_names_the_column_and_the_crossover():
     outcome = compare(of((16, 0.8), (64, 0.9), (256, 1.2), (1024, 1.5)))
     assert outcome.verdict == "depends"
