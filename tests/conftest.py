@@ -38,7 +38,7 @@ def own_data_dir(tmp_path, monkeypatch) -> Path:
 
 @pytest.fixture(scope="session")
 def picture_folder(tmp_path_factory) -> Path:
-    """A folder a class of 72 small JPEG files, 3 classes."""
+    """One folder per class of 72 small JPEG files, 3 classes."""
     import numpy as np
     from PIL import Image
 

@@ -1,10 +1,14 @@
 """Claims: their file, their rules, their verdicts."""
 
+import sys
+import sysconfig
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
-from made_up_results import cell, quick_like, table
+from made_up_results import cell, decisive, quick_like, table
 
-from helpers import claims, report
+from helpers import claims, pipelines, report
 from helpers.claims import Rule, evidence, rules
 from helpers.claims.evidence import Evidence, collection
 from helpers.errors import StudyError
@@ -12,6 +16,7 @@ from helpers.results import pairs
 
 SEQUENCE = {"builder": "py_dataset", "others": "default"}
 TF_DATA = {"builder": "tf_data", "others": "default"}
+IDS = [f"A{number}" for number in range(1, 13)] + [f"B{number}" for number in range(1, 9)]
 SHOWN = {name: Evidence("supported", "made up") for name in evidence.names()}
 
 
@@ -20,7 +25,7 @@ def compare(results, **settings):
 
 
 def of(*ratios_by_batch, **columns):
-    """A table with one cell a (batch size, time of the Sequence over tf.data's)."""
+    """A table with one cell per (batch size, time of the Sequence over tf.data's)."""
     return table(
         cell(seconds={"py_dataset": ratio, "tf_data": 1.0}, batch_size=batch, seed=batch, **columns)
         for batch, ratio in ratios_by_batch
@@ -28,15 +33,46 @@ def of(*ratios_by_batch, **columns):
 
 
 def test_the_file_holds_the_twenty_claims_of_the_two_answers():
-    expected = [f"A{number}" for number in range(1, 13)] + [f"B{number}" for number in range(1, 9)]
-    assert [claim.id for claim in claims.load()] == expected
+    assert [claim.id for claim in claims.load()] == IDS
 
 
-def test_every_claim_gets_one_of_the_five_verdicts():
-    judged = claims.judge(claims.load(), quick_like(), shown=SHOWN)
+def verdicts(results, shown, judge=None):
+    judged = claims.judge(claims.load() if judge is None else judge, results, shown=shown)
     assert list(judged.columns) == ["id", "claim", "verdict", "evidence", "crossover", "needs"]
-    assert set(judged["verdict"]) <= set(claims.Judgement)
     assert judged["evidence"].str.len().min() > 0
+    undecided = judged["verdict"] == "undecided yet"
+    assert judged.loc[undecided, "needs"].str.contains("the full sweep").all()
+    return dict(zip(judged["id"], judged["verdict"], strict=True))
+
+
+@pytest.mark.parametrize(("sign", "verdict"), [(1, "supported"), (-1, "refuted")])
+def test_every_claim_is_supported_where_all_is_as_it_says_and_refuted_where_all_is_the_opposite(sign, verdict):
+    shown = {name: Evidence(verdict, "made up") for name in evidence.names()}
+    assert verdicts(decisive(sign), shown) == dict.fromkeys(IDS, verdict)
+
+
+@pytest.mark.parametrize("name", evidence.names())
+def test_each_evidence_decides_the_claims_that_ask_for_it_and_no_other(name):
+    shown = [claim for claim in claims.load() if any(rule.kind == "shown" for rule in claim.tests)]
+    asking = {claim.id for claim in shown if name in claims.wanted_evidence([claim])}
+    assert asking
+    alone = {"A3", "A5", "A9", "A11", "A12", "B3"}  # its only rule that can be tested
+    found = verdicts(decisive(1), SHOWN | {name: Evidence("refuted", "made up")}, judge=shown)
+    assert {id_: verdict for id_, verdict in found.items() if verdict != "supported"} == {
+        id_: "refuted" if id_ in alone else "depends" for id_ in asking
+    }
+
+
+def test_on_the_quick_sweeps_cells_each_claim_gets_the_verdict_that_they_allow():
+    assert verdicts(quick_like(), SHOWN) == dict.fromkeys(IDS, "supported") | {
+        "A1": "depends",  # on the batch size
+        "A2": "depends",
+        "A6": "undecided yet",  # one value of shuffle, one size of image
+        "A8": "depends",  # prefetch matters for one of the two transforms
+        "B4": "undecided yet",  # no cache
+        "B6": "depends",  # the Sequence's ratio rises, ImageDataGenerator's does not
+        "B7": "undecided yet",
+    }
 
 
 def test_a_claim_is_supported_where_it_holds_in_all_cells():
@@ -45,6 +81,12 @@ def test_a_claim_is_supported_where_it_holds_in_all_cells():
 
 def test_a_claim_is_refuted_where_it_holds_in_no_cell():
     assert compare(of((32, 1.3), (64, 1.0))).verdict == "refuted"
+
+
+@pytest.mark.parametrize("batch_sizes_that_hold", [[16], [16, 64, 256]])
+def test_a_claim_depends_where_one_cell_is_unlike_the_others(batch_sizes_that_hold):
+    ratios = [(batch_size, 0.8 if batch_size in batch_sizes_that_hold else 1.3) for batch_size in (16, 64, 256, 1024)]
+    assert compare(of(*ratios)).verdict == "depends"
 
 
 def test_a_claim_depends_and_names_the_column_and_the_crossover():
@@ -237,8 +279,52 @@ def test_a_file_that_is_not_there_is_one_clear_line(tmp_path):
         claims.load(tmp_path / "none.yml")
 
 
-def test_the_interpreters_jit_is_told_by_its_own_build():
-    assert evidence.interpreter_jit().verdict in ("refuted", "not testable")
+def test_the_interpreters_jit_is_told_as_the_interpreter_was_compiled():
+    # The define that its own C code is compiled with, where `interpreter_jit` asks configure's arguments.
+    compiled_in = "_Py_JIT" in (sysconfig.get_config_var("PY_CORE_CFLAGS") or "")
+    told = evidence.interpreter_jit()
+    if sys.implementation.name != "cpython":
+        assert told.verdict == "not testable" and "is not CPython" in told.text
+    elif not compiled_in:
+        assert told.verdict == "refuted" and told.text.endswith("(built in: no)")
+    else:
+        assert "built in: yes" in told.text or told.verdict == "not testable"
+
+
+@pytest.mark.skipif(sys.implementation.name != "cpython", reason="the claim is about CPython")
+@pytest.mark.parametrize(
+    ("available", "enabled", "verdict", "says"),
+    [
+        (False, False, "refuted", "built in: no"),
+        (True, False, "refuted", "built in: yes"),
+        (True, True, "not testable", "runs with its experimental JIT"),
+    ],
+)
+def test_a_newer_interpreter_is_asked_itself_whether_its_jit_is_at_work(available, enabled, verdict, says, monkeypatch):
+    jit = SimpleNamespace(is_available=lambda: available, is_enabled=lambda: enabled)
+    monkeypatch.setattr(sys, "_jit", jit, raising=False)
+    told = evidence.interpreter_jit()
+    assert told.verdict == verdict
+    assert says in told.text
+
+
+@pytest.mark.skipif(sys.implementation.name != "cpython", reason="the claim is about CPython")
+@pytest.mark.parametrize(
+    ("arguments", "verdict"),
+    [("'--enable-experimental-jit=yes' '--with-lto'", "not testable"), ("'--with-lto'", "refuted"), (None, "refuted")],
+)
+def test_an_older_interpreters_jit_is_told_by_how_it_was_configured(arguments, verdict, monkeypatch):
+    monkeypatch.delattr(sys, "_jit", raising=False)
+    monkeypatch.setattr(sysconfig, "get_config_var", {"CONFIG_ARGS": arguments}.get)
+    assert evidence.interpreter_jit().verdict == verdict
+
+
+def test_the_settings_of_each_api_are_counted():
+    counts = {"py_dataset": 3, "image_data_generator": 2, "tf_data": 10}
+    assert {name: len(pipelines.describe(name).knobs) for name in counts} == counts
+    told = evidence.knob_count()
+    assert told.verdict == "supported"
+    assert told.text.endswith("py_dataset 3, image_data_generator 2, tf_data 10")
 
 
 def test_the_normalisations_are_compared_bit_by_bit():

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 
@@ -9,23 +11,34 @@ BATCH = (np.zeros((4, 8, 8, 3), "float32"), np.zeros(4, "int64"))
 
 @pytest.fixture(scope="module")
 def short_against_long():
-    feeds = {"short": timing.held(BATCH, 20), "long": timing.held(BATCH, 200)}
-    return comparison.compare(feeds, budget_s=4, precision=0.2, seed=3)
+    """The clock moves on by a millisecond at each reading: at the beginning of an epoch, its steps' ends, its end."""
+    feeds = {"short": timing.held(BATCH, 10), "long": timing.held(BATCH, 100)}
+    ticks = itertools.count(0, 1_000_000)
+    return comparison.compare(feeds, budget_s=4, precision=0.2, seed=3, clock=lambda: next(ticks))
 
 
-def test_ten_times_the_batches_are_slower(short_against_long):
+def test_ten_times_the_batches_are_slower_by_what_the_clock_says(short_against_long):
     table = short_against_long.table.set_index("pipeline")
     assert table.loc["long", "verdict"] == "slower"
-    assert table.loc["long", "low"] > 1.5
-    assert short_against_long.ratio("short", "long").ratio == pytest.approx(1 / short_against_long.ratio("long").ratio)
+    assert table.loc["short", "epoch_s"] == pytest.approx(11e-3)
+    assert table.loc["long", ["time_ratio", "low", "high"]].tolist() == pytest.approx([101 / 11] * 3)
+    assert short_against_long.verdict("short", "long") == "faster"
+    assert short_against_long.ratio("short", "long").ratio == pytest.approx(11 / 101)
+
+
+def test_the_rounds_stop_at_the_first_look_at_which_every_interval_is_narrow(short_against_long):
+    assert short_against_long.stopped == "precise"
+    assert short_against_long.table["rounds"].tolist() == [comparison.rounds.MIN_ROUNDS] * 2
 
 
 def test_the_raw_rounds_are_kept_and_interleaved_in_an_order_that_changes(short_against_long):
     rounds = short_against_long.rounds
-    assert (rounds.groupby("round").size() == 2).all()
-    assert rounds.groupby("round")["place"].apply(list).iloc[0] == [0, 1]
+    assert rounds["round"].tolist() == [number for number in range(1, len(rounds) // 2 + 1) for _ in range(2)]
+    assert rounds["place"].tolist() == [0, 1] * (len(rounds) // 2)
+    assert all(set(pair) == {"short", "long"} for _, pair in rounds.groupby("round")["pipeline"])
     assert rounds[rounds["place"] == 0]["pipeline"].nunique() == 2
-    assert len(short_against_long.cold) == 2
+    assert rounds["batches"].tolist() == [{"short": 10, "long": 100}[label] for label in rounds["pipeline"]]
+    assert short_against_long.cold["pipeline"].tolist() == ["short", "long"]
 
 
 def test_it_shows_itself_with_ratio_interval_and_verdict(short_against_long):

@@ -1,11 +1,17 @@
-"""Noise from made-up counters, and that the real ones can be read anywhere."""
+"""Noise from made-up counters, and that the real ones tell our own work from that of others."""
 
 import math
+import shutil
+import subprocess
+import sys
+import time
+from collections import namedtuple
 
+import psutil
 import pytest
 
 from helpers.errors import StudyError
-from helpers.machine import noise
+from helpers.machine import limits, noise
 from helpers.ratios import Ratio
 
 
@@ -90,10 +96,59 @@ def test_a_precision_of_nothing_is_refused():
         noise.too_noisy(QUIET, precision=0)
 
 
-def test_the_real_counters_can_be_read():
-    watch = noise.Watch()
-    sum(range(200_000))
-    seen = watch.total()
-    assert 0 <= seen.others_share <= 1
-    assert 0 <= seen.steal_share <= 1
-    assert "cores" in str(seen)
+def test_busy_is_all_but_idle_waiting_and_guests_on_the_cores_that_may_be_used(monkeypatch):
+    fields = {"user": 1, "nice": 2, "system": 4, "idle": 8, "iowait": 16, "irq": 32, "softirq": 64, "steal": 128,
+              "guest": 256, "guest_nice": 512}  # fmt: skip
+    core = namedtuple("core", fields)
+    cores = [core(*(value * 1000**number for value in fields.values())) for number in range(3)]
+    monkeypatch.setattr(psutil, "cpu_times", lambda percpu: cores)
+    monkeypatch.setattr(limits, "core_numbers", lambda: [0, 2])
+    seen = noise.read_counters()
+    busy = 1 + 2 + 4 + 32 + 64
+    assert (seen.cores, seen.busy_s, seen.steal_s) == (2, busy * (1 + 1000**2), 128 * (1 + 1000**2))
+
+
+BURNT_S = 0.3
+SLACK_S = 0.1  # the system counts in ticks of 10 ms, for each core and process apart
+BURN = f"import time\nwhile time.process_time() < {BURNT_S}: pass"
+
+
+def grown(work):
+    """Does some work; returns (CPU seconds that the cores were busy, those of them that were our own)."""
+    before = noise.read_counters()
+    work()
+    after = noise.read_counters()
+    return after.busy_s - before.busy_s, after.own_s - before.own_s
+
+
+def test_what_this_process_burns_is_its_own():
+    def burn():
+        end = time.process_time() + BURNT_S
+        while time.process_time() < end:
+            pass
+
+    start = time.process_time()
+    busy_s, own_s = grown(burn)
+    assert own_s == pytest.approx(time.process_time() - start, abs=SLACK_S)
+    assert busy_s >= own_s - SLACK_S
+
+
+def test_what_a_child_burnt_is_our_own_when_it_has_ended():
+    busy_s, own_s = grown(lambda: subprocess.run([sys.executable, "-c", BURN], check=True))
+    assert own_s >= BURNT_S - SLACK_S
+    assert busy_s >= own_s - SLACK_S
+
+
+def test_what_a_process_of_nobody_of_ours_burns_is_the_others():
+    # The shell ends at once, and leaves its child to the system; the pipe closes when that ends.
+    orphan = [shutil.which("sh"), "-c", '"$0" -c "$1" &', sys.executable, BURN]
+    busy_s, own_s = grown(lambda: subprocess.run(orphan, check=True, stdout=subprocess.PIPE))
+    assert busy_s - own_s >= BURNT_S - SLACK_S
+    assert own_s < BURNT_S - SLACK_S
+
+
+def test_the_real_counters_make_a_noise_that_reads_as_a_line():
+    before = noise.read_counters()
+    assert before.cores == len(limits.core_numbers())
+    assert before.at_s < noise.read_counters().at_s
+    assert f"of {before.cores} cores" in str(noise.sample(0.01)) or "Noisy" in str(noise.sample(0.01))

@@ -28,8 +28,9 @@ def text(cell):
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_one_parameters_cell_of_plain_typed_described_literals(path):
-    (parameters,) = [cell for cell in cells(path, "code") if "parameters" in tags(cell)]
-    assert cells(path, "code")[0] is not None and "parameters" in tags(cells(path, "code")[0])
+    tagged = ["parameters" in tags(cell) for cell in cells(path, "code")]
+    assert tagged == [True] + [False] * (len(tagged) - 1), "exactly one, and no code before it"
+    parameters = cells(path, "code")[0]
     for line in text(parameters).splitlines():
         assert re.fullmatch(r"\w+: (int|float|bool|str|dict|list) = [^#]+  # .+", line), line
     for statement in ast.parse(text(parameters)).body:
@@ -84,5 +85,8 @@ def test_the_readme_links_to_what_is_there_and_lists_every_lesson():
 
 def test_papermill_shows_what_the_parameters_mean():
     command = [sys.executable, "-m", "papermill", "--help-notebook", str(LESSONS[0])]
-    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert "examples" in shown and "images" in shown
+    shown = " ".join(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+    (parameters,) = [text(cell) for cell in cells(LESSONS[0], "code") if "parameters" in tags(cell)]
+    for name, kind, default, meaning in re.findall(r"^(\w+): (\w+) = (.+?)  # (.+)$", parameters, re.M):
+        assert f"{name}: {kind} (default {default}) {meaning}" in shown
+    assert parameters.count("\n") + 1 == shown.count("(default ")

@@ -1,11 +1,13 @@
 """Whether a feed keeps the device busy: the prediction from parts, and the simulated device."""
 
-import time
+import threading
+from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from work_clock import WorkClock
 
 from helpers import pipelines, timing
 from helpers.errors import StudyError
@@ -83,32 +85,114 @@ def test_what_works_ahead_is_told_from_what_does_not():
     assert starvation.overlaps(Plain())
 
 
-def test_a_feed_is_taken_apart_into_what_its_epoch_sums_to():
-    task = Task(examples=256, transform="rescale")
-    parts = starvation.take_apart(pipelines.build("tf_data", task), epochs=2)
+@pytest.fixture
+def clock(monkeypatch):
+    return WorkClock().install(monkeypatch)
+
+
+def test_a_feed_is_taken_apart_into_what_its_epoch_sums_to(monkeypatch):
+    timed = []
+    real = timing.time_epoch
+    monkeypatch.setattr(timing, "time_epoch", lambda model, feed: timed.append(real(model, feed)) or timed[-1])
+    parts = starvation.take_apart(pipelines.build("tf_data", Task(examples=256, transform="rescale")), epochs=1)
     assert parts.batches == 8 and parts.overlaps
-    assert min(parts.first_batch_s, parts.batch_s, parts.end_s) > 0
+    sum_s = parts.first_batch_s + (parts.batches - 1) * parts.batch_s + parts.end_s
+    assert sum_s == pytest.approx(timed[-1].epoch_s, rel=1e-9)
+    assert parts.predict(0).epoch_s == pytest.approx(sum_s, rel=1e-9)
 
 
-def test_a_simulated_step_takes_its_time_and_little_cpu():
+def test_the_parts_of_a_feed_are_medians_and_no_warm_up_counts(monkeypatch):
+    def made(first_batch_s, steady_s, end_s):
+        return timing.Epoch(epoch_s=first_batch_s + steady_s + end_s, first_batch_s=first_batch_s, steady_s=steady_s,
+                            end_s=end_s, set_up_s=70, cpu_s=70, batches=5)  # fmt: skip
+
+    timed = iter([made(90, 90, 90), made(80, 80, 80), made(30, 4, 90), made(1, 8, 20), made(2, 40, 10)])
+    monkeypatch.setattr(timing, "time_epoch", lambda model, feed: next(timed))
+    parts = starvation.take_apart(timing.held(BATCH, 5), epochs=3)
+    assert (parts.first_batch_s, parts.batch_s, parts.end_s, parts.batches) == (2, 2, 20, 5)
+    assert next(timed, "none left") == "none left"
+
+
+def test_a_simulated_step_sleeps_once_for_as_long_as_it_was_told(monkeypatch):
+    slept = []
+    monkeypatch.setattr(simulated_device, "time", SimpleNamespace(sleep=slept.append))
     model = simulated_device.model(BATCH, step_s=0.02)
-    timing.time_epoch(model, timing.held(BATCH, 2))
-    epoch = timing.time_epoch(model, timing.held(BATCH, 20))
-    assert epoch.steady_batch_s >= 0.02  # a sleep is never shorter than asked for
-    assert epoch.cpu_s < epoch.epoch_s
+    assert timing.time_epoch(model, timing.held(BATCH, 20)).batches == 20
+    assert slept == [0.02] * 20
 
 
-def test_a_simulated_device_waits_for_a_slow_feed_as_predicted():
-    class Slow(Plain):
-        def __len__(self):
-            return 8
-
-        def __getitem__(self, index):
-            time.sleep(0.02)
-            return BATCH
-
-    slow = Slow()
+def test_a_simulated_device_waits_for_a_slow_feed_as_predicted(clock):
+    slow = clock.feed(BATCH, 0.02, 8)
     parts = starvation.take_apart(slow, epochs=1)
     measured = timing.take_training_apart(simulated_device.model(BATCH, step_s=0.005), slow, epochs=1)
-    assert measured.waiting_share > 0.5
-    assert parts.predict(measured.step_s).waiting_share == pytest.approx(measured.waiting_share, abs=0.15)
+    assert not parts.overlaps
+    assert measured.waiting_share == pytest.approx(0.8)
+    assert parts.predict(measured.step_s).waiting_share == pytest.approx(measured.waiting_share)
+
+
+DEADLINE_S = 60  # a batch that is not prepared by then never will be
+
+
+class Counted:
+    """Counts the batches that a feed has prepared; a simulated step can wait for more of them."""
+
+    def __init__(self):
+        self.batches = 0
+        self.prepared = threading.Condition()
+
+    def count(self):
+        with self.prepared:
+            self.batches += 1
+            self.prepared.notify_all()
+
+    def comes(self, batches):
+        with self.prepared:
+            return self.prepared.wait_for(lambda: self.batches >= batches, DEADLINE_S)
+
+
+def counting_dataset(counted):
+    def prepare():
+        for _ in range(6):
+            counted.count()
+            yield BATCH
+
+    forms = tuple(tf.TensorSpec(part.shape, part.dtype) for part in BATCH)
+    alone = tf.data.Options()
+    alone.experimental_optimization.inject_prefetch = False
+    dataset = tf.data.Dataset.from_generator(prepare, output_signature=forms)
+    return dataset.apply(tf.data.experimental.assert_cardinality(6)).with_options(alone)
+
+
+def counting_py_dataset(counted):
+    class Counting(Plain):
+        def __len__(self):
+            return 6
+
+        def __getitem__(self, index):
+            counted.count()
+            return BATCH
+
+    return Counting()
+
+
+@pytest.mark.parametrize(
+    ("make", "ahead"),
+    [
+        (counting_dataset, False),
+        (lambda counted: counting_dataset(counted).prefetch(1), True),
+        (counting_py_dataset, True),
+    ],
+    ids=["a plain dataset", "a dataset with prefetch", "a PyDataset"],
+)
+def test_what_is_said_to_work_ahead_prepares_the_next_batch_during_a_step(make, ahead, monkeypatch):
+    counted, seen = Counted(), []
+
+    def step(_seconds):
+        taken = len(seen) + 1
+        seen.append(counted.comes(min(taken + 1, 6)) if ahead else counted.batches == taken)
+
+    monkeypatch.setattr(simulated_device, "time", SimpleNamespace(sleep=step))
+    feed = make(counted)
+    assert starvation.overlaps(feed) == ahead
+    timing.time_epoch(simulated_device.model(BATCH, step_s=1), feed)
+    assert seen == [True] * 6

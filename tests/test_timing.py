@@ -1,76 +1,94 @@
-import time
+"""Epochs timed through the real `fit`, with clocks that are not clocks: what is counted, and from where to where."""
 
-import keras
+import itertools
+
 import numpy as np
 import pytest
 import tensorflow as tf
+from work_clock import WorkClock
 
 from helpers import timing
 from helpers.errors import StudyError
-from helpers.timing import models
+from helpers.machine import processes
+from helpers.timing import epochs, models, simulated_device
 
 BATCH = (np.zeros((4, 8, 8, 3), "float32"), np.zeros(4, "int64"))
+SECOND = 10**9
 
 
-def test_the_parts_of_an_epoch_sum_to_it():
-    epoch = timing.time_epoch(models.smallest(BATCH), timing.held(BATCH, 10))
-    assert epoch.batches == 10
-    assert epoch.first_batch_s + epoch.steady_s + epoch.end_s == pytest.approx(epoch.epoch_s, rel=1e-9)
-    assert epoch.steady_batch_s == pytest.approx(epoch.steady_s / 9)
+def test_each_part_of_an_epoch_lies_between_its_two_readings_of_the_clock():
+    # Start, begin, three batch ends, end; no two steps between them are as long.
+    readings = iter(second * SECOND for second in (0, 1, 3, 7, 15, 31))
+    epoch = timing.time_epoch(models.smallest(BATCH), timing.held(BATCH, 3), clock=lambda: next(readings))
+    assert epoch.set_up_s == pytest.approx(1)
+    assert epoch.first_batch_s == pytest.approx(2)
+    assert epoch.steady_s == pytest.approx(12)
+    assert epoch.end_s == pytest.approx(16)
+    assert epoch.epoch_s == pytest.approx(30)
+    assert epoch.steady_batch_s == pytest.approx(6)
+    assert epoch.batches == 3
+    assert next(readings, "none left") == "none left"
 
 
-def test_a_fake_clock_is_read_at_the_four_places():
-    ticks = iter(range(0, 10**12, 10**9))
-    epoch = timing.time_epoch(models.smallest(BATCH), timing.held(BATCH, 3), clock=lambda: next(ticks))
-    # start, epoch begin, three batch ends, epoch end: a second apart
-    assert (epoch.set_up_s, epoch.first_batch_s, epoch.steady_s, epoch.end_s) == pytest.approx((1, 1, 2, 1))
+def test_the_clock_is_read_when_the_first_step_and_the_last_have_ended():
+    model = models.smallest(BATCH)
+    steps_taken = lambda: int(model.optimizer.iterations)  # noqa: E731
+    epoch = timing.time_epoch(model, timing.held(BATCH, 7), clock=lambda: steps_taken() * SECOND)
+    assert (epoch.set_up_s, epoch.first_batch_s, epoch.steady_s, epoch.end_s) == pytest.approx((0, 1, 6, 0))
+    assert epoch.batches == 7
 
 
-class Sleeping(keras.utils.PyDataset):
-    """Ten batches, each after a sleep of known length."""
-
-    def __init__(self, seconds):
-        super().__init__()
-        self.seconds = seconds
-
-    def __len__(self):
-        return 10
-
-    def __getitem__(self, index):
-        time.sleep(self.seconds)
-        return BATCH
+def test_an_epoch_of_one_batch_has_no_steady_state():
+    epoch = timing.time_epoch(models.smallest(BATCH), timing.held(BATCH, 1))
+    assert (epoch.batches, epoch.steady_s) == (1, 0)
+    assert np.isnan(epoch.steady_batch_s)
 
 
-class SleepingStep(keras.layers.Layer):
-    def __init__(self, seconds):
-        super().__init__()
-        self.seconds = seconds
-
-    def call(self, images):
-        def sleep(pixels):
-            time.sleep(self.seconds)
-            return pixels
-
-        slept = tf.numpy_function(sleep, [images], tf.float32)
-        slept.set_shape(images.shape)
-        return images + 0 * tf.stop_gradient(slept)
+def test_cpu_seconds_are_those_between_begin_and_end(monkeypatch):
+    readings = iter([5.0, 5.75])
+    monkeypatch.setattr(processes, "cpu_seconds", lambda: next(readings))
+    assert timing.time_epoch(models.smallest(BATCH), timing.held(BATCH, 3)).cpu_s == 0.75
 
 
-def sleeping_model(seconds):
-    model = keras.Sequential(
-        [keras.Input((8, 8, 3)), SleepingStep(seconds), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(1)]
-    )
-    model.compile("sgd", "mse", jit_compile=False)
-    return model
+@pytest.fixture
+def clock(monkeypatch):
+    return WorkClock().install(monkeypatch)
 
 
-def test_a_slow_producer_is_all_waiting_and_a_slow_step_is_none():
-    starved = timing.take_training_apart(models.smallest(BATCH), Sleeping(0.03), epochs=2)
-    assert starved.waiting_share > 0.8
-    assert starved.epoch_s == pytest.approx(10 * 0.03, rel=0.5)
-    fed = timing.take_training_apart(sleeping_model(0.03), timing.held(BATCH, 10), epochs=2)
-    assert fed.waiting_share < 0.2
-    assert fed.step_s == pytest.approx(0.03, rel=0.5)
+@pytest.mark.parametrize(
+    ("batch_s", "step_s", "waiting_share"),
+    [(0.03, 0.0, 1.0), (0.0, 0.03, 0.0), (0.02, 0.01, 2 / 3)],
+    ids=["a slow producer is all waiting", "a slow step is none", "both are told apart"],
+)
+def test_the_share_of_waiting_is_what_the_steps_do_not_explain(batch_s, step_s, waiting_share, clock):
+    model = simulated_device.model(BATCH, step_s=step_s)
+    training = timing.take_training_apart(model, clock.feed(BATCH, batch_s, 10), epochs=2)
+    assert training.batches == 10
+    assert training.step_s == pytest.approx(step_s)
+    assert training.epoch_s == pytest.approx(10 * (batch_s + step_s))
+    assert training.waiting_share == pytest.approx(waiting_share)
+
+
+def made(epoch_s, steady_batch_s):
+    """An epoch of five batches."""
+    return timing.Epoch(epoch_s=epoch_s, first_batch_s=0, steady_s=4 * steady_batch_s, end_s=0, set_up_s=0, cpu_s=0,
+                        batches=5)  # fmt: skip
+
+
+def test_the_median_of_the_timed_epochs_counts_and_no_warm_up(monkeypatch):
+    feed = timing.held(BATCH, 5)
+    through = iter([made(99, 99), made(4, 0), made(1, 0), made(2, 0)])
+    alone = iter([made(99, 99), made(0, 0.7), made(0, 0.2), made(0, 0.1)])
+    monkeypatch.setattr(epochs, "time_epoch", lambda model, timed: next(through if timed is feed else alone))
+    training = timing.take_training_apart(None, feed, epochs=3)
+    assert (training.epoch_s, training.step_s, training.batches) == (2, pytest.approx(0.2), 5)
+    assert list(itertools.chain(through, alone)) == []
+
+
+def test_a_step_is_the_median_of_three_short_epochs(monkeypatch):
+    timed = iter([made(9, 9), made(9, 0.5), made(9, 0.1), made(9, 0.2)])
+    monkeypatch.setattr(epochs, "time_epoch", lambda model, feed: next(timed))
+    assert timing.step_seconds(None, BATCH) == pytest.approx(0.2)
 
 
 def test_the_garbage_collector_is_back_on_afterwards_even_after_an_error():

@@ -16,7 +16,7 @@ TIMES = arrays(float, st.integers(1, 60), elements=st.floats(1e-4, 1e3))
 
 
 @given(TIMES)
-def test_flags_come_one_a_time_and_never_for_most_of_them(seconds):
+def test_flags_come_one_per_time_and_never_for_most_of_them(seconds):
     flagged = run_quality.outliers(seconds)
     assert flagged.shape == seconds.shape
     assert flagged.sum() <= len(seconds) / 2

@@ -1,0 +1,84 @@
+"""Evidence that rests on a short timing: what is compared, and which verdict follows from which ratio."""
+
+import functools
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers import comparison
+from helpers.claims.evidence import feeding, published
+
+# Evidence -> (its function, the pipeline that the claim is about, its reference).
+TIMED = {
+    "adapter_cost": (feeding.adapter_cost, "Sequence", "tf.data"),
+    "running_mean": (feeding.running_mean, "tf.data", "Sequence"),
+    "unlike_work": (published.unlike_work, "noise", "brightness"),
+}
+NOISY = 1.02  # with a spread in which it is lost
+
+
+def made(feeds, *, reference, seconds, spread):
+    """The comparison of 20 rounds in which each pipeline took its `seconds`, give or take the same spread."""
+    noise = {label: np.random.default_rng(place).lognormal(0, spread, 20) for place, label in enumerate(feeds)}
+    rounds = [
+        {"round": number + 1, "pipeline": label, "epoch_s": seconds.get(label, 1.0) * noise[label][number]}
+        for number in range(20)
+        for label in feeds
+    ]
+    return comparison.Comparison(
+        rounds=pd.DataFrame(rounds), cold=pd.DataFrame({"pipeline": list(feeds)}), reference=reference,
+        confidence=0.95, margin=0.05, precision=0.05, stopped="precise", wall_s=1,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "ratio", "verdict"),
+    [
+        ("adapter_cost", 0.5, "supported"),
+        ("adapter_cost", 2.0, "refuted"),
+        ("adapter_cost", 1.0, "refuted"),
+        ("adapter_cost", NOISY, "undecided yet"),
+        ("running_mean", 0.5, "refuted"),
+        ("running_mean", 2.0, "supported"),
+        ("running_mean", 1.0, "refuted"),
+        ("running_mean", NOISY, "undecided yet"),
+        ("unlike_work", 0.5, "supported"),
+        ("unlike_work", 2.0, "supported"),
+        ("unlike_work", 1.0, "refuted"),
+        ("unlike_work", NOISY, "undecided yet"),
+    ],
+)
+def test_the_verdict_follows_from_the_ratio(name, ratio, verdict, monkeypatch):
+    evidence, pipeline, _ = TIMED[name]
+
+    def compare(feeds, *, reference, **_settings):
+        return made(feeds, reference=reference, seconds={pipeline: ratio}, spread=0.5 if ratio is NOISY else 0.002)
+
+    monkeypatch.setattr(comparison, "compare", compare)
+    found = evidence()
+    assert found.verdict == verdict
+    assert (found.needs != "") == (verdict == "undecided yet")
+
+
+@pytest.mark.parametrize("name", TIMED)
+def test_its_two_feeds_are_compared_through_fit_and_have_as_many_batches(name, monkeypatch):
+    evidence, pipeline, reference = TIMED[name]
+    compared = []
+    ticks = itertools.count(0, 1_000_000)  # a reading of the clock is a millisecond later
+    through_fit = functools.partial(comparison.compare, clock=lambda: next(ticks))
+    monkeypatch.setattr(
+        comparison, "compare", lambda feeds, **settings: compared.append(through_fit(feeds, **settings)) or compared[-1]
+    )
+    found = evidence()
+    (comparison_,) = compared
+    assert set(comparison_.labels) == {pipeline, reference} and comparison_.reference == reference
+    assert comparison_.rounds["batches"].nunique() == 1
+    assert found.verdict == "refuted"  # by this clock a step is a step
+    assert "same values: no" not in found.text
+
+
+def test_the_imitation_needs_its_data(own_data_dir):
+    found = published.published_imitation()
+    assert (found.verdict, found.needs) == ("undecided yet", "`study prepare cifar10-standin`")
