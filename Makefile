@@ -1,13 +1,10 @@
-# make study · make test · make lab · make bench   (each sets up what it needs, once)
+# make study · make test · make test-all · make lab · make bench   (each sets up what it needs, once)
 PYTHON ?= python3
 BIN := .venv/bin
 RUN ?= data/runs/quick
 GRID ?= notebooks/sweeps/quick.yml
-# Tests whose subject is time run by themselves, after the others, which run three at a time; so does
-# test_papermill.py, which runs two lessons at a time itself.
-TIMED := tests/test_comparison.py tests/test_starvation.py tests/test_timing.py tests/test_papermill.py
 
-.PHONY: setup study test lab bench torture lint lock notebooks clean
+.PHONY: setup study test test-all lab bench torture lint lock notebooks clean
 
 setup: .venv/.ready
 
@@ -29,9 +26,12 @@ test: setup
 	$(BIN)/nbstripout --verify --keep-count notebooks/*.ipynb notebooks/*/*.ipynb
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -n 3 --dist loadfile tests $(TIMED:%=--ignore=%)
-	$(BIN)/python -m pytest $(TIMED)
-	$(BIN)/python -m pytest -n 2 --dist loadfile --nbval-lax --nbval-cell-timeout=120 notebooks/[0-9]*.ipynb
+	$(BIN)/python -m pytest -q -n 3 --dist loadfile -m "not slow" tests
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --nbval-lax --nbval-cell-timeout=120 notebooks/[0-9]*.ipynb
+
+# And what takes long: every lesson at its second values, Run All in a browser, 60,000 pictures, kills at random.
+test-all: test
+	$(BIN)/python -m pytest -q -m slow tests
 
 lab: setup
 	$(BIN)/jupyter lab --ip=127.0.0.1 notebooks

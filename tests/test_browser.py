@@ -74,6 +74,7 @@ def _wait_until_it_answers(address, server, log, *, seconds=60):
     raise AssertionError(log.read_text()[-2000:])
 
 
+@pytest.mark.slow
 def test_a_lesson_runs_in_a_browser_and_a_moved_control_changes_the_explorers_picture(lab, tmp_path):
     from playwright.sync_api import expect, sync_playwright
 

@@ -67,6 +67,7 @@ def reason_of(out, seed):
     return (folder / "error.txt").read_text(), (folder / "executed.ipynb").read_text()
 
 
+@pytest.mark.slow
 def test_ten_kills_at_random_moments_lose_nothing(tmp_path):
     tortured = torture.Torture(tmp_path, cells=4, within_s=2.5)
     tortured.run(kills=10, limit_s=60)

@@ -125,6 +125,7 @@ def test_papermill_tells_what_each_parameter_means_and_in_which_unit(path):
             assert re.search(UNITS, told["help"]) or re.search(UNITS, name), f"{name} needs a unit"
 
 
+@pytest.mark.slow
 @lesson
 def test_a_lesson_runs_at_its_second_values_and_its_checks_fail_before_and_pass_after(path, runs):
     executed = runs[path].result()
@@ -136,6 +137,7 @@ def test_a_lesson_runs_at_its_second_values_and_its_checks_fail_before_and_pass_
         assert cell.outputs[-1]["text"].startswith("fails before:")
 
 
+@pytest.mark.slow
 @lesson
 def test_every_picture_has_a_text_alternative_and_no_output_is_an_error(path, runs):
     for cell in runs[path].result().cells:

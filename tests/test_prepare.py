@@ -264,6 +264,7 @@ def test_an_archive_that_is_none_or_holds_no_classes_is_refused(own_data_dir, tm
     assert "--archives FILE" in refused("folder:nothing")
 
 
+@pytest.mark.slow
 def test_the_jpeg_folder_of_cifar10_has_60000_pictures_in_both_splits(shared_data, own_data_dir):
     preparing.prepare("folder:cifar10-jpeg", archives=shared_data, progress=lambda line: None)
     train, test = (datasets.describe("folder:cifar10-jpeg", split=split) for split in ("train", "test"))
