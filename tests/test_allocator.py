@@ -8,7 +8,7 @@ from helpers.machine import allocator
 # 20 MB in blocks that malloc takes from its heap, freed: resident memory tells whether the system got them back.
 FREED = """
 import ctypes, sys
-from helpers import allocator, memory
+from helpers.machine import allocator, memory
 libc = ctypes.CDLL(None)
 libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
 assert allocator.keep_freed_memory(of_a_generator=sys.argv[1] == "generator")

@@ -4,7 +4,7 @@ import json
 import os
 from pathlib import Path
 
-from helpers.errors import StudyError
+from helpers.errors import StudyError, first_line
 from helpers.paths import data_dir
 
 
@@ -58,5 +58,6 @@ def read_info(place, split):
 def damaged(name, error):
     """Returns the StudyError for records that cannot be read."""
     place = prepared_place(name)
-    first = str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
-    return StudyError(f"the records of {name} in {place} must be whole (got {first}); remove it and prepare again")
+    return StudyError(
+        f"the records of {name} in {place} must be whole (got {first_line(error)}); remove it and prepare again"
+    )

@@ -3,6 +3,7 @@
 import math
 import threading
 from contextlib import suppress
+from typing import Any
 
 INTERVAL_S = 0.05
 
@@ -28,14 +29,14 @@ class Monitor:
     Source: https://docs.nvidia.com/deploy/nvml-api/structnvmlUtilization__t.html
     """
 
-    def __init__(self, *, library=None, index: int = 0, interval_s: float = INTERVAL_S):
+    def __init__(self, *, library: Any = None, index: int = 0, interval_s: float = INTERVAL_S):
         """Takes the library (None: NVIDIA's, where it is), the GPU's number, and seconds between readings."""
         self.library = library or _nvml()
         self.index = index
         self.interval_s = interval_s
-        self.readings = []
+        self.readings: list[int] = []
 
-    def __enter__(self):
+    def __enter__(self) -> "Monitor":
         """Starts reading."""
         if self.library is not None:
             self._stopped = threading.Event()
@@ -43,7 +44,7 @@ class Monitor:
             self._thread.start()
         return self
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: object) -> None:
         """Stops reading."""
         if self.library is not None:
             self._stopped.set()

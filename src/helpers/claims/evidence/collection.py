@@ -8,12 +8,13 @@ import json
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
 
-from helpers import files
-from helpers.errors import StudyError
+from helpers import files, machine
+from helpers.errors import StudyError, first_line
 
 SCHEMA_VERSION = 1
 
@@ -105,7 +106,9 @@ def names() -> tuple[str, ...]:
     return (*IN_PROCESS, *APART)
 
 
-def collect(wanted=None, *, keep: Path | None = None, retry: bool = False) -> dict[str, Evidence]:
+def collect(
+    wanted: Iterable[str] | None = None, *, keep: Path | None = None, retry: bool = False
+) -> dict[str, Evidence]:
     """Counts and tries what is asked for; what needs TensorFlow in a process of its own, so that it logs nothing here.
 
     Args:
@@ -119,8 +122,6 @@ def collect(wanted=None, *, keep: Path | None = None, retry: bool = False) -> di
     Raises:
         StudyError: for an unknown name.
     """
-    from helpers import machine
-
     wanted = names() if wanted is None else tuple(wanted)
     for name in wanted:
         if name not in names():
@@ -136,15 +137,14 @@ def collect(wanted=None, *, keep: Path | None = None, retry: bool = False) -> di
     return {name: found[name] for name in wanted}
 
 
-def try_all(wanted) -> dict[str, Evidence]:
+def try_all(wanted: Iterable[str]) -> dict[str, Evidence]:
     """Tries evidence of `APART` in this process. One that cannot be tried here leaves the others standing."""
     found = {}
     for name in wanted:
         try:
             found[name] = getattr(import_module(APART[name]), name)()
         except Exception as error:
-            first = (str(error).strip().splitlines() or [""])[0][:120]
-            found[name] = _failed(f"{type(error).__name__}: {first}")
+            found[name] = _failed(f"{type(error).__name__}: {first_line(error)}")
     return found
 
 
@@ -160,8 +160,8 @@ def _try_apart(wanted):
     try:
         told = json.loads(ran.stdout.strip().splitlines()[-1])
     except (IndexError, json.JSONDecodeError):
-        last = (ran.stderr.strip().splitlines() or ["no reason given"])[-1][:120]
-        return {name: _failed(last) for name in wanted}
+        *_, last = ["no reason given", *ran.stderr.strip().splitlines()]
+        return {name: _failed(last[:120]) for name in wanted}
     return {name: Evidence(**one) for name, one in told.items()}
 
 

@@ -100,9 +100,8 @@ def python_runs_per_element() -> Evidence:
 def profiler() -> Evidence:
     """Whether TensorFlow's profiler points at a slow stage that was put there on purpose."""
     import tensorflow as tf
-    from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
-    from helpers.timing import models
+    from helpers.timing import models, traces
 
     def slow(index):
         image = tf.random.stateless_normal([512, 512], tf.stack([index, index]))
@@ -118,26 +117,16 @@ def profiler() -> Evidence:
     with tempfile.TemporaryDirectory() as folder:
         with tf.profiler.experimental.Profile(folder):
             model.fit(feed, epochs=1, verbose=0, shuffle=False)
-        (trace,) = Path(folder).rglob("*.xplane.pb")
-        space = xplane_pb2.XSpace.FromString(trace.read_bytes())
-    spent = {}
-    for plane in space.planes:
-        for line in plane.lines:
-            for event in line.events:
-                name = plane.event_metadata[event.metadata_id].name.split("#")[0]
-                if name.startswith("Iterator::"):
-                    spent[name] = spent.get(name, 0) + event.duration_ps / 1e12
-    # A stage's time holds that of the stage it draws from, whose name is its own with one more part.
-    own = {
-        name: seconds - sum(inner for other, inner in spent.items() if other.rpartition("::")[0] == name)
-        for name, seconds in spent.items()
-    }
-    if not own:
+        (written,) = Path(folder).rglob("*.xplane.pb")
+        spent = traces.Trace(traces.read(written)).stages().groupby("iterator")["inside_s"].sum()
+    if spent.empty:
         return Evidence("refuted", "the profile of a slow pipeline names no stage of it")
-    slowest = max(own, key=own.get)
-    stage = slowest.rpartition("::")[-1]
+    # A stage's time holds, or waits for, that of the stage it draws from, whose name is its own with one more part.
+    drawn_from = spent.groupby(spent.index.str.rpartition("::").get_level_values(0)).sum()
+    own = spent.sub(drawn_from.reindex(spent.index, fill_value=0)).clip(lower=0)
+    stage = own.idxmax().rpartition("::")[-1]
     return Evidence(
         "supported" if stage == "Map" else "refuted",
         f"a map made slow on purpose among {len(own)} stages; the profile of one epoch of fit names {stage} as "
-        f"the slowest, with {own[slowest] / sum(max(0, one) for one in own.values()):.0%} of the stages' own time",
+        f"the slowest, with {own.max() / own.sum():.0%} of the stages' own time",
     )

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from helpers import internals
 from helpers.claims.evidence.collection import Evidence, timed
 
 BUDGET_S = 4.0  # for the rounds of one live comparison
@@ -45,14 +46,8 @@ def adapter_cost() -> Evidence:
 
 def adapter_graph() -> Evidence:
     """Through which tf.data stages Keras passes a Sequence's batches."""
-    from keras.src.trainers.data_adapters.py_dataset_adapter import PyDatasetAdapter
-
-    adapter = PyDatasetAdapter(_constant_feeds()["Sequence"], class_weight=None)
-    stages, waiting = [], [adapter.get_tf_dataset()]
-    while waiting:
-        stage = waiting.pop()
-        stages.append(type(stage).__name__.strip("_"))
-        waiting += stage._inputs()
+    adapter = internals.py_dataset_adapter(_constant_feeds()["Sequence"])
+    stages = [type(stage).__name__.strip("_") for stage in internals.dataset_stages(adapter.get_tf_dataset())]
     adapter.on_epoch_end()
     passes = any("FlatMap" in stage or "Generator" in stage for stage in stages)
     return Evidence(
@@ -129,7 +124,7 @@ def what_fit_receives() -> Evidence:
     counts = {}
     feeds = {"Dataset": tf.data.Dataset.from_tensor_slices((numbers, numbers)).batch(BATCH), "Sequence": Numbers()}
     for label, feed in feeds.items():
-        received = []
+        received: list[float] = []
 
         class Recorder(keras.Model):
             def train_step(self, data, received=received):
