@@ -7,7 +7,6 @@ import io
 import re
 import ssl
 import threading
-import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -186,12 +185,10 @@ def _probe(url):
             request = urllib.request.Request(url, method="HEAD")
             urllib.request.urlopen(request, timeout=PROBE_TIMEOUT_S).close()
             outcome[0] = None
-        except urllib.error.URLError as error:
-            # A certificate that Python's own store does not know may be in the store that the download uses.
-            known = isinstance(getattr(error, "reason", None), ssl.SSLError)
-            outcome[0] = None if known else str(getattr(error, "reason", error))
         except OSError as error:
-            outcome[0] = str(error)
+            reason = getattr(error, "reason", error)
+            # A certificate that Python's own store does not know may be in the store that the download uses.
+            outcome[0] = None if isinstance(reason, ssl.SSLError) else str(reason)
 
     # In a thread, because no time-out ends a name look-up.
     thread = threading.Thread(target=ask, daemon=True)

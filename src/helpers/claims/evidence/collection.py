@@ -8,10 +8,11 @@ import json
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from helpers import files, machine
 from helpers.errors import StudyError, first_line
@@ -37,6 +38,20 @@ class Evidence:
 def timed(verdict: str, text: str) -> Evidence:
     """Evidence that rests on a short timing, which noise may leave undecided."""
     return Evidence(verdict, text, needs="another try, on a quieter machine" if verdict == "undecided yet" else "")
+
+
+def sequence(length: int, batch: Callable[[int], tuple[Any, Any]]) -> Any:
+    """Returns a Keras Sequence of `length` batches, each `batch(index)`: (images, labels)."""
+    import keras
+
+    class Sequence(keras.utils.PyDataset):
+        def __len__(self):
+            return length
+
+        def __getitem__(self, index):
+            return batch(index)
+
+    return Sequence()
 
 
 def interpreter_jit() -> Evidence:

@@ -8,33 +8,28 @@ from pathlib import Path
 
 import numpy as np
 
-from helpers.claims.evidence.collection import Evidence
+from helpers.claims.evidence.collection import Evidence, sequence
 
 BATCH, BATCHES = 32, 32
 
 
 def _faulty_feeds():
     """A Sequence and a Dataset with the same fault: the third batch asks for a picture that is not there."""
-    import keras
     import tensorflow as tf
 
     images, labels = np.zeros((4 * BATCH, 8, 8, 1), np.float32), np.zeros(BATCH, np.int64)
     starts = np.array([0, BATCH, 3 * BATCH + 1, 3 * BATCH])
 
-    class Faulty(keras.utils.PyDataset):
-        def __len__(self):
-            return len(starts)
-
-        def __getitem__(self, index):
-            chosen = starts[index] + np.arange(BATCH)
-            return images[chosen], labels
+    def batch(index):
+        chosen = starts[index] + np.arange(BATCH)
+        return images[chosen], labels
 
     def prepare(start):
         chosen = start + tf.range(BATCH, dtype=tf.int64)
         return tf.gather(images, chosen), labels
 
     return {
-        "Sequence": (Faulty(), _line_of(Faulty.__getitem__, "return")),
+        "Sequence": (sequence(len(starts), batch), _line_of(batch, "return")),
         "tf.data": (tf.data.Dataset.from_tensor_slices(starts).map(prepare), _line_of(prepare, "return")),
     }
 
@@ -62,7 +57,6 @@ def same_fault_twice() -> Evidence:
 
 def python_runs_per_element() -> Evidence:
     """How often the user's Python runs in each: a breakpoint stops where Python runs, and nowhere else."""
-    import keras
     import tensorflow as tf
 
     images, labels = np.zeros((4 * BATCH, 8, 8, 1), np.float32), np.zeros(4 * BATCH, np.int64)
@@ -72,22 +66,17 @@ def python_runs_per_element() -> Evidence:
         with lock:
             seen[label] += 1
 
-    class Counted(keras.utils.PyDataset):
-        def __len__(self):
-            return 4
-
-        def __getitem__(self, index):
-            run("Sequence")
-            return images[index * BATCH : (index + 1) * BATCH], labels[:BATCH]
+    def batch(index):
+        run("Sequence")
+        return images[index * BATCH : (index + 1) * BATCH], labels[:BATCH]
 
     def prepare(image, label):
         run("tf.data")
         return image, label
 
-    for _ in (Counted()[index] for index in range(4)):
-        pass
-    for _ in tf.data.Dataset.from_tensor_slices((images, labels)).map(prepare):
-        pass
+    counted = sequence(4, batch)
+    list(map(counted.__getitem__, range(len(counted))))
+    list(tf.data.Dataset.from_tensor_slices((images, labels)).map(prepare))
     stops = seen["Sequence"] >= 4 and seen["tf.data"] < len(images)
     return Evidence(
         "supported" if stops else "refuted",

@@ -3,7 +3,7 @@
 import numpy as np
 
 from helpers import internals
-from helpers.claims.evidence.collection import Evidence, timed
+from helpers.claims.evidence.collection import Evidence, sequence, timed
 
 BUDGET_S = 4.0  # for the rounds of one live comparison
 BATCH, BATCHES = 32, 32
@@ -11,20 +11,13 @@ BATCH, BATCHES = 32, 32
 
 def _constant_feeds():
     """The same batches, ready made, as a PyDataset and as a Dataset: only the adapter's cost is left."""
-    import keras
     import tensorflow as tf
 
-    images = np.zeros((BATCH, 8, 8, 1), np.float32)
-    labels = np.zeros(BATCH, np.int64)
-
-    class Ready(keras.utils.PyDataset):
-        def __len__(self):
-            return 2 * BATCHES
-
-        def __getitem__(self, index):
-            return images, labels
-
-    return {"Sequence": Ready(), "tf.data": tf.data.Dataset.from_tensors((images, labels)).repeat(2 * BATCHES)}
+    batch = (np.zeros((BATCH, 8, 8, 1), np.float32), np.zeros(BATCH, np.int64))
+    return {
+        "Sequence": sequence(2 * BATCHES, lambda index: batch),
+        "tf.data": tf.data.Dataset.from_tensors(batch).repeat(2 * BATCHES),
+    }
 
 
 def adapter_cost() -> Evidence:
@@ -32,8 +25,7 @@ def adapter_cost() -> Evidence:
     from helpers import comparison
 
     found = comparison.compare(_constant_feeds(), reference="tf.data", budget_s=BUDGET_S, precision=0.05)
-    batches = 2 * BATCHES
-    cost = {label: float(np.median(found.seconds(label, "epoch_s"))) / batches * 1e3 for label in found.labels}
+    cost = {label: float(np.median(found.seconds(label, "epoch_s"))) / (2 * BATCHES) * 1e3 for label in found.labels}
     verdict = {"faster": "supported", "slower": "refuted", "the same": "refuted"}.get(
         found.verdict("Sequence"), "undecided yet"
     )
@@ -113,16 +105,12 @@ def what_fit_receives() -> Evidence:
     import tensorflow as tf
 
     numbers = np.arange(10 * BATCH, dtype=np.float32)[:, None]
-
-    class Numbers(keras.utils.PyDataset):
-        def __len__(self):
-            return 10
-
-        def __getitem__(self, index):
-            return numbers[index * BATCH : (index + 1) * BATCH], numbers[index * BATCH : (index + 1) * BATCH]
-
+    batches = np.split(numbers, 10)
     counts = {}
-    feeds = {"Dataset": tf.data.Dataset.from_tensor_slices((numbers, numbers)).batch(BATCH), "Sequence": Numbers()}
+    feeds = {
+        "Dataset": tf.data.Dataset.from_tensor_slices((numbers, numbers)).batch(BATCH),
+        "Sequence": sequence(10, lambda index: (batches[index], batches[index])),
+    }
     for label, feed in feeds.items():
         received: list[float] = []
 
