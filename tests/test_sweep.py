@@ -6,10 +6,12 @@ import time
 from pathlib import Path
 
 import pytest
+from jupyter_client.manager import AsyncKernelManager
 
 from helpers import machine, results, sweep
 from helpers.errors import StudyError
-from helpers.sweep import loop
+from helpers.sweep import kernels, loop
+from helpers.sweep.cell import run_cell
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 import trivial_cells
@@ -73,6 +75,27 @@ def test_a_truncated_rows_file_is_run_again(quick_cells, tmp_path):
     (rows,) = (out / "cells").glob(f"*/{results.ROWS}")
     rows.write_bytes(rows.read_bytes()[:100])
     assert run(plan, out, resume=True).done == 1
+
+
+def test_a_kernel_that_never_began_is_started_once_more(quick_cells, tmp_path):
+    class Stillborn(AsyncKernelManager):
+        def format_kernel_cmd(self, extra_arguments=None):
+            return [sys.executable, "-c", ""]
+
+    class FirstOnesFail(kernels.Stock):
+        def __init__(self, stillborn):
+            self.managers = [Stillborn] * stillborn
+
+        def engine_options(self):
+            return {"kernel_manager_class": self.managers.pop()} if self.managers else {}
+
+    plan = trivial_cells.plan(quick_cells([0]))
+    ran = [
+        run_cell(plan.notebook, plan.cells[0], tmp_path / f"{count}", 60, starter=FirstOnesFail(count))
+        for count in (1, 2)
+    ]
+    assert ran == [True, False]
+    assert "Kernel died before replying" in (tmp_path / "2" / "error.txt").read_text()
 
 
 def test_folders_that_are_not_for_this_sweep_are_refused(quick_cells, tmp_path):

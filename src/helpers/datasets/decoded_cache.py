@@ -1,4 +1,4 @@
-"""Decoded images kept as .npy files, so that a dataset is decoded once and not once a process."""
+"""Decoded images kept as .npy files, so that a dataset is decoded once and not once per process."""
 
 import hashlib
 import shutil

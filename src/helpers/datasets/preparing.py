@@ -120,9 +120,8 @@ def _run(work, name, *, quiet):
     remedy = f"run it again, or give the official archives with `study prepare {name} --archives DIR`"
     try:
         with contextlib.ExitStack() as silence:
-            if quiet:
-                silence.enter_context(contextlib.redirect_stdout(io.StringIO()))
-                silence.enter_context(contextlib.redirect_stderr(io.StringIO()))
+            for redirect in (contextlib.redirect_stdout, contextlib.redirect_stderr) if quiet else ():
+                silence.enter_context(redirect(io.StringIO()))
             return work()
     except internals.checksum_error() as error:
         raise StudyError(f"{first_line(error)}; what was fetched is not the official file: {remedy}") from None
@@ -233,13 +232,14 @@ def _prepare_folder(name, root, archives, progress):
 @contextlib.contextmanager
 def _working_folder(root):
     """Gives a working folder in `root`, and says in one line what is wrong with the disk."""
+    work = None
     try:
         with files.working_folder(root) as work:
             yield work
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StudyError(f"the disk of {root} is full; make room, or choose another with --data-dir") from None
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR):
+        if work is None or error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise StudyError(
                 f"the data folder must be writable (got {error.filename}: {error.strerror}); choose another with "
                 "--data-dir, or set STUDY_DATA_DIR"

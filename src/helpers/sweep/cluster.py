@@ -62,19 +62,16 @@ def run_cell(notebook: bytes, cell: grids.Cell, cell_timeout_s: float) -> tuple[
     Returns:
         Whether its rows are there, the files it left by name, and who ran it.
     """
-    folder = Path(tempfile.mkdtemp(prefix="study-worker-"))
-    try:
-        name = cell.parameters["dataset"]
-        if name.endswith("-standin") and not datasets.is_prepared(name):
-            preparing.prepare(name, progress=lambda line: None)
-        place = folder / "cell.ipynb"
-        place.write_bytes(notebook)
+    name = cell.parameters["dataset"]
+    if name.endswith("-standin") and not datasets.is_prepared(name):
+        preparing.prepare(name, progress=lambda line: None)
+    with tempfile.TemporaryDirectory(prefix="study-worker-", ignore_cleanup_errors=True) as folder:
+        code, out = Path(folder, "cell.ipynb"), Path(folder, "out")
+        code.write_bytes(notebook)
         with alone_on_host():
-            done = cells.run_cell(place, cell, folder / "out", cell_timeout_s)
-        left = {file: (folder / "out" / file).read_bytes() for file in KEPT if (folder / "out" / file).is_file()}
-        return done, left, {"host": host(), "pid": os.getpid(), "machine": machine.describe().to_dict()}
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+            done = cells.run_cell(code, cell, out, cell_timeout_s)
+        left = {file: (out / file).read_bytes() for file in KEPT if (out / file).is_file()}
+    return done, left, {"host": host(), "pid": os.getpid(), "machine": machine.describe().to_dict()}
 
 
 @contextmanager
@@ -110,7 +107,6 @@ def run_cells(
     progress: bool,
     *,
     scheduler: str,
-    no_worker_s: float = NO_WORKER_S,
 ) -> list[str]:
     """Sends cells to a cluster and writes what comes back; this process alone writes.
 
@@ -123,19 +119,18 @@ def run_cells(
         cell_timeout_s: a cell that takes longer is ended and counts as failed.
         progress: show a progress bar.
         scheduler: the address of Dask's scheduler, such as tcp://host:8786.
-        no_worker_s: seconds to wait while no worker can be used.
 
     Returns:
         The ids of the cells that failed.
 
     Raises:
-        StudyError: where Dask is not installed, no scheduler answers, or no worker can be used.
+        StudyError: where Dask is not installed, no scheduler answers, or no worker can be used for a minute.
     """
     from tqdm.auto import tqdm
 
     waiting = deque(wanted)
     with _client(scheduler) as client, tqdm(total=len(waiting), unit="cell", disable=not progress) as bar:
-        return _Sweep(client, scheduler, plan, out, cell_timeout_s, no_worker_s).run(waiting, bar)
+        return _Sweep(client, scheduler, plan, out, cell_timeout_s).run(waiting, bar)
 
 
 @contextmanager
@@ -159,13 +154,12 @@ def _client(scheduler):
 class _Sweep:
     """The cells on their way: which wait, which run where, which failed."""
 
-    def __init__(self, client, scheduler, plan, out, cell_timeout_s, no_worker_s):
+    def __init__(self, client, scheduler, plan, out, cell_timeout_s):
         self.client = client
         self.scheduler = scheduler
         self.notebook = plan.notebook.read_bytes()
         self.out = out
         self.cell_timeout_s = cell_timeout_s
-        self.no_worker_s = no_worker_s
         self.software = software()
         self.workers: dict[str, Worker | str] = {}  # address -> Worker, or why it is refused
         self.running: dict[Any, tuple[grids.Cell, Worker]] = {}  # by their futures
@@ -181,7 +175,7 @@ class _Sweep:
             self._send(present)
             if self.running:
                 idle_since = time.monotonic()
-            elif self.waiting and time.monotonic() - idle_since > self.no_worker_s:
+            elif self.waiting and time.monotonic() - idle_since > NO_WORKER_S:
                 raise StudyError(self._why_none())
             time.sleep(POLL_S)
         return self.failed

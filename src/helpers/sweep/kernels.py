@@ -4,7 +4,6 @@ import contextlib
 import functools
 import json
 import os
-import select
 import signal
 import socket
 import subprocess
@@ -210,16 +209,14 @@ class ForkedKernel:
 def _read_line(channel, timeout_s):
     """Returns the next line, "" where the other end is gone, or None where nothing comes in time."""
     line = b""
-    while not line.endswith(b"\n"):
-        if not select.select([channel], [], [], timeout_s)[0]:
-            return None
-        try:
-            part = channel.recv(1)
-        except OSError:
-            return ""
-        if not part:
-            return ""
-        line += part
+    channel.settimeout(timeout_s)
+    try:
+        while not line.endswith(b"\n"):
+            line += channel.recv(1) or b"\n"
+    except (TimeoutError, BlockingIOError):
+        return None
+    except OSError:
+        return ""
     return line.decode().strip()
 
 

@@ -40,14 +40,13 @@ class Isolated:
         self._process.start()
         there.close()
 
-    def wait(self) -> "Isolated":
+    def wait(self) -> None:
         """Returns when the pipeline is built.
 
         Raises:
             StudyError: if it could not be built in time, or its process died.
         """
         self._receive(BUILD)
-        return self
 
     def time_epoch(self) -> Epoch:
         """Runs and times one epoch over there.

@@ -1,7 +1,7 @@
 """Whether a feed keeps the device busy: predicted from the parts, to be held against a measurement.
 
-The parts are the time of a step on a batch held ready, and the time that the feed alone takes a batch. A feed
-that prepares the next batch during a step makes a step last the longer of the two, one that does not, their sum.
+The parts are the time of a step on a batch held ready, and the time that the feed alone takes for a batch. A
+feed that prepares the next batch during a step makes a step last the longer of the two, one that does not, their sum.
 """
 
 import math
@@ -53,11 +53,11 @@ def busy_from(batch_size: int, image_s: float, *, cores: float = 1, handover_s: 
     """Returns the shortest step, in seconds, that a feed which overlaps keeps busy.
 
     Args:
-        batch_size: images a batch.
+        batch_size: images per batch.
         image_s: CPU seconds to prepare an image on one core.
         cores: how many prepare images at once: those of the machine for a parallel map of tf.data, at most
             `workers` for a PyDataset, and one for Python code, which the interpreter's lock keeps to one.
-        handover_s: seconds a batch that no further core shortens.
+        handover_s: seconds per batch that no further core shortens.
 
     Raises:
         StudyError: for a number that cannot be.

@@ -31,7 +31,7 @@ def adapter_cost() -> Evidence:
     )
     return timed(
         verdict,
-        f"with batches held ready, fit spends {cost['Sequence']:.2f} ms a step on a Sequence and "
+        f"with batches held ready, fit spends {cost['Sequence']:.2f} ms per step on a Sequence and "
         f"{cost['tf.data']:.2f} ms on a Dataset: {found.ratio('Sequence')} times as long",
     )
 

@@ -84,5 +84,5 @@ def unlike_work() -> Evidence:
     return timed(
         verdict,
         "one API, one difference: noise on every pixel (example 1 of the first answer) takes "
-        f"{found.ratio('noise')} times as long as one number an image (its example 2)",
+        f"{found.ratio('noise')} times as long as one number per image (its example 2)",
     )
