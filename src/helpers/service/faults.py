@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 import pandas as pd
+import tensorflow as tf
 
 from helpers import internals, service
 from helpers.errors import StudyError
@@ -74,8 +75,6 @@ def _cause(event, started, worker, spare):
 
 
 def _write(folder, elements):
-    import tensorflow as tf
-
     files = [str(folder / f"{number}.tfrecord") for number in range(FILES)]
     for number, file in enumerate(files):
         with tf.io.TFRecordWriter(file) as writer:
@@ -86,7 +85,6 @@ def _write(folder, elements):
 
 def _dataset(files, held_from, gate):
     """The elements as numbers; from `held_from` on, each waits until there is a file `gate`."""
-    import tensorflow as tf
 
     def shut(turn):
         nothing = tf.strings.substr(tf.strings.as_string(turn), 0, 0)  # or the look is made once, as of a constant

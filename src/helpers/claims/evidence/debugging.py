@@ -7,16 +7,16 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 
 from helpers.claims.evidence.collection import Evidence, sequence
+from helpers.timing import models, traces
 
 BATCH, BATCHES = 32, 32
 
 
 def _faulty_feeds():
     """A Sequence and a Dataset with the same fault: the third batch asks for a picture that is not there."""
-    import tensorflow as tf
-
     images, labels = np.zeros((4 * BATCH, 8, 8, 1), np.float32), np.zeros(BATCH, np.int64)
     starts = np.array([0, BATCH, 3 * BATCH + 1, 3 * BATCH])
 
@@ -41,8 +41,6 @@ def _line_of(function, text):
 
 def same_fault_twice() -> Evidence:
     """Whether the traceback of the same fault names the user's file and line, in each."""
-    from helpers.timing import models
-
     named = {}
     for label, (feed, line) in _faulty_feeds().items():
         model = models.smallest((np.zeros((BATCH, 8, 8, 1), np.float32), np.zeros(BATCH, np.int64)))
@@ -57,8 +55,6 @@ def same_fault_twice() -> Evidence:
 
 def python_runs_per_element() -> Evidence:
     """How often the user's Python runs in each: a breakpoint stops where Python runs, and nowhere else."""
-    import tensorflow as tf
-
     images, labels = np.zeros((4 * BATCH, 8, 8, 1), np.float32), np.zeros(4 * BATCH, np.int64)
     seen: Counter[str] = Counter()
 
@@ -84,9 +80,6 @@ def python_runs_per_element() -> Evidence:
 
 def profiler() -> Evidence:
     """Whether TensorFlow's profiler points at a slow stage that was put there on purpose."""
-    import tensorflow as tf
-
-    from helpers.timing import models, traces
 
     def slow(index):
         image = tf.random.stateless_normal([512, 512], tf.stack([index, index]))

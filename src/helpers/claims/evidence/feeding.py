@@ -1,8 +1,10 @@
 """Evidence on what lies between a feed and the model: what Keras adds, passes on, and how a state is kept."""
 
+import keras
 import numpy as np
+import tensorflow as tf
 
-from helpers import internals
+from helpers import comparison, internals
 from helpers.claims.evidence.collection import Evidence, sequence, timed
 
 BUDGET_S = 4.0  # for the rounds of one live comparison
@@ -11,8 +13,6 @@ BATCH, BATCHES = 32, 32
 
 def _constant_feeds():
     """The same batches, ready made, as a PyDataset and as a Dataset: only the adapter's cost is left."""
-    import tensorflow as tf
-
     batch = (np.zeros((BATCH, 8, 8, 1), np.float32), np.zeros(BATCH, np.int64))
     return {
         "Sequence": sequence(2 * BATCHES, lambda index: batch),
@@ -22,8 +22,6 @@ def _constant_feeds():
 
 def adapter_cost() -> Evidence:
     """What `fit` adds to a batch that is ready, for a Sequence and for tf.data."""
-    from helpers import comparison
-
     found = comparison.compare(_constant_feeds(), reference="tf.data", budget_s=BUDGET_S, precision=0.05)
     cost = {label: float(np.median(found.seconds(label, "epoch_s"))) / (2 * BATCHES) * 1e3 for label in found.labels}
     verdict = {"faster": "supported", "slower": "refuted", "the same": "refuted"}.get(
@@ -51,11 +49,6 @@ def adapter_graph() -> Evidence:
 
 def running_mean() -> Evidence:
     """Preprocessing with a state, the mean of all that was seen, in a Sequence and in tf.data's scan."""
-    import keras
-    import tensorflow as tf
-
-    from helpers import comparison
-
     images = np.random.default_rng(0).random((BATCHES * BATCH, 32, 32, 3), dtype=np.float32)
     labels = np.zeros(len(images), np.int64)
 
@@ -101,9 +94,6 @@ def running_mean() -> Evidence:
 
 def what_fit_receives() -> Evidence:
     """Whether `fit` hands the model every example of a Dataset and of a Sequence exactly once."""
-    import keras
-    import tensorflow as tf
-
     numbers = np.arange(10 * BATCH, dtype=np.float32)[:, None]
     batches = np.split(numbers, 10)
     counts = {}
