@@ -21,8 +21,14 @@ from helpers import internals
 from helpers.machine import allocator
 
 HOUSE = Path(helpers.__file__).resolve().parent
-PRIVATE_MODULES = ("keras.src", "tensorflow.python", "tensorflow.tsl", "tensorflow.core", "tensorflow_datasets.core",
-                   "tensorflow_datasets.image_classification")  # fmt: skip
+PRIVATE_MODULES = (
+    "keras.src",
+    "tensorflow.python",
+    "tensorflow.tsl",
+    "tensorflow.core",
+    "tensorflow_datasets.core",
+    "tensorflow_datasets.image_classification",
+)
 # Names with an underscore that are public all the same, or that a module which imports nothing of the kit must reach.
 ALLOWED = {
     "os._exit": "documented",
@@ -189,7 +195,6 @@ def test_tensorflow_gives_freed_memory_back_beside_a_generator_by_the_rule_that_
 def private_names(path):
     """The private names that a source file reaches for outside the kit: "line: name"."""
     tree = ast.parse(path.read_text())
-    own = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id in ("self", "cls")}
     for node in ast.walk(tree):
         modules = []
         if isinstance(node, ast.ImportFrom) and node.module:
@@ -199,7 +204,7 @@ def private_names(path):
         elif isinstance(node, ast.Attribute):
             name = ast.unparse(node)
             private = node.attr.startswith("_") and not node.attr.startswith("__")
-            mine = isinstance(node.value, ast.Name) and node.value.id in own
+            mine = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
             if private and not mine and name not in ALLOWED:
                 yield f"{node.lineno}: {name}"
             modules = [name.replace("tf.", "tensorflow.", 1) if name.startswith("tf.") else name]
