@@ -13,23 +13,10 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from unittest import mock
 
-import nbformat
-import yaml
+import trivial_cells
 
-from helpers import paths, sweep
-
-CELL = """
-import time
-from pathlib import Path
-import pandas as pd
-from helpers import results
-time.sleep({seconds})
-empty = {{"int64": 0, "float64": 0.0, "str": "", "bool": False, "object": None}}
-row = {{name: empty[kind] for name, kind in results.COLUMNS.items()}}
-results.write_cell(out, pd.DataFrame([row | {{"cell_id": cell_id, "epoch_s_rounds": [0.0]}}]))
-"""
+from helpers import sweep
 
 
 @contextlib.contextmanager
@@ -61,21 +48,20 @@ def cluster_of(workers):
         yield address
 
 
-def seconds_of(cells, address, project):
-    block = {"dataset": "synthetic", "transform": "noise", "seed": list(range(cells))}
-    grid = project / f"{cells}.yml"
-    grid.write_text(yaml.safe_dump({"cells": [{**block, "pipelines": ["py_dataset", "tf_data"]}]}))
-    with tempfile.TemporaryDirectory() as out, contextlib.redirect_stdout(None):
+def seconds_of(cells, address, seconds):
+    with tempfile.TemporaryDirectory() as place, contextlib.redirect_stdout(None):
+        grid = trivial_cells.write_grid(Path(place), range(cells), code=f"time.sleep({seconds})")
+        notebook = trivial_cells.notebook_of(grid)
         start = time.perf_counter()
-        outcome = sweep.run(grid, Path(out) / "run", scheduler=address, progress=False)
+        outcome = sweep.run(grid, Path(place) / "run", scheduler=address, progress=False, notebook=notebook)
         took = time.perf_counter() - start
     if outcome.failed:
         raise SystemExit(f"{len(outcome.failed)} of {cells} cells failed")
     return took
 
 
-def median_of(cells, address, project, repeats):
-    return statistics.median(seconds_of(cells, address, project) for _ in range(repeats))
+def median_of(cells, address, seconds, repeats):
+    return statistics.median(seconds_of(cells, address, seconds) for _ in range(repeats))
 
 
 def main():
@@ -83,21 +69,13 @@ def main():
     parser.add_argument("--seconds", type=float, default=10, help="that a cell sleeps")
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
-    original = nbformat.read(paths.project_root() / "notebooks" / "sweeps" / "compare_pipelines.ipynb", 4)
-    cells = [cell for cell in original.cells if "parameters" in cell.metadata.get("tags", [])]
-    cells.append(nbformat.v4.new_code_cell(CELL.format(seconds=arguments.seconds)))
-    with tempfile.TemporaryDirectory() as folder:
-        project = Path(folder)
-        place = project / "notebooks" / "sweeps" / "compare_pipelines.ipynb"
-        place.parent.mkdir(parents=True)
-        nbformat.write(nbformat.v4.new_notebook(metadata=original.metadata, cells=cells), place)
-        with mock.patch("helpers.paths.project_root", lambda: project):
-            with cluster_of(1) as address:
-                seconds_of(1, address, project)  # the first cell imports papermill on the worker
-                one, two_on_one = (median_of(count, address, project, arguments.repeats) for count in (1, 2))
-            with cluster_of(2) as address:
-                seconds_of(2, address, project)
-                two_on_two = median_of(2, address, project, arguments.repeats)
+    seconds, repeats = arguments.seconds, arguments.repeats
+    with cluster_of(1) as address:
+        seconds_of(1, address, 0)  # the first cell imports papermill on the worker
+        one, two_on_one = (median_of(count, address, seconds, repeats) for count in (1, 2))
+    with cluster_of(2) as address:
+        seconds_of(2, address, 0)
+        two_on_two = median_of(2, address, seconds, repeats)
     print(f"cells that sleep {arguments.seconds:g} s, whole sweep, median of {arguments.repeats}")
     print(f"  1 cell,  1 worker   {one:.2f} s")
     print(f"  2 cells, 1 worker   {two_on_one:.2f} s")

@@ -18,11 +18,12 @@ from helpers.sweep import grid
 
 SWEEP = """
 import sys
+from pathlib import Path
 from helpers import sweep
 from helpers.machine import memory
 from helpers.sweep import kernels
 kernels.MODULES = ("helpers.results", "pyarrow.parquet")
-outcome = sweep.run(sys.argv[1], sys.argv[2], progress=False)
+outcome = sweep.run(sys.argv[1], sys.argv[2], progress=False, notebook=Path(sys.argv[3]))
 print(outcome.done, int(memory.peak_bytes()))
 """
 POINTS = {
@@ -39,10 +40,9 @@ TARGET_S = 2.0
 def peak_bytes(cells):
     """Highest resident memory of a sweep of so many cells, bytes."""
     with tempfile.TemporaryDirectory() as place:
-        written = trivial_cells.write_grid(Path(place), cells=cells)
-        ran = subprocess.run(
-            [sys.executable, "-c", SWEEP, written, Path(place) / "run"], check=True, stdout=subprocess.PIPE, text=True
-        )
+        written = trivial_cells.write_grid(Path(place), range(cells))
+        arguments = [written, Path(place) / "run", trivial_cells.notebook_of(written)]
+        ran = subprocess.run([sys.executable, "-c", SWEEP, *arguments], check=True, stdout=subprocess.PIPE, text=True)
         done, peak = map(int, ran.stdout.split()[-2:])
         if done != cells:
             sys.exit(f"only {done} of {cells} cells were done")

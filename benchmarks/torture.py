@@ -22,16 +22,7 @@ import psutil
 import trivial_cells
 
 from helpers import machine, results
-from helpers.sweep import grid
 
-# The cells need no TensorFlow, so the server imports none: a killed one is back soon.
-SWEEP = """
-import sys
-from helpers import cli
-from helpers.sweep import kernels
-kernels.MODULES = ("helpers.results", "pyarrow.parquet")
-sys.exit(cli.main(sys.argv[1:]))
-"""
 CELLS = 40
 VICTIMS = ("sweep", "sweep", "kernel", "server")  # the sweep as often as its kernels and server together
 
@@ -59,9 +50,8 @@ class Torture:
         (place / "tmp").mkdir()
         self.out = place / "run"
         pause = "import random; time.sleep(random.random() * 0.2)"
-        self.plan = grid.load(
-            trivial_cells.write_grid(place, cells=self.cells_a_sweep, code=pause), machine_id=self.machine_id
-        )
+        self.grid = trivial_cells.write_grid(place, range(self.cells_a_sweep), code=pause)
+        self.plan = trivial_cells.plan(self.grid, machine_id=self.machine_id)
         finished, code = {}, None
         while code != 0:
             at_peace = self.kills.total() >= kills or time.monotonic() > end
@@ -78,7 +68,7 @@ class Torture:
     def _run_once(self, place, at_peace):
         """Starts the sweep, kills until it ends; returns its exit code."""
         sweep = subprocess.Popen(
-            [sys.executable, "-c", SWEEP, "sweep", place / "trivial.yml", "--out", self.out, *self.options],
+            [sys.executable, trivial_cells.__file__, self.grid, self.out, *self.options],
             env={**os.environ, "TMPDIR": str(place / "tmp")},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -15,7 +15,7 @@ import papermill
 import trivial_cells
 
 from helpers import results
-from helpers.sweep import grid, kernels
+from helpers.sweep import kernels
 from helpers.sweep.cell import run_cell
 
 IMPORTS = "import helpers.machine, helpers.measurement, keras, tensorflow\nbegun = time.perf_counter()"
@@ -49,7 +49,7 @@ def main():
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         place = Path(place)
-        plan = grid.load(trivial_cells.write_grid(place, cells=arguments.cells, code=IMPORTS))
+        plan = trivial_cells.plan(trivial_cells.write_grid(place, range(arguments.cells), code=IMPORTS))
         start = time.perf_counter()
         warm = kernels.Warm()
         server_s = time.perf_counter() - start

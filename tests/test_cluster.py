@@ -4,52 +4,42 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
 
-import nbformat
 import pytest
-import yaml
 
 from helpers import results, sweep
 from helpers.errors import StudyError
 from helpers.sweep import cluster
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
+import trivial_cells
+
 SOURCE = Path(cluster.__file__).resolve().parents[2]
-PARAMETERS = SOURCE.parent / "notebooks" / "sweeps" / "compare_pipelines.ipynb"
 CELL = """
-import os, sys, time
+import os
 from pathlib import Path
-sys.path.insert(0, {tests!r})
-from test_results import row
-import pandas as pd
-from helpers import results
-marks = Path({marks!r})
-(marks / f"{{seed}}-{{os.getppid()}}").touch()
+marks = Path("MARKS")
+(marks / f"{seed}-{os.getppid()}").touch()
 if len(list(marks.iterdir())) < 3:
     time.sleep(3)
-results.write_cell(out, pd.DataFrame([row(cell_id=cell_id, seed=seed, timed_s=0.0)]))
 """
 
 
 @pytest.fixture
-def cells(tmp_path, monkeypatch):
+def cells(tmp_path):
     """A grid of two cells that leave a mark, sleep where they are among the first two, and write a row."""
     marks = tmp_path / "marks"
     marks.mkdir()
-    original = nbformat.read(PARAMETERS, 4)
-    notebook = nbformat.v4.new_notebook(metadata=original.metadata)
-    notebook.cells = [cell for cell in original.cells if "parameters" in cell.metadata.get("tags", [])]
-    notebook.cells.append(nbformat.v4.new_code_cell(CELL.format(tests=str(Path(__file__).parent), marks=str(marks))))
-    folder = tmp_path / "project" / "notebooks" / "sweeps"
-    folder.mkdir(parents=True)
-    nbformat.write(notebook, folder / "compare_pipelines.ipynb")
-    monkeypatch.setattr("helpers.paths.project_root", lambda: tmp_path / "project")
-    block = {"dataset": "synthetic", "transform": "noise", "seed": [0, 1], "pipelines": ["py_dataset", "tf_data"]}
-    grid = tmp_path / "grid.yml"
-    grid.write_text(yaml.safe_dump({"name": "trivial", "cells": [block]}))
-    return grid, marks
+    return trivial_cells.write_grid(tmp_path, [0, 1], code=CELL.replace("MARKS", str(marks))), marks
+
+
+def run(grid, out, scheduler):
+    notebook = trivial_cells.notebook_of(grid)
+    return sweep.run(grid, out, progress=False, scheduler=scheduler, notebook=notebook)
 
 
 @pytest.fixture
@@ -109,10 +99,10 @@ def test_a_worker_killed_in_mid_cell_loses_nothing_and_one_with_other_software_i
     killer = threading.Thread(target=kill_the_first, daemon=True)
     killer.start()
     out = tmp_path / "run"
-    outcome = sweep.run(grid, out, progress=False, scheduler=address)
+    outcome = run(grid, out, address)
     killer.join(timeout=5)
     assert (outcome.done, outcome.failed) == (2, ())
-    assert sorted(results.read(out)["seed"]) == [0, 1]
+    assert sorted(set(results.read(out)["seed"])) == [0, 1]
     said = capsys.readouterr().out
     assert "is refused: its software must be ours: helpers" in said and "is gone; its cell runs again" in said
     by = [json.loads(file.read_text()) for file in sorted(out.glob("cells/*/worker.json"))]
@@ -135,7 +125,7 @@ def test_a_scheduler_that_dies_ends_the_sweep_in_one_line_that_says_how_to_go_on
 
     threading.Thread(target=kill_the_scheduler, daemon=True).start()
     with pytest.raises(StudyError, match="go on with --resume"):
-        sweep.run(grid, tmp_path / "run", progress=False, scheduler=address)
+        run(grid, tmp_path / "run", address)
 
 
 def _address_with_workers(place, count):
@@ -153,11 +143,67 @@ def _address_with_workers(place, count):
 def test_without_dask_a_cluster_is_refused_in_one_line_that_names_the_extra(cells, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(StudyError, match=r"pip install -e '\.\[scale\]'"):
-        sweep.run(cells[0], tmp_path / "run", progress=False, scheduler="tcp://127.0.0.1:1")
+        run(cells[0], tmp_path / "run", "tcp://127.0.0.1:1")
 
 
 def test_a_scheduler_that_does_not_answer_is_named(cells, tmp_path, monkeypatch):
     pytest.importorskip("distributed", reason="needs the extra `scale`")
     monkeypatch.setattr(cluster, "CONNECT_S", 1.0)
     with pytest.raises(StudyError, match=r"must answer at tcp://127\.0\.0\.1:1"):
-        sweep.run(cells[0], tmp_path / "run", progress=False, scheduler="tcp://127.0.0.1:1")
+        run(cells[0], tmp_path / "run", "tcp://127.0.0.1:1")
+
+
+@pytest.fixture
+def own_temporary_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path / f"study-{os.getuid()}"
+
+
+def test_a_host_runs_one_cell_at_a_time_whoever_sent_it(own_temporary_folder):
+    code = "from helpers.sweep import cluster\nwith cluster.alone_on_host():\n    print('alone', flush=True)"
+    environment = {**os.environ, "TMPDIR": str(own_temporary_folder.parent), "PYTHONPATH": str(SOURCE)}
+    with cluster.alone_on_host():
+        (lock,) = own_temporary_folder.iterdir()
+        other = subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True)
+        with open("/proc/locks") as locks:
+            until(lambda: any("->" in line and f":{lock.stat().st_ino} " in line for line in rewound(locks)))
+        assert other.poll() is None
+    assert other.communicate(timeout=60) == ("alone\n", None)
+
+
+def rewound(file):
+    file.seek(0)
+    return file.readlines()
+
+
+def until(condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "it never came to that"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("planted", ["folder", "lock"])
+def test_a_planted_link_redirects_no_lock_and_what_it_points_to_stays(own_temporary_folder, tmp_path, planted):
+    with cluster.alone_on_host():
+        (lock,) = own_temporary_folder.iterdir()
+    victim = tmp_path / "victim"
+    victim.mkdir(mode=0o700)
+    (victim / lock.name).write_text("precious")
+    if planted == "folder":
+        shutil.rmtree(own_temporary_folder)
+        own_temporary_folder.symlink_to(victim)
+    else:
+        lock.unlink()
+        lock.symlink_to(victim / lock.name)
+    with pytest.raises(StudyError, match="remove it"), cluster.alone_on_host():
+        pass
+    assert (victim / lock.name).read_text() == "precious"
+    assert [file.name for file in victim.iterdir()] == [lock.name]
+
+
+def test_a_lock_folder_that_others_may_use_is_refused(own_temporary_folder):
+    own_temporary_folder.mkdir(mode=0o700)
+    own_temporary_folder.chmod(0o777)
+    with pytest.raises(StudyError, match="that you alone can use"), cluster.alone_on_host():
+        pass

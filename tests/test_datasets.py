@@ -2,13 +2,14 @@ import json
 import subprocess
 import sys
 
+import made_up_pictures
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers import datasets
-from helpers.datasets import folders, sources, stand_ins
+from helpers import datasets, files
+from helpers.datasets import folders, sources
 from helpers.errors import StudyError
 
 
@@ -129,7 +130,7 @@ def test_a_part_of_a_folder_is_balanced_over_its_classes(picture_folder, example
 
 
 def test_a_part_of_an_uneven_folder_takes_what_small_classes_have(tmp_path):
-    stand_ins.prepare_folder_standin(tmp_path / "f", images=30, classes=3, size=8)
+    made_up_pictures.write_folder(tmp_path / "f", images=30, classes=3, size=8)
     for file in sorted((tmp_path / "f" / "circle").iterdir())[2:]:
         file.unlink()
     _, labels, _ = datasets.named(f"folder:{tmp_path / 'f'}").files(examples=20)
@@ -157,7 +158,7 @@ def test_a_damaged_cache_is_decoded_again(picture_folder, own_data_dir):
     (stored,) = (own_data_dir / "decoded").glob("*/images.npy")
     stored.write_bytes(stored.read_bytes()[:500])
     np.testing.assert_array_equal(datasets.load_arrays(name, examples=6).images, kept)
-    assert not list((own_data_dir / "decoded").glob(".partial-*"))
+    assert not list((own_data_dir / "decoded").glob(f"{files.WORK}*"))
 
 
 def test_pictures_are_resized_and_made_grey(picture_folder, own_data_dir):
@@ -166,21 +167,21 @@ def test_pictures_are_resized_and_made_grey(picture_folder, own_data_dir):
 
 
 def test_a_folder_with_a_split_gives_each(tmp_path, own_data_dir):
-    name = f"folder:{stand_ins.prepare_folder_standin(tmp_path / 'f', images=20, test_images=10, size=8)}"
+    name = f"folder:{made_up_pictures.write_folder(tmp_path / 'f', images=20, test_images=10, size=8)}"
     assert datasets.describe(name).examples == 20
     assert datasets.describe(name, split="test").examples == 10
     assert datasets.describe(name).label == "stand-in folder f (generated)" and not datasets.describe(name).real
 
 
 def test_re_encoded_cifar_pictures_say_so(tmp_path):
-    (stand_ins.prepare_folder_standin(tmp_path / "cifar10-jpeg", images=10, size=8) / "STAND-IN.txt").unlink()
+    (made_up_pictures.write_folder(tmp_path / "cifar10-jpeg", images=10, size=8) / "STAND-IN.txt").unlink()
     label = datasets.describe(f"folder:{tmp_path / 'cifar10-jpeg'}").label
     assert label == "CIFAR-10 pictures re-encoded as JPEG"
 
 
 @pytest.fixture
 def small_folder(tmp_path, own_data_dir):
-    return stand_ins.prepare_folder_standin(tmp_path / "small", images=20, classes=2, size=16)
+    return made_up_pictures.write_folder(tmp_path / "small", images=20, classes=2, size=16)
 
 
 @pytest.mark.parametrize("keep", [0, 3, 200])

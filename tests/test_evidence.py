@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import re
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ import pytest
 
 from helpers import comparison
 from helpers.claims.evidence import feeding, published
+from helpers.datasets import building
 
 # Evidence -> (its function, the pipeline that the claim is about, its reference).
 TIMED = {
@@ -79,6 +81,14 @@ def test_its_two_feeds_are_compared_through_fit_and_have_as_many_batches(name, m
     assert "same values: no" not in found.text
 
 
-def test_the_imitation_needs_its_data(own_data_dir):
+def test_the_published_imitation_is_held_against_the_task_on_whichever_pictures_are_prepared(own_data_dir):
+    missing = published.published_imitation()
+    assert (missing.verdict, missing.needs) == ("undecided yet", "`study prepare cifar10-standin`")
+    work = own_data_dir / "work"
+    work.mkdir(parents=True)
+    building.build_stand_in("cifar10", work, own_data_dir / "standin", train=300, test=10)
     found = published.published_imitation()
-    assert (found.verdict, found.needs) == ("undecided yet", "`study prepare cifar10-standin`")
+    assert found.verdict == "refuted" and not found.needs
+    assert "on 256 pictures of stand-in for CIFAR-10 (generated)" in found.text
+    (count,) = re.findall(r"(\d+) differences?:", found.text)
+    assert int(count) == found.text.count(" instead of ") > 0

@@ -22,7 +22,7 @@ import trivial_cells  # noqa: E402
 @pytest.fixture(autouse=True)
 def light_server(monkeypatch):
     """These cells need no TensorFlow, so the kernel server imports none."""
-    monkeypatch.setattr(kernels, "MODULES", ("helpers.results", "pyarrow.parquet"))
+    monkeypatch.setattr(kernels, "MODULES", trivial_cells.LIGHT)
 
 
 @pytest.fixture
@@ -38,14 +38,15 @@ def small_disk(tmp_path):
 
 
 def run_cells(grid, out, *options):
-    """Runs `study sweep` as a command and returns its exit code."""
-    return cli.main(["sweep", str(grid), "--out", str(out), "--resume", *options])
+    """Runs `study sweep` and returns its exit code."""
+    return trivial_cells.command(grid, out, "--resume", *options)
 
 
 def started(grid, out, before=""):
     """Starts `study sweep` in a process of its own, in which the code `before` has run."""
-    code = before + torture.SWEEP
-    command = [sys.executable, "-c", code, "sweep", str(grid), "--out", str(out), "--resume"]
+    code = f"{before}\nimport runpy, sys\nsys.path.insert(0, {str(BENCHMARKS)!r})\n"
+    code += "runpy.run_module('trivial_cells', run_name='__main__')"
+    command = [sys.executable, "-c", code, str(grid), str(out), "--resume"]
     with open(grid.parent / "stderr.txt", "w") as stderr:
         return subprocess.Popen(command, stderr=stderr, start_new_session=True)
 
@@ -84,7 +85,7 @@ if seed == 1:
     taken = bytearray(2**30)
 """
     out = tmp_path / "run"
-    assert run_cells(trivial_cells.write_grid(tmp_path, cells=3, code=code), out) == cli.SOME_FAILED
+    assert run_cells(trivial_cells.write_grid(tmp_path, range(3), code=code), out) == cli.SOME_FAILED
     assert seeds_done(out) == [0, 2]
     reason, notebook = reason_of(out, 1)
     assert "MemoryError" in reason
@@ -117,7 +118,7 @@ if seed == 1:
 """
     out = tmp_path / "run"
     try:
-        assert run_cells(trivial_cells.write_grid(tmp_path, cells=3, code=code), out) == cli.SOME_FAILED
+        assert run_cells(trivial_cells.write_grid(tmp_path, range(3), code=code), out) == cli.SOME_FAILED
     finally:
         until(lambda: not (group / "cgroup.procs").read_text())
         group.rmdir()
@@ -137,7 +138,7 @@ if seed == 1 and not os.path.exists({str(tmp_path / "room")!r}):
         except OSError:
             pass
 """
-    grid = trivial_cells.write_grid(tmp_path, cells=3, code=code)
+    grid = trivial_cells.write_grid(tmp_path, range(3), code=code)
     assert run_cells(grid, out) == cli.BAD_INPUT
     said = capsys.readouterr().err
     assert "No space left" in said and "--resume" in said
@@ -168,7 +169,7 @@ import os, subprocess
 if seed == 1 and not os.path.exists({str(tmp_path / "writable")!r}):
     subprocess.run({protect!r}, check=True)
 """
-    grid = trivial_cells.write_grid(tmp_path, cells=3, code=code)
+    grid = trivial_cells.write_grid(tmp_path, range(3), code=code)
     try:
         assert run_cells(grid, out) == cli.BAD_INPUT
         assert "must be writable" in capsys.readouterr().err
@@ -192,7 +193,7 @@ if seed == 0:
     import shutil
     shutil.rmtree({str(data)!r})
 """
-    grid = trivial_cells.write_grid(tmp_path, cells=2, code=code)
+    grid = trivial_cells.write_grid(tmp_path, range(2), code=code)
     assert run_cells(grid, out) == cli.SOME_FAILED
     assert seeds_done(out) == [0]
     assert "StudyError" in reason_of(out, 1)[0]
@@ -208,7 +209,7 @@ if seed == 1:
     open({str(here)!r}, "w").close()
     time.sleep(0 if os.path.exists({str(tmp_path / "go on")!r}) else 60)
 """
-    grid = trivial_cells.write_grid(tmp_path, cells=3, code="import os\n" + code)
+    grid = trivial_cells.write_grid(tmp_path, range(3), code="import os\n" + code)
     process = started(grid, out)
     until(here.exists)
     family = torture.family(process.pid)
@@ -224,7 +225,7 @@ if seed == 1:
 
 
 def test_a_truncated_notebook_of_a_finished_cell_changes_nothing(tmp_path, capsys):
-    grid, out = trivial_cells.write_grid(tmp_path, cells=1), tmp_path / "run"
+    grid, out = trivial_cells.write_grid(tmp_path, range(1)), tmp_path / "run"
     assert run_cells(grid, out) == cli.DONE
     (notebook,) = out.glob("cells/*/executed.ipynb")
     notebook.write_bytes(notebook.read_bytes()[:100])
@@ -250,7 +251,7 @@ if seed == 1:
     time.sleep(1)
     os.remove({str(ahead)!r})
 """
-    grid = trivial_cells.write_grid(tmp_path, cells=3, code=code)
+    grid = trivial_cells.write_grid(tmp_path, range(3), code=code)
     process = started(grid, out, before=jumping)
     assert process.wait(timeout=60) == cli.DONE, (tmp_path / "stderr.txt").read_text()
     assert seeds_done(out) == [0, 1, 2]
@@ -275,7 +276,7 @@ files.write_whole = killed
     of_rows = killing.format(name=results.ROWS)
     code = f"import os\nif seed == 1 and not os.path.exists({str(tmp_path / 'go on')!r}):\n    exec({of_rows!r})"
     code = code if who == "kernel" else ""
-    grid = trivial_cells.write_grid(tmp_path, cells=3, code=code)
+    grid = trivial_cells.write_grid(tmp_path, range(3), code=code)
     process = started(grid, out, before=killing.format(name=results.TABLE) if who == "sweep" else "")
     assert process.wait(timeout=60) == (cli.SOME_FAILED if who == "kernel" else -signal.SIGKILL)
     assert seeds_done(out) == ([0, 2] if who == "kernel" else [])
@@ -284,4 +285,5 @@ files.write_whole = killed
     assert run_cells(grid, out) == cli.DONE
     assert seeds_done(out) == [0, 1, 2]
     assert list(out.rglob(f"*{files.PART}")) == []
-    assert sweep.run(grid, out, resume=True, progress=False).done == 0
+    notebook = trivial_cells.notebook_of(grid)
+    assert sweep.run(grid, out, resume=True, progress=False, notebook=notebook).done == 0

@@ -111,3 +111,24 @@ def test_what_cannot_be_built_over_there_is_said_here_and_no_process_is_left():
         raise AssertionError("a pipeline that is not built is not handed out")
     left = set(psutil.Process().children()) - before
     assert [child.cmdline() for child in left if "spawn_main" in " ".join(child.cmdline())] == []
+
+
+def test_an_epoch_that_hangs_over_there_ends_at_its_deadline_and_says_what_was_asked():
+    with isolation.started(Task(examples=64), {"stuck": SPECS["tf_data"]}) as started:
+        stuck = started["stuck"]
+        process = psutil.Process(stuck._process.pid)
+        process.send_signal(signal.SIGSTOP)
+        stuck.deadline_s = 0.5
+        with pytest.raises(StudyError, match=r"stuck must run an epoch within 0\.5 s .* fewer examples"):
+            stuck.time_epoch()
+        assert not process.is_running()
+        with pytest.raises(StudyError, match="stuck must stay alive"):
+            stuck.time_epoch()
+
+
+def test_a_pipeline_that_is_not_built_in_time_ends_at_its_deadline():
+    with (
+        pytest.raises(StudyError, match=r"tf_data must build its pipeline within 0\.1 s"),
+        isolation.started(Task(examples=64), {"tf_data": SPECS["tf_data"]}, deadline_s=0.1),
+    ):
+        raise AssertionError("a pipeline that is not built is not handed out")

@@ -17,7 +17,6 @@ from helpers.sweep.cell import run_cell
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 import trivial_cells
 
-LIGHT = ("helpers.results", "pyarrow.parquet")
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux only")
 
 # An epoch of each pipeline, with what it delivered and what parity says of it, instead of timings.
@@ -43,7 +42,7 @@ print(report)
 
 @pytest.fixture
 def warm():
-    started = kernels.Warm(LIGHT)
+    started = kernels.Warm(trivial_cells.LIGHT)
     yield started
     started.close()
 
@@ -101,7 +100,7 @@ def test_a_server_that_has_run_tensorflow_is_not_forked(tmp_path, monkeypatch):
     ],
 )  # fmt: skip
 def test_where_a_fork_is_not_safe_kernels_are_stock_and_it_says_so(monkeypatch, capsys, reason, cause):
-    monkeypatch.setattr(kernels, "MODULES", LIGHT)
+    monkeypatch.setattr(kernels, "MODULES", trivial_cells.LIGHT)
     with monkeypatch.context() as patched:
         cause(patched)
         assert kernels.Supply("auto").next_starter() is kernels.STOCK
@@ -122,7 +121,7 @@ def test_kernels_and_what_they_started_end_with_the_sweep_and_with_the_server(tm
     starting = f"""
 import os, subprocess, sys, time
 from helpers.sweep import kernels
-warm = kernels.Warm({LIGHT!r})
+warm = kernels.Warm({trivial_cells.LIGHT!r})
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from pathlib import Path
 from test_kernels import run_notebook
@@ -142,7 +141,7 @@ run_notebook(Path(), code, **warm.engine_options())
 
 
 def test_a_server_that_was_killed_is_followed_by_another(monkeypatch, capsys):
-    monkeypatch.setattr(kernels, "MODULES", LIGHT)
+    monkeypatch.setattr(kernels, "MODULES", trivial_cells.LIGHT)
     supply = kernels.Supply("warm")
     first = supply.next_starter()
     assert supply.next_starter() is first
@@ -155,7 +154,7 @@ def test_a_server_that_was_killed_is_followed_by_another(monkeypatch, capsys):
 
 def test_what_a_cell_delivers_does_not_depend_on_the_launcher(tmp_path):
     specs = {name: {"builder": name} for name in ("py_dataset", "image_data_generator", "tf_data")}
-    plan = grid.load(trivial_cells.write_grid(tmp_path, cells=1, code=WORK))
+    plan = trivial_cells.plan(trivial_cells.write_grid(tmp_path, [0], code=WORK))
     cell = grid.Cell(plan.cells[0].id, plan.cells[0].parameters | {"pipelines": specs})
     printed, rows = {}, {}
     warm = kernels.Warm()

@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from helpers import datasets
+from helpers import datasets, files
 from helpers.datasets import preparing, unpack
 from helpers.errors import StudyError
 
@@ -191,6 +191,15 @@ def test_what_a_killed_preparation_left_is_removed(own_data_dir, tmp_path):
     archive = pack(tmp_path / "red.tar.xz", [("red/a/0.jpg", picture())])
     preparing.prepare("folder:red", archives=archive, progress=lambda line: None)
     assert sorted(os.listdir(own_data_dir)) == ["folders"]
+
+
+def test_what_a_killed_process_left_beside_the_decoded_images_is_removed(own_data_dir, picture_folder):
+    killed, alive = (own_data_dir / "decoded" / f"{files.WORK}{pid}-x" for pid in (999999999, os.getpid()))
+    killed.mkdir(parents=True)
+    alive.mkdir()
+    datasets.load_arrays(f"folder:{picture_folder}", examples=3)
+    assert not killed.exists() and alive.exists()
+    assert len(list((own_data_dir / "decoded").glob("*/images.npy"))) == 1
 
 
 @pytest.mark.parametrize("prefix", ["", "flowers/", "./flowers/", "flowers/train/", "train/"])

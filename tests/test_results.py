@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -61,3 +63,13 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path):
         files.write_whole(place, fail)
     assert "old" in place.read_text()
     assert list(tmp_path.iterdir()) == [place]
+
+
+def test_a_written_file_may_be_read_by_whom_the_umask_lets(tmp_path):
+    before = os.umask(0o027)
+    try:
+        files.write_whole(tmp_path / "mine", lambda place: place.write_text("whole"))
+    finally:
+        os.umask(before)
+    assert (tmp_path / "mine").stat().st_mode & 0o777 == 0o640
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from helpers import datasets
-from helpers.datasets import stand_ins
+from helpers.datasets import building, stand_ins
 from helpers.errors import StudyError
 
 
@@ -63,7 +63,7 @@ def test_the_mnist_archives_are_idx_files_and_repeat_byte_by_byte(tmp_path):
 def test_the_real_builder_prepares_a_stand_in_with_every_image_unchanged(name, make, shape, own_data_dir):
     work = own_data_dir / "work"
     work.mkdir(parents=True)
-    place = stand_ins.prepare(name, work, own_data_dir / "standin", train=100, test=50, seed=5)
+    place = building.build_stand_in(name, work, own_data_dir / "standin", train=100, test=50, seed=5)
     assert place.parent == own_data_dir / "standin" / name
 
     for split, examples in (("train", 100), ("test", 50)):
@@ -87,13 +87,3 @@ def test_the_real_builder_prepares_a_stand_in_with_every_image_unchanged(name, m
     info.write_text(info.read_text() + " ")
     with pytest.raises(StudyError, match="must be whole"):
         datasets.load_arrays(f"{name}-standin")
-
-
-def test_a_folder_of_generated_pictures_is_marked_and_whole(tmp_path):
-    place = stand_ins.prepare_folder_standin(tmp_path / "shapes", images=30, classes=3, size=24)
-    assert sorted(p.name for p in place.iterdir() if p.is_dir()) == ["circle", "square", "triangle"]
-    assert datasets.load_arrays(f"folder:{place}", examples=30).images.shape == (30, 24, 24, 3)
-    with pytest.raises(StudyError, match="must not exist yet"):
-        stand_ins.prepare_folder_standin(place)
-    with pytest.raises(StudyError, match="classes must be 1 to 10"):
-        stand_ins.prepare_folder_standin(tmp_path / "other", classes=11)

@@ -5,91 +5,97 @@ import sys
 import time
 from pathlib import Path
 
-import nbformat
 import pytest
-import yaml
+from jupyter_client.manager import AsyncKernelManager
 
-from helpers import results, sweep
+from helpers import machine, results, sweep
 from helpers.errors import StudyError
-from helpers.sweep import grid, loop
+from helpers.sweep import kernels, loop
+from helpers.sweep.cell import run_cell
 
-PARAMETERS = Path(__file__).resolve().parents[1] / "notebooks" / "sweeps" / "compare_pipelines.ipynb"
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
+import trivial_cells
+
 CELL = """
-import os, sys, time
-sys.path.insert(0, {tests!r})
-from test_results import row
-import pandas as pd
-from helpers import results
+import os
 if seed == 1:
     raise RuntimeError("seed one cannot be")
 if seed == 2:
     os.kill(os.getpid(), 9)
 if seed == 3:
     time.sleep(60)
-results.write_cell(out, pd.DataFrame([row(cell_id=cell_id, seed=seed, timed_s=0.0)]))
 """
 
 
 @pytest.fixture
 def quick_cells(tmp_path, monkeypatch):
     """Grids whose cells take no TensorFlow: `plan(seeds)` writes one and returns its path."""
-    original = nbformat.read(PARAMETERS, 4)
-    (parameters,) = [cell for cell in original.cells if "parameters" in cell.metadata.get("tags", [])]
-    notebook = nbformat.v4.new_notebook(metadata=original.metadata)
-    code = nbformat.v4.new_code_cell(CELL.format(tests=str(Path(__file__).parent)))
-    notebook.cells = [parameters, code]
-    folder = tmp_path / "project" / "notebooks" / "sweeps"
-    folder.mkdir(parents=True)
-    nbformat.write(notebook, folder / "compare_pipelines.ipynb")
-    monkeypatch.setattr("helpers.paths.project_root", lambda: tmp_path / "project")
-    monkeypatch.setattr("helpers.sweep.kernels.MODULES", ("helpers.results", "pyarrow.parquet"))
+    monkeypatch.setattr("helpers.sweep.kernels.MODULES", trivial_cells.LIGHT)
+    return lambda seeds, name="trivial": trivial_cells.write_grid(tmp_path, seeds, code=CELL, name=name)
 
-    def plan(seeds, name="trivial"):
-        block = {"dataset": "synthetic", "transform": "noise", "seed": seeds, "pipelines": ["py_dataset", "tf_data"]}
-        place = tmp_path / f"{name}.yml"
-        place.write_text(yaml.safe_dump({"name": name, "cells": [block]}))
-        return place
 
-    return plan
+def run(plan, out, **options):
+    return sweep.run(plan, out, progress=False, notebook=trivial_cells.notebook_of(plan), **options)
 
 
 def test_a_failing_and_a_killed_cell_keep_their_reason_and_the_sweep_goes_on(quick_cells, tmp_path, capsys):
     out = tmp_path / "run"
-    outcome = sweep.run(quick_cells([0, 1, 2, 4]), out, progress=False)
+    outcome = run(quick_cells([0, 1, 2, 4]), out)
     assert (outcome.done, len(outcome.failed), outcome.exit_code) == (2, 2, 1)
-    assert sorted(results.read(out)["seed"]) == [0, 4]
+    assert sorted(set(results.read(out)["seed"])) == [0, 4]
     reasons = [(out / "cells" / cell / "error.txt").read_text() for cell in outcome.failed]
     assert "seed one cannot be" in reasons[0]
     assert "DeadKernelError" in reasons[1]
     assert all((out / "cells" / cell / "executed.ipynb").is_file() for cell in outcome.failed)
     capsys.readouterr()
 
-    again = sweep.run(quick_cells([0, 1, 2, 4]), out, resume=True, progress=False)
+    again = run(quick_cells([0, 1, 2, 4]), out, resume=True)
     assert (again.done, again.before, len(again.failed)) == (0, 2, 2)
     assert "2 of 4 cells were done before" in capsys.readouterr().out
 
 
 def test_a_finished_sweep_run_again_does_nothing_and_says_so(quick_cells, tmp_path, capsys):
     plan, out = quick_cells([0]), tmp_path / "run"
-    sweep.run(plan, out, progress=False)
+    run(plan, out)
     written = (out / results.TABLE).read_bytes()
-    assert sweep.run(plan, out, resume=True, progress=False).done == 0
+    assert run(plan, out, resume=True).done == 0
     assert "nothing to do" in capsys.readouterr().out
     assert (out / results.TABLE).read_bytes() == written
 
 
 def test_a_cell_that_hangs_is_ended_at_its_time_limit(quick_cells, tmp_path):
-    outcome = sweep.run(quick_cells([3]), tmp_path / "run", cell_timeout_s=4, progress=False)
+    outcome = run(quick_cells([3]), tmp_path / "run", cell_timeout_s=4)
     assert len(outcome.failed) == 1
     assert "Timeout" in (tmp_path / "run" / "cells" / outcome.failed[0] / "error.txt").read_text()
 
 
 def test_a_truncated_rows_file_is_run_again(quick_cells, tmp_path):
     plan, out = quick_cells([0]), tmp_path / "run"
-    sweep.run(plan, out, progress=False)
+    run(plan, out)
     (rows,) = (out / "cells").glob(f"*/{results.ROWS}")
     rows.write_bytes(rows.read_bytes()[:100])
-    assert sweep.run(plan, out, resume=True, progress=False).done == 1
+    assert run(plan, out, resume=True).done == 1
+
+
+def test_a_kernel_that_never_began_is_started_once_more(quick_cells, tmp_path):
+    class Stillborn(AsyncKernelManager):
+        def format_kernel_cmd(self, extra_arguments=None):
+            return [sys.executable, "-c", ""]
+
+    class FirstOnesFail(kernels.Stock):
+        def __init__(self, stillborn):
+            self.managers = [Stillborn] * stillborn
+
+        def engine_options(self):
+            return {"kernel_manager_class": self.managers.pop()} if self.managers else {}
+
+    plan = trivial_cells.plan(quick_cells([0]))
+    ran = [
+        run_cell(plan.notebook, plan.cells[0], tmp_path / f"{count}", 60, starter=FirstOnesFail(count))
+        for count in (1, 2)
+    ]
+    assert ran == [True, False]
+    assert "Kernel died before replying" in (tmp_path / "2" / "error.txt").read_text()
 
 
 def test_folders_that_are_not_for_this_sweep_are_refused(quick_cells, tmp_path):
@@ -97,49 +103,39 @@ def test_folders_that_are_not_for_this_sweep_are_refused(quick_cells, tmp_path):
     file = tmp_path / "file"
     file.write_text("")
     with pytest.raises(StudyError, match="must be a folder"):
-        sweep.run(plan, file)
+        run(plan, file)
     other = tmp_path / "other"
     other.mkdir()
     (other / "thesis.txt").write_text("")
     with pytest.raises(StudyError, match="holds something else"):
-        sweep.run(plan, other)
+        run(plan, other)
     out = tmp_path / "run"
-    sweep.run(plan, out, progress=False)
+    run(plan, out)
     with pytest.raises(StudyError, match="--resume"):
-        sweep.run(plan, out)
+        run(plan, out)
     with pytest.raises(StudyError, match="another grid"):
-        sweep.run(quick_cells([0], name="else"), out, resume=True)
+        run(quick_cells([0], name="else"), out, resume=True)
 
 
 def test_two_sweeps_into_one_folder_are_kept_apart(quick_cells, tmp_path):
     out = tmp_path / "run"
     (out / "cells").mkdir(parents=True)
     with loop._locked(out), pytest.raises(StudyError, match="another sweep is running"):
-        sweep.run(quick_cells([0]), out, resume=True)
+        run(quick_cells([0]), out, resume=True)
 
 
 def test_a_sweep_killed_in_the_middle_of_a_cell_resumes_and_loses_nothing(quick_cells, tmp_path):
     plan, out = quick_cells([0, 3, 4]), tmp_path / "run"
-    root = tmp_path / "project"
-    code = (
-        f"import helpers.paths as p; from pathlib import Path; p.project_root = lambda: Path({str(root)!r})\n"
-        f"from helpers import sweep; sweep.run({str(plan)!r}, {str(out)!r}, progress=False)"
-    )
-    killed = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
-    first, second, third = (cell.id for cell in grid.load(plan, machine_id=_machine_id()).cells)
+    killed = subprocess.Popen([sys.executable, trivial_cells.__file__, plan, out], start_new_session=True)
+    planned = trivial_cells.plan(plan, machine_id=machine.describe().id)
+    first, second, third = (cell.id for cell in planned.cells)
     deadline = time.monotonic() + 60
     while not (out / "cells" / second).is_dir() and time.monotonic() < deadline:
         time.sleep(0.1)
     os.killpg(killed.pid, signal.SIGKILL)
     killed.wait()
     stamp = (out / "cells" / first / results.ROWS).stat().st_mtime_ns
-    outcome = sweep.run(plan, out, resume=True, cell_timeout_s=4, progress=False)
+    outcome = run(plan, out, resume=True, cell_timeout_s=4)
     assert (outcome.before, outcome.done, outcome.failed) == (1, 1, (second,))
     assert (out / "cells" / first / results.ROWS).stat().st_mtime_ns == stamp
-    assert results.read(out)["cell_id"].tolist() == [first, third]
-
-
-def _machine_id():
-    from helpers import machine
-
-    return machine.describe().id
+    assert results.read(out)["cell_id"].unique().tolist() == [first, third]

@@ -13,11 +13,7 @@ class NothingToShow(StudyError):
     """A table holds nothing of what a picture shows."""
 
 
-def first_line(error: BaseException, *, most: int = 160) -> str:
-    """Returns the first line of an error's text, or the name of its type where it has none.
-
-    Args:
-        error: the error.
-        most: characters at most.
-    """
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:most]
+def first_line(error: BaseException | str, most: int = 160) -> str:
+    """Returns the first line of what an error says, cut to `most` characters; its type where it says nothing."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:most] if lines else type(error).__name__

@@ -1,14 +1,22 @@
-"""Files that are whole or not there."""
+"""Files and folders that are whole or not there."""
 
 import json
 import os
+import secrets
+import shutil
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import psutil
 
 PART = ".part"  # how the name of a file that is being written ends
+WORK = ".preparing-"  # how the name of a working folder begins; the number of its process follows
 
 
-def write_whole(path: Path, write) -> None:
+def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
     """Has `write` fill a temporary file beside `path` and renames it there, once it is safe on the disk.
 
     Args:
@@ -19,25 +27,48 @@ def write_whole(path: Path, write) -> None:
         OSError: where the disk is full or the folder cannot be written; `path` is then as it was.
     """
     path = Path(path)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=PART, dir=path.parent)
-    os.close(handle)
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PART}")
     try:
-        write(Path(name))
-        with open(name, "rb") as written:
+        write(part)
+        with open(part, "rb") as written:
             os.fsync(written.fileno())
-        os.chmod(name, 0o666 & ~_umask())  # mkstemp's files are for their owner alone
-        os.replace(name, path)
+        os.replace(part, path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
         raise
 
 
-def _umask():
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def write_json(path: Path, content) -> None:
+def write_json(path: Path, content: Any) -> None:
     """Writes JSON, whole or not at all."""
     write_whole(Path(path), lambda place: place.write_text(json.dumps(content, indent=2) + "\n"))
+
+
+@contextmanager
+def working_folder(root: Path) -> Iterator[Path]:
+    """Gives an empty hidden folder in `root` that is gone afterwards; what killed processes left there goes first.
+
+    A folder is made in it, and `move_whole` brings it to its place.
+
+    Raises:
+        OSError: where `root` cannot be written.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    for left in root.glob(f"{WORK}*"):
+        pid = left.name.removeprefix(WORK).partition("-")[0]
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            shutil.rmtree(left, ignore_errors=True)
+    work = Path(tempfile.mkdtemp(prefix=f"{WORK}{os.getpid()}-", dir=root))
+    try:
+        yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def move_whole(made: Path, place: Path) -> None:
+    """Moves a finished folder to its place on the same disk, at once.
+
+    Raises:
+        OSError: where something is there already, or the folder around it cannot be written.
+    """
+    place.parent.mkdir(parents=True, exist_ok=True)
+    os.rename(made, place)

@@ -1,14 +1,13 @@
-"""Decoded images kept as .npy files, so that a dataset is decoded once and not once a process."""
+"""Decoded images kept as .npy files, so that a dataset is decoded once and not once per process."""
 
 import hashlib
-import os
 import shutil
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
+from contextlib import suppress
 
 import numpy as np
 
+from helpers import files
 from helpers.paths import data_dir
 
 
@@ -34,7 +33,7 @@ def load_or_decode(
     return found
 
 
-def _read(place: Path, examples):
+def _read(place, examples):
     try:
         images = np.load(place / "images.npy", mmap_mode="r", allow_pickle=False)
         labels = np.load(place / "labels.npy", allow_pickle=False)
@@ -45,25 +44,15 @@ def _read(place: Path, examples):
     return np.array(images[:examples]), labels[:examples]
 
 
-def _write(place: Path, images, labels):
-    """Writes both files whole or not at all."""
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        ignore = place.parent / ".gitignore"
-        if not ignore.exists():
-            ignore.write_text("*\n")
-        if shutil.disk_usage(place.parent).free < images.nbytes + (256 << 20):
+def _write(place, images, labels):
+    """Keeps both files, or none where the disk is small or cannot be written."""
+    with suppress(OSError), files.working_folder(place.parent) as work:
+        (place.parent / ".gitignore").write_text("*\n")
+        if shutil.disk_usage(work).free < images.nbytes + (256 << 20):
             return
-        temporary = Path(tempfile.mkdtemp(prefix=".partial-", dir=place.parent))
-    except OSError:
-        return
-    try:
-        np.save(temporary / "images.npy", images, allow_pickle=False)
-        np.save(temporary / "labels.npy", labels, allow_pickle=False)
-        if place.exists():  # a damaged one, or another process was faster
-            shutil.rmtree(place, ignore_errors=True)
-        os.rename(temporary, place)
-    except OSError:
-        pass
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        made = work / "made"
+        made.mkdir()
+        np.save(made / "images.npy", images, allow_pickle=False)
+        np.save(made / "labels.npy", labels, allow_pickle=False)
+        shutil.rmtree(place, ignore_errors=True)  # a damaged one, or another process was faster
+        files.move_whole(made, place)

@@ -4,18 +4,19 @@ import contextlib
 import errno
 import hashlib
 import io
-import os
 import re
-import shutil
-import tempfile
+import ssl
 import threading
+import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
-from helpers import paths
+from helpers import files, internals, paths
 from helpers.datasets import names, unpack
+from helpers.datasets.building import build, build_stand_in
 from helpers.datasets.folders import Folder
 from helpers.datasets.prepared import Prepared, newest_version
-from helpers.errors import StudyError
+from helpers.errors import StudyError, first_line
 
 ARCHIVES = {
     "mnist": (
@@ -35,10 +36,15 @@ PROBES = {
 PROBE_TIMEOUT_S = 2.5
 # Download, what is extracted of it, and the prepared records, with some room.
 NEEDED_BYTES = {"mnist": 160 << 20, "cifar10": 640 << 20, "mnist-standin": 64 << 20, "cifar10-standin": 256 << 20}
-_WORK = ".preparing-"
 
 
-def prepare(name: str, *, archives: Path | None = None, data_dir: Path | None = None, progress=print) -> Path:
+def prepare(
+    name: str,
+    *,
+    archives: Path | None = None,
+    data_dir: Path | None = None,
+    progress: Callable[[str], None] = print,
+) -> Path:
     """Gets a dataset ready; where it already is, says so and does nothing.
 
     "mnist" and "cifar10" go through TFDS' builder, which verifies the checksums, from the official archives or
@@ -94,42 +100,11 @@ def _prepare_tfds(source, root, archives, progress):
         if manual is not None:
             _check_archives(name, manual, tfds.builder_cls(name).url_infos)
         if source.stands_for:
-            from helpers.datasets import stand_ins
-
             progress(f"generating the archives of {name}")
-            return _run(lambda: stand_ins.prepare(tfds_name, work, target), name, quiet=True)
+            return _run(lambda: build_stand_in(tfds_name, work, target), name, quiet=True)
         origin = f"the archives in {manual}" if manual else "the network"
         progress(f"preparing {name} from {origin} with the builder of TensorFlow Datasets")
         return _run(lambda: build(tfds_name, work, target, manual=manual), name, quiet=manual is not None)
-
-
-def build(tfds_name: str, work: Path, target: Path, *, manual: Path | None = None) -> Path:
-    """Runs TFDS' own builder in the folder `work`, and moves the whole prepared set to the data_dir `target`.
-
-    Args:
-        tfds_name: a name of TFDS.
-        work: a folder on the disk of `target`, with `downloads` if something was put there.
-        target: the TFDS data_dir that gets the set.
-        manual: a folder with the official archives.
-
-    Returns:
-        The folder of the prepared set.
-    """
-    import tensorflow_datasets as tfds
-
-    builder = tfds.builder(tfds_name, data_dir=str(work / "prepared"))
-    config = tfds.download.DownloadConfig(
-        manual_dir=str(manual or work / "manual"),
-        extract_dir=str(work / "extracted"),
-        try_download_gcs=False,
-    )
-    builder.download_and_prepare(download_dir=str(work / "downloads"), download_config=config)
-    made = Path(builder.data_path)
-    place = target / made.relative_to(work / "prepared")
-    place.parent.mkdir(parents=True, exist_ok=True)
-    if not place.exists():  # another process may have been faster
-        os.rename(made, place)
-    return place
 
 
 def _run(work, name, *, quiet):
@@ -137,29 +112,19 @@ def _run(work, name, *, quiet):
 
     `quiet` drops what TFDS prints: bars of a "download" even where nothing is downloaded.
     """
-    from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
-    from tensorflow_datasets.core.download.util import DownloadError
+    import requests
+    import tensorflow_datasets as tfds
 
     remedy = f"run it again, or give the official archives with `study prepare {name} --archives DIR`"
     try:
         with contextlib.ExitStack() as silence:
-            if quiet:
-                silence.enter_context(contextlib.redirect_stdout(io.StringIO()))
-                silence.enter_context(contextlib.redirect_stderr(io.StringIO()))
+            for redirect in (contextlib.redirect_stdout, contextlib.redirect_stderr) if quiet else ():
+                silence.enter_context(redirect(io.StringIO()))
             return work()
-    except NonMatchingChecksumError as error:
-        raise StudyError(f"{_first_line(error)}; what was fetched is not the official file: {remedy}") from None
-    except DownloadError as error:
-        raise StudyError(f"the download of {name} must end whole (got {_first_line(error)}); {remedy}") from None
-    except OSError as error:
-        # What requests raises is an OSError.
-        if isinstance(error, ConnectionError) or type(error).__module__.startswith("requests"):
-            raise StudyError(f"the download of {name} must end whole (got {_first_line(error)}); {remedy}") from None
-        raise
-
-
-def _first_line(error):
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:160]
+    except internals.checksum_error() as error:
+        raise StudyError(f"{first_line(error)}; what was fetched is not the official file: {remedy}") from None
+    except (tfds.download.DownloadError, ConnectionError, requests.RequestException) as error:
+        raise StudyError(f"the download of {name} must end whole (got {first_line(error)}); {remedy}") from None
 
 
 def _archive_folder(name, archives):
@@ -210,23 +175,17 @@ def _require_network(name):
 
 def _probe(url):
     """Returns why a URL does not answer within `PROBE_TIMEOUT_S`, or None where it does; obeys proxy settings."""
-    import ssl
-    import urllib.error
-    import urllib.request
-
-    outcome = ["no answer in time"]
+    outcome: list[str | None] = ["no answer in time"]
 
     def ask():
         try:
             request = urllib.request.Request(url, method="HEAD")
             urllib.request.urlopen(request, timeout=PROBE_TIMEOUT_S).close()
             outcome[0] = None
-        except urllib.error.URLError as error:
-            # A certificate that Python's own store does not know may be in the store that the download uses.
-            known = isinstance(getattr(error, "reason", None), ssl.SSLError)
-            outcome[0] = None if known else str(getattr(error, "reason", error))
         except OSError as error:
-            outcome[0] = str(error)
+            reason = getattr(error, "reason", error)
+            # A certificate that Python's own store does not know may be in the store that the download uses.
+            outcome[0] = None if isinstance(reason, ssl.SSLError) else str(reason)
 
     # In a thread, because no time-out ends a name look-up.
     thread = threading.Thread(target=ask, daemon=True)
@@ -270,35 +229,17 @@ def _prepare_folder(source, root, archives, progress):
 
 @contextlib.contextmanager
 def _working_folder(root):
-    """Gives an empty hidden folder in `root` that is gone afterwards, and removes those of killed processes."""
+    """Gives a working folder in `root`, and says in one line what is wrong with the disk."""
+    work = None
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        for old in root.glob(f"{_WORK}*"):
-            _remove_if_orphan(old)
-        work = Path(tempfile.mkdtemp(prefix=f"{_WORK}{os.getpid()}-", dir=root))
-    except OSError as error:
-        raise StudyError(
-            f"the data folder must be writable (got {root}: {error.strerror}); choose another with --data-dir, or set "
-            "STUDY_DATA_DIR"
-        ) from None
-    try:
-        yield work
+        with files.working_folder(root) as work:
+            yield work
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StudyError(f"the disk of {root} is full; make room, or choose another with --data-dir") from None
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        if work is None or error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise StudyError(
                 f"the data folder must be writable (got {error.filename}: {error.strerror}); choose another with "
-                "--data-dir"
+                "--data-dir, or set STUDY_DATA_DIR"
             ) from None
         raise
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-
-
-def _remove_if_orphan(folder):
-    import psutil
-
-    pid = folder.name.removeprefix(_WORK).split("-")[0]
-    if pid.isdigit() and not psutil.pid_exists(int(pid)):
-        shutil.rmtree(folder, ignore_errors=True)

@@ -7,16 +7,11 @@ stand for, and fewer examples. A model's accuracy on them says nothing about MNI
 
 import gzip
 import io
-import json
 import struct
 import tarfile
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
-
-from helpers.datasets.folders import STAND_IN_MARK
-from helpers.errors import StudyError
 
 TRAIN_EXAMPLES = 10_000
 TEST_EXAMPLES = 2_000
@@ -90,7 +85,7 @@ def _draw_digits(sources, generator):
 def shapes(
     examples: int, *, seed: int = 0, split: str = "train", size: int = 32, classes: int = 10
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Makes coloured shapes and textures, one kind a class, of any colour, place, size and turn, with noise.
+    """Makes coloured shapes and textures, one kind per class, of any colour, place, size and turn, with noise.
 
     Args:
         examples: how many.
@@ -200,98 +195,3 @@ def write_cifar10_archive(
 def _cifar_bytes(images, labels):
     planes = images.transpose(0, 3, 1, 2).reshape(len(images), -1)
     return np.concatenate([labels.astype(np.uint8)[:, None], planes], axis=1).tobytes()
-
-
-def prepare(
-    tfds_name: str,
-    work: Path,
-    target: Path,
-    *,
-    train: int = TRAIN_EXAMPLES,
-    test: int = TEST_EXAMPLES,
-    seed: int = 0,
-) -> Path:
-    """Generates a stand-in's archives and prepares them with the real builder of TensorFlow Datasets.
-
-    Args:
-        tfds_name: "mnist" or "cifar10".
-        work: an empty folder on the disk of `target`.
-        target: the TFDS data_dir of the stand-ins, never that of real data.
-        train: training examples.
-        test: test examples.
-        seed: of the images.
-
-    Returns:
-        The folder of the prepared set.
-    """
-    from tensorflow_datasets.image_classification import mnist
-
-    from helpers.datasets import preparing
-
-    archives = work / "archives"
-    archives.mkdir()
-    if tfds_name == "mnist":
-        files = write_mnist_archives(archives, train=train, test=test, seed=seed)
-    else:
-        files = [write_cifar10_archive(archives, train=train, test=test, seed=seed)]
-    _put_in_download_cache(tfds_name, files, work / "downloads")
-    # The builder reads that many examples from MNIST's files whatever their header says; CIFAR-10's reads all.
-    with mock.patch.multiple(mnist, _TRAIN_EXAMPLES=train, _TEST_EXAMPLES=test):
-        return preparing.build(tfds_name, work, target)
-
-
-def _put_in_download_cache(tfds_name, files, downloads):
-    """Puts files where TFDS looks for what it has downloaded and verified before."""
-    import tensorflow_datasets as tfds
-    from tensorflow_datasets.core.download.resource import get_dl_fname
-
-    downloads.mkdir()
-    by_name = {info.filename: (url, info) for url, info in tfds.builder_cls(tfds_name).url_infos.items()}
-    for file in files:
-        url, info = by_name[file.name]
-        cached = downloads / get_dl_fname(url, info.checksum)
-        file.rename(cached)
-        about = {"urls": [url], "dataset_names": [tfds_name], "original_fname": file.name}
-        cached.with_name(cached.name + ".INFO").write_text(json.dumps(about))
-
-
-def prepare_folder_standin(
-    path: Path, *, images: int = 500, classes: int = 10, size: int = 32, seed: int = 0, test_images: int = 0
-) -> Path:
-    """Writes a folder of generated JPEG pictures, a folder a class, marked as a stand-in.
-
-    Args:
-        path: the folder to make; must not exist.
-        images: how many pictures.
-        classes: how many classes, 1 to 10.
-        size: height and width in pixels.
-        seed: of the pictures.
-        test_images: with more than 0, the folder gets `train` and `test`.
-
-    Returns:
-        The path.
-
-    Raises:
-        StudyError: where the folder exists or a number is out of range.
-    """
-    from PIL import Image
-
-    path = Path(path)
-    if not 1 <= classes <= len(SHAPES):
-        raise StudyError(f"classes must be 1 to {len(SHAPES)} (got {classes!r})")
-    if images < classes or size < 8:
-        raise StudyError(f"a folder needs a picture a class, of 8 pixels or more (got {images} of size {size})")
-    if path.exists():
-        raise StudyError(f"{path} must not exist yet; remove it or choose another folder")
-    partial = path.with_name(f".{path.name}.partial")
-    partial.mkdir(parents=True)
-    for split, count in (("train", images), ("test", test_images)):
-        pictures, labels = shapes(count, seed=seed, split=split, size=size, classes=classes)
-        root = partial / split if test_images else partial
-        for number, (picture, label) in enumerate(zip(pictures, labels, strict=True)):
-            file = root / SHAPES[label] / f"{number:05}.jpg"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(picture).save(file, quality=92)
-    (partial / STAND_IN_MARK).write_text("These pictures were generated; they are a stand-in for real ones.\n")
-    partial.rename(path)
-    return path

@@ -1,12 +1,16 @@
 """Archives of image folders, unpacked with checks: nothing outside the folder, no links, bounded, all or nothing."""
 
-import os
+import lzma
 import shutil
 import tarfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from helpers import files
 from helpers.datasets.folders import PICTURES
-from helpers.errors import StudyError
+from helpers.errors import StudyError, first_line
 
 MOST_FILES = 2_000_000
 MOST_BYTES = 64 << 30
@@ -20,10 +24,12 @@ _READ_WHOLE = (
     tarfile.GNUTYPE_LONGNAME,
     tarfile.GNUTYPE_LONGLINK,
 )
+# Headers that announce a header that announces a header …: tarfile follows them by calling itself.
+_DAMAGE = (tarfile.TarError, EOFError, lzma.LZMAError, zlib.error, RecursionError)
 _BLOCK_BYTES = 4096  # what a small file takes on disk
 
 
-def unpack_folder(archive: Path, target: Path, *, work: Path, progress=print) -> None:
+def unpack_folder(archive: Path, target: Path, *, work: Path, progress: Callable[[str], None] = print) -> None:
     """Unpacks an archive of CLASS/*.jpg, or of train/CLASS/*.jpg and test/CLASS/*.jpg, to the folder `target`.
 
     One folder that holds everything in the archive is left out. The whole archive is read and checked before
@@ -49,13 +55,12 @@ def unpack_folder(archive: Path, target: Path, *, work: Path, progress=print) ->
     with _opened(archive) as tar:
         for member in tar:
             name = _checked_name(member, archive)
-            if member.isreg() and name in pictures:
+            if name in pictures and (source := tar.extractfile(member)):
                 file = whole.joinpath(*name.split("/")[prefix:])
                 file.parent.mkdir(parents=True, exist_ok=True)
-                with tar.extractfile(member) as source, open(file, "xb") as written:
+                with source, open(file, "xb") as written:
                     shutil.copyfileobj(source, written)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    os.rename(whole, target)
+    files.move_whole(whole, target)
 
 
 def require_space(folder: Path, needed_bytes: int, *, what: str) -> None:
@@ -74,7 +79,7 @@ class _BoundedHeader(tarfile.TarInfo):
     """A tar header that is refused where tarfile would read without bound: long names and pax records."""
 
     @classmethod
-    def frombuf(cls, buf, encoding, errors):
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_BoundedHeader":
         """Parses one header block, and looks at it before what follows is read."""
         header = super().frombuf(buf, encoding, errors)
         if header.type in _READ_WHOLE and header.size > MOST_HEADER_BYTES:
@@ -85,33 +90,20 @@ class _BoundedHeader(tarfile.TarInfo):
         return header
 
 
-class _opened:
+@contextmanager
+def _opened(archive) -> Iterator[tarfile.TarFile]:
     """Opens a tar file, and turns what a damaged one raises into a StudyError."""
-
-    def __init__(self, archive):
-        self.archive = archive
-
-    def __enter__(self):
-        try:
-            self.tar = tarfile.open(self.archive, "r:*", tarinfo=_BoundedHeader)
-        except (tarfile.TarError, EOFError, OSError, RecursionError) as error:
-            raise self._damaged(error) from None
-        return self.tar
-
-    def __exit__(self, kind, error, traceback):
-        import lzma
-        import zlib
-
-        self.tar.close()
-        # Headers that announce a header that announces a header …: tarfile follows them by calling itself.
-        damage = (tarfile.TarError, EOFError, lzma.LZMAError, zlib.error, RecursionError)
-        if isinstance(error, damage) or (isinstance(error, OSError) and error.errno is None):
-            raise self._damaged(error) from None
-        return False
-
-    def _damaged(self, error):
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(": -")
-        return StudyError(f"the archive must be whole (got {self.archive}: {reason}); fetch it again")
+    opened = False
+    try:
+        with tarfile.open(archive, "r:*", tarinfo=_BoundedHeader) as tar:
+            opened = True
+            yield tar
+    except (*_DAMAGE, OSError) as error:
+        if opened and isinstance(error, OSError) and error.errno is not None:  # the disk's, not the archive's
+            raise
+        raise StudyError(
+            f"the archive must be whole (got {archive}: {first_line(error).rstrip(': -')}); fetch it again"
+        ) from None
 
 
 def _survey(archive, work):
@@ -161,6 +153,6 @@ def _common_prefix(pictures, archive):
     if not rests or min(map(len, rests)) < 2 + split:
         raise StudyError(
             f"an archive must hold CLASS/*.jpg or train/CLASS/*.jpg with JPEG or PNG files (got {archive}); "
-            "pack one folder a class"
+            "pack one folder per class"
         )
     return prefix

@@ -11,8 +11,9 @@ import ctypes
 import functools
 import sys
 
+from helpers import internals
+
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # mallopt's names for them, malloc.h
-OF_A_GENERATOR = 128 << 10
 SETTLED = {MMAP_THRESHOLD: 32 << 20, TRIM_THRESHOLD: 64 << 20}  # where glibc's rule stops growing (malloc.c), 64 bits
 
 
@@ -34,5 +35,5 @@ def keep_freed_memory(of_a_generator: bool) -> bool:
     mallopt = _mallopt()
     if mallopt is None:
         return False
-    wanted = SETTLED | ({TRIM_THRESHOLD: OF_A_GENERATOR} if of_a_generator else {})
+    wanted = SETTLED | ({TRIM_THRESHOLD: internals.GENERATOR_TRIM_BYTES} if of_a_generator else {})
     return all(mallopt(name, size) for name, size in wanted.items())

@@ -3,6 +3,7 @@
 import math
 import threading
 from contextlib import suppress
+from typing import Any
 
 INTERVAL_S = 0.05
 
@@ -21,21 +22,20 @@ def _nvml():
 
 
 class Monitor:
-    """Reads a GPU's utilisation while it is entered; may be entered again, and then goes on.
+    """Reads the first GPU's utilisation while it is entered; may be entered again, and then goes on.
 
     Utilisation is the share of a driver's sample, a sixth of a second to a second long, in which at least one
     kernel ran. It is not how well they used the GPU: short kernels with gaps between them can look like a busy one.
     Source: https://docs.nvidia.com/deploy/nvml-api/structnvmlUtilization__t.html
     """
 
-    def __init__(self, *, library=None, index: int = 0, interval_s: float = INTERVAL_S):
-        """Takes the library (None: NVIDIA's, where it is), the GPU's number, and seconds between readings."""
+    def __init__(self, *, library: Any = None, interval_s: float = INTERVAL_S):
+        """Takes the library (None: NVIDIA's, where it is), and seconds between readings."""
         self.library = library or _nvml()
-        self.index = index
         self.interval_s = interval_s
-        self.readings = []
+        self.readings: list[int] = []
 
-    def __enter__(self):
+    def __enter__(self) -> "Monitor":
         """Starts reading."""
         if self.library is not None:
             self._stopped = threading.Event()
@@ -43,7 +43,7 @@ class Monitor:
             self._thread.start()
         return self
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: object) -> None:
         """Stops reading."""
         if self.library is not None:
             self._stopped.set()
@@ -51,7 +51,7 @@ class Monitor:
 
     def _read(self):
         with suppress(Exception):  # a driver that does not tell (as in some virtual GPUs) is no reason to fail
-            handle = self.library.nvmlDeviceGetHandleByIndex(self.index)
+            handle = self.library.nvmlDeviceGetHandleByIndex(0)
             while True:
                 self.readings.append(self.library.nvmlDeviceGetUtilizationRates(handle).gpu)
                 if self._stopped.wait(self.interval_s):

@@ -5,7 +5,7 @@ TensorFlow imports JAX where it finds it, for an export that the kit never makes
 
 import sys
 
-sys.modules["jax"] = None
+sys.modules["jax"] = None  # type: ignore[assignment]
 try:
     import tensorflow  # noqa: F401
 finally:

@@ -2,7 +2,6 @@
 
 from helpers.service.client import (
     POLICIES,
-    addresses,
     distribute,
     host_and_port,
     is_watched,
@@ -14,7 +13,6 @@ from helpers.service.client import (
 
 __all__ = [
     "POLICIES",
-    "addresses",
     "distribute",
     "host_and_port",
     "is_watched",

@@ -9,10 +9,12 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from helpers.errors import StudyError
+from helpers import internals
+from helpers.errors import StudyError, first_line
 
 # What each policy promises; `helpers.service.faults` and notebook 09 show what it keeps.
 POLICIES = {
@@ -38,11 +40,6 @@ def host_and_port(address: str) -> str:
             f"a service must read grpc://host:port (got {address!r}); `study service start` prints its own"
         )
     return address.removeprefix(PROTOCOL)
-
-
-def addresses(specs: Mapping[str, Mapping]) -> tuple[str, ...]:
-    """Returns the services that pipelines use, of label -> {"builder": name, **knobs}."""
-    return tuple({spec["service"]: None for spec in specs.values() if spec.get("service")})
 
 
 def workers(address: str) -> tuple[str, ...]:
@@ -86,11 +83,11 @@ def require(address: str, sharding: str) -> None:
         except tf.errors.OpError as error:
             raise StudyError(
                 f"sharding {sharding} needs a dispatcher that was told its workers' addresses, all of them here "
-                f"(got {' '.join(error.message.split())[:160]}); start it with `--worker-addresses`, or use dynamic"
+                f"(got {first_line(error.message)}); start it with `--worker-addresses`, or use dynamic"
             ) from error
 
 
-def distribute(dataset, *, address: str, sharding: str):
+def distribute(dataset: Any, *, address: str, sharding: str) -> Any:
     """Returns the dataset with everything so far done by the service's workers, uncompressed.
 
     Raises:
@@ -106,7 +103,7 @@ def distribute(dataset, *, address: str, sharding: str):
     return dataset.apply(service.distribute(processing_mode=policy, service=address, compression=None))
 
 
-def read(dataset):
+def read(dataset: Any) -> Iterator[Any]:
     """Yields a dataset's elements as NumPy arrays, such that a watchdog can end it: an eager iterator cannot be."""
     import tensorflow as tf
 
@@ -126,7 +123,7 @@ def is_watched() -> bool:
 
 
 @contextmanager
-def watched(*addresses: str, grace_s: float = 3.0):
+def watched(*addresses: str, grace_s: float = 3.0) -> Iterator[None]:
     """Ends what is inside when a service falls ill: no dispatcher, no worker, or a worker that is gone.
 
     Inside, `fit` and `read` are ended; an eager loop over a dataset is not. A worker that comes back at its old
@@ -143,52 +140,45 @@ def watched(*addresses: str, grace_s: float = 3.0):
     if not addresses or _watched:
         yield
         return
-    # Private, because TensorFlow has no public way to end a call from outside.
-    from tensorflow.python.eager import cancellation
-    from tensorflow.python.ops import gen_dataset_ops
-
-    leash = _Leash(cancellation.CancellationManager)
-    make_iterator = gen_dataset_ops.make_iterator
-    dog = _Watchdog(addresses, grace_s, leash.cancel_all)
-    dog.start()
+    cancellation = _Cancellation()
+    watchdog = _Watchdog(addresses, grace_s, cancellation.cancel_all)
+    watchdog.start()
     _watched = True
-    gen_dataset_ops.make_iterator = leash.cancellable(make_iterator)
     try:
-        with cancellation.CancellationManagerContext(leash):
+        with (
+            internals.wrapped_make_iterator(cancellation.cancellable),
+            internals.cancellable_calls(cancellation.next_manager),
+        ):
             yield
     except Exception as error:
-        complaint = dog.complaint or dog.illness()
-        if complaint:
+        if complaint := watchdog.complaint or watchdog.illness():
             raise StudyError(complaint) from error
         raise
     finally:
-        gen_dataset_ops.make_iterator = make_iterator
         _watched = False
-        dog.stop()
-    if complaint := dog.complaint or dog.illness():
+        watchdog.stop()
+    if complaint := watchdog.complaint or watchdog.illness():
         raise StudyError(complaint)
 
 
-class _Leash:
-    """Stands for TensorFlow's CancellationManager, with a new one for every call.
+class _Cancellation:
+    """Ends all calls of TensorFlow at once; each has a manager of its own.
 
     A manager is spent by the first call that ends with an error, and the end of a dataset is one.
     """
 
-    def __init__(self, make):
-        self._make = make
-        self._running = {}  # thread -> the manager of its latest call
-        self._answers = set()  # of calls that no manager can end
+    def __init__(self) -> None:
+        self._running: dict[int, Any] = {}  # thread -> the manager of its latest call
+        self._answers: set[queue.SimpleQueue] = set()  # of calls that no manager can end
         self._cancelled = False
 
-    @property
-    def _impl(self):
-        manager = self._running[threading.get_ident()] = self._make()
+    def next_manager(self) -> Any:
+        manager = self._running[threading.get_ident()] = internals.cancellation_manager()
         if self._cancelled:
             manager.start_cancel()
-        return manager._impl
+        return manager
 
-    def cancel_all(self):
+    def cancel_all(self) -> None:
         """Ends the calls that run, and every later one."""
         self._cancelled = True
         for manager in list(self._running.values()):
@@ -196,7 +186,7 @@ class _Leash:
         for answer in list(self._answers):
             answer.put((None, InterruptedError("ended by the watchdog")))
 
-    def cancellable(self, call):
+    def cancellable(self, call: Callable) -> Callable:
         """Returns the function such that `cancel_all` ends the waiting for it, and leaves it to itself.
 
         For the op that makes an iterator: it asks the dispatcher, without end, and no manager reaches it.
@@ -212,7 +202,7 @@ class _Leash:
         def guarded(*arguments):
             if not tf.executing_eagerly():
                 return call(*arguments)
-            answer = queue.SimpleQueue()
+            answer: queue.SimpleQueue = queue.SimpleQueue()
             self._answers.add(answer)
             if self._cancelled:
                 self.cancel_all()
@@ -229,7 +219,7 @@ class _Leash:
 class _Watchdog(threading.Thread):
     """Looks after services twice a second; calls `on_ill` once, and keeps its complaint."""
 
-    def __init__(self, addresses, grace_s, on_ill):
+    def __init__(self, addresses: tuple[str, ...], grace_s: float, on_ill: Callable[[], None]):
         super().__init__(daemon=True, name="tf.data service watchdog")
         self.complaint = ""
         self._known = {address: workers(address) for address in addresses}
@@ -237,7 +227,7 @@ class _Watchdog(threading.Thread):
         self._on_ill = on_ill
         self._end = threading.Event()
 
-    def run(self):
+    def run(self) -> None:
         ill_since = None
         while not self._end.wait(0.5):
             complaint = self.illness()
@@ -250,11 +240,11 @@ class _Watchdog(threading.Thread):
                 self._on_ill()
                 return
 
-    def stop(self):
+    def stop(self) -> None:
         self._end.set()
         self.join(timeout=RPC_TIMEOUT_S + 1)
 
-    def illness(self):
+    def illness(self) -> str:
         """Returns what is wrong now, one line; "" where all is well."""
         for address, known in self._known.items():
             try:

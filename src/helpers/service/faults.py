@@ -9,8 +9,9 @@ from collections import Counter
 from pathlib import Path
 
 import pandas as pd
+import tensorflow as tf
 
-from helpers import service
+from helpers import internals, service
 from helpers.errors import StudyError
 from helpers.service.processes import Server, Service
 
@@ -74,8 +75,6 @@ def _cause(event, started, worker, spare):
 
 
 def _write(folder, elements):
-    import tensorflow as tf
-
     files = [str(folder / f"{number}.tfrecord") for number in range(FILES)]
     for number, file in enumerate(files):
         with tf.io.TFRecordWriter(file) as writer:
@@ -86,8 +85,6 @@ def _write(folder, elements):
 
 def _dataset(files, held_from, gate):
     """The elements as numbers; from `held_from` on, each waits until there is a file `gate`."""
-    import tensorflow as tf
-    from tensorflow.python.data.experimental.ops import testing  # the only sleep that a service's worker has
 
     def shut(turn):
         nothing = tf.strings.substr(tf.strings.as_string(turn), 0, 0)  # or the look is made once, as of a constant
@@ -96,7 +93,7 @@ def _dataset(files, held_from, gate):
     def after_the_gate(record):
         element = tf.strings.to_number(record, tf.int64)
         turns = tf.data.Dataset.range(tf.where(element < held_from, tf.constant(0, tf.int64), tf.int64.max))
-        waiting = turns.apply(testing.sleep(2000)).take_while(shut).filter(lambda _: False)
+        waiting = internals.slept(turns, 2000).take_while(shut).filter(lambda _: False)
         return waiting.concatenate(tf.data.Dataset.from_tensors(element))
 
     return tf.data.Dataset.from_tensor_slices(files).flat_map(tf.data.TFRecordDataset).flat_map(after_the_gate)
@@ -111,7 +108,7 @@ class _Reader(threading.Thread):
         self.elements = elements
         self.paused, self.go_on = threading.Event(), threading.Event()
         self.end = ""
-        self._seen = Counter()
+        self._seen: Counter[int] = Counter()
         self._dataset = service.distribute(dataset, address=address, sharding=policy)
 
     def run(self):
@@ -140,7 +137,7 @@ class _Reader(threading.Thread):
         places = {element % FILES * (self.elements // FILES) + element // FILES for element in self._seen}
         return len({place % 2 for place in places}) == 2
 
-    def row(self, event, barked):
+    def row(self, event, ended_by_watchdog):
         times = Counter(self._seen[element] for element in range(self.elements))
         return {
             "event": event,
@@ -149,5 +146,5 @@ class _Reader(threading.Thread):
             "once": times[1],
             "twice": times[2],
             "more often": self.elements - times[0] - times[1] - times[2],
-            "ended": "by the watchdog" if barked and self.end == "CancelledError" else self.end,
+            "ended": "by the watchdog" if ended_by_watchdog and self.end == "CancelledError" else self.end,
         }

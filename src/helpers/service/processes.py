@@ -7,9 +7,12 @@ import functools
 import multiprocessing
 import os
 import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
-from helpers.errors import StudyError
+from helpers import internals
+from helpers.errors import StudyError, first_line
 
 START_S = 120
 ANY_PORT = "%port%"
@@ -28,7 +31,7 @@ def _processes():
 class Server:
     """One dispatcher or worker process; it ends when this process does."""
 
-    def __init__(self, role: str, **settings):
+    def __init__(self, role: str, **settings: Any):
         """Starts it; it waits, TensorFlow imported, for its settings."""
         self.role = role
         self.settings = settings
@@ -38,7 +41,7 @@ class Server:
         self._process.start()
         there.close()
 
-    def begin(self, **settings) -> "Server":
+    def begin(self, **settings: Any) -> "Server":
         """Sends the settings and returns when the server serves.
 
         Raises:
@@ -117,7 +120,7 @@ class Service:
 
 
 @contextmanager
-def local(workers: int = 2, *, port: int = 0):
+def local(workers: int = 2, *, port: int = 0) -> Iterator[Service]:
     """Runs a dispatcher and workers on this machine for as long as the block runs.
 
     Args:
@@ -139,7 +142,7 @@ def local(workers: int = 2, *, port: int = 0):
         service.stop()
 
 
-def run(workers: int, *, port: int = 0, announce=print) -> None:
+def run(workers: int, *, port: int = 0, announce: Callable[[str], None] = print) -> None:
     """Runs a service on this machine until it is interrupted, or one of its processes ends.
 
     Raises:
@@ -155,7 +158,7 @@ def run(workers: int, *, port: int = 0, announce=print) -> None:
                     raise StudyError(f"the {server.role} at {server.address} must stay alive (it ended); start again")
 
 
-def serve(role: str, *, announce=print, **settings):
+def serve(role: str, *, announce: Callable[[str], None] = print, **settings: Any) -> Any:
     """Serves in this process: starts the server, announces its "host:port", and returns it.
 
     Args:
@@ -183,7 +186,7 @@ def serve(role: str, *, announce=print, **settings):
                 dispatcher_timeout_ms=START_S * 1000,
             )
         )
-        announce(f"{settings['host']}:{port or server._address.rpartition(':')[2]}")
+        announce(f"{settings['host']}:{port or internals.worker_port(server)}")
     return server
 
 
@@ -197,7 +200,7 @@ def _main(channel):
         try:
             _server = serve(settings.pop("role"), announce=lambda address: channel.send((address, "")), **settings)
         except Exception as error:
-            channel.send(("", " ".join(str(error).split())))
+            channel.send(("", first_line(error)))
         else:
             channel.recv()  # ends when the owner does
     os._exit(0)  # a worker's destructor would wait for tasks that never end

@@ -8,21 +8,48 @@ import sys
 import tempfile
 import traceback
 from contextlib import contextmanager
+from pathlib import Path
 
 from helpers import results
 from helpers.sweep import kernels
+from helpers.sweep.grid import Cell
+
+# What nbclient says of two kernels that start at the same moment and pick the same port: neither has run anything.
+NEVER_BEGAN = "Kernel died before replying to kernel_info"
 
 
-def run_cell(notebook, cell, folder, cell_timeout_s, *, starter=kernels.STOCK):
-    """Runs one cell in a kernel of its own; returns whether its rows are there, whole.
+def run_cell(
+    notebook: Path, cell: Cell, folder: Path, cell_timeout_s: float, *, starter: kernels.Stock = kernels.STOCK
+) -> bool:
+    """Runs one cell in a kernel of its own, and once more where that never began.
 
-    `starter` is what starts the kernel: `kernels.STOCK`, or a `kernels.Warm` of this process.
+    Args:
+        notebook: what is run.
+        cell: with these parameters.
+        folder: gets the executed notebook, the kernel's log, and the rows or the error; emptied before.
+        cell_timeout_s: seconds after which it is ended.
+        starter: what starts the kernel: `kernels.STOCK`, or a `kernels.Warm` of this process.
+
+    Returns:
+        Whether its rows are there, whole.
     """
+    error = _execute(notebook, cell, folder, cell_timeout_s, starter)
+    if isinstance(error, RuntimeError) and NEVER_BEGAN in str(error):
+        error = _execute(notebook, cell, folder, cell_timeout_s, starter)
+    if error is None and results.read_cell(folder) is not None:
+        return True
+    reason = "".join(traceback.format_exception_only(error)) if error else "the cell wrote no whole rows file"
+    (folder / results.ROWS).unlink(missing_ok=True)
+    (folder / "error.txt").write_text(f"{json.dumps(cell.parameters, indent=2)}\n\n{reason}\n")
+    return False
+
+
+def _execute(notebook, cell, folder, cell_timeout_s, starter):
+    """Runs the notebook in an emptied folder; returns the error that ended it, or None."""
     import papermill
 
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    error = None
     with _scratch(folder), _stderr_into(folder / "kernel.log"):
         try:
             papermill.execute_notebook(
@@ -36,14 +63,9 @@ def run_cell(notebook, cell, folder, cell_timeout_s, *, starter=kernels.STOCK):
                 shutdown_kernel="immediate",  # its rows are on the disk
                 **starter.engine_options(),
             )
-        except Exception as caught:
-            error = caught
-    if error is None and results.read_cell(folder) is not None:
-        return True
-    reason = "".join(traceback.format_exception_only(error)) if error else "the cell wrote no whole rows file"
-    (folder / results.ROWS).unlink(missing_ok=True)
-    (folder / "error.txt").write_text(f"{json.dumps(cell.parameters, indent=2)}\n\n{reason}\n")
-    return False
+        except Exception as error:
+            return error
+    return None
 
 
 @contextmanager
@@ -60,7 +82,7 @@ def _stderr_into(file):
         os.close(kept)
 
 
-def scratch_name(cells):
+def scratch_name(cells: Path) -> str:
     """How the temporary folders of a run's cells begin, so that those of a killed sweep are found again."""
     return f"study-cell-{hashlib.sha256(str(cells.resolve()).encode()).hexdigest()[:12]}-"
 
@@ -80,13 +102,11 @@ def _scratch(folder):
 
 @contextmanager
 def _environment(**variables):
-    before = {name: os.environ.get(name) for name in variables}
+    before = {name: os.environ[name] for name in variables if name in os.environ}
     os.environ.update(variables)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        for name in variables:
+            os.environ.pop(name, None)
+        os.environ.update(before)

@@ -8,15 +8,21 @@ import hashlib
 import os
 import platform
 import shutil
+import stat
 import tempfile
 import time
 from collections import Counter, deque
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from helpers import results
-from helpers.errors import StudyError
+from helpers import datasets, files, machine, results
+from helpers.datasets import preparing
+from helpers.errors import StudyError, first_line
+from helpers.sweep import cell as cells
 from helpers.sweep import grid as grids
 from helpers.sweep import identity
 
@@ -25,8 +31,6 @@ ATTEMPTS = 3
 CONNECT_S = 10.0
 NO_WORKER_S = 60.0
 POLL_S = 0.05
-# Two kernels that start at the same moment may have picked the same port; neither has run anything then.
-_NEVER_BEGAN = "Kernel died before replying to kernel_info"
 
 
 @dataclass(frozen=True)
@@ -39,8 +43,6 @@ class Worker:
 
 def software() -> dict[str, str]:
     """Returns what must be alike wherever cells of one sweep run: what runs a cell, of the kit and of packages."""
-    from helpers import machine
-
     return {"helpers": identity.hash_of(__name__)[:16], **machine.installed_versions()}
 
 
@@ -49,56 +51,62 @@ def host() -> str:
     return os.environ.get("STUDY_HOST") or platform.node()
 
 
-def introduce() -> dict:
+def introduce() -> dict[str, Any]:
     """Returns, on a worker, what the sweep must know of it."""
     return {"software": software(), "host": host()}
 
 
-def run_cell(notebook: bytes, cell: grids.Cell, cell_timeout_s: float) -> tuple[bool, dict[str, bytes], dict]:
+def run_cell(notebook: bytes, cell: grids.Cell, cell_timeout_s: float) -> tuple[bool, dict[str, bytes], dict[str, Any]]:
     """Runs one cell, on a worker, when no other cell runs on this host.
 
     Returns:
         Whether its rows are there, the files it left by name, and who ran it.
     """
-    from helpers import datasets, machine
-    from helpers.datasets import preparing
-    from helpers.sweep.cell import run_cell as run_here
-
-    folder = Path(tempfile.mkdtemp(prefix="study-worker-"))
-    try:
-        source = datasets.named(cell.parameters["dataset"])
-        if source.stands_for and not source.is_ready:
-            preparing.prepare(source.name, progress=lambda line: None)
-        place = folder / "cell.ipynb"
-        place.write_bytes(notebook)
-        with _alone_on_host():
-            done = run_here(place, cell, folder / "out", cell_timeout_s)
-            if not done and _NEVER_BEGAN in (folder / "out" / "error.txt").read_text():
-                done = run_here(place, cell, folder / "out", cell_timeout_s)
-        left = {file: (folder / "out" / file).read_bytes() for file in KEPT if (folder / "out" / file).is_file()}
-        return done, left, {"host": host(), "pid": os.getpid(), "machine": machine.describe().to_dict()}
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    source = datasets.named(cell.parameters["dataset"])
+    if source.stands_for and not source.is_ready:
+        preparing.prepare(source.name, progress=lambda line: None)
+    with tempfile.TemporaryDirectory(prefix="study-worker-", ignore_cleanup_errors=True) as folder:
+        code, out = Path(folder, "cell.ipynb"), Path(folder, "out")
+        code.write_bytes(notebook)
+        with alone_on_host():
+            done = cells.run_cell(code, cell, out, cell_timeout_s)
+        left = {file: (out / file).read_bytes() for file in KEPT if (out / file).is_file()}
+    return done, left, {"host": host(), "pid": os.getpid(), "machine": machine.describe().to_dict()}
 
 
 @contextmanager
-def _alone_on_host():
-    """Waits until no other cell runs here, of whatever sweep; the system frees the lock of one that died."""
-    name = hashlib.sha256(host().encode()).hexdigest()[:8]
-    with open(Path(tempfile.gettempdir()) / f"study-host-{os.getuid()}-{name}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+def alone_on_host() -> Iterator[None]:
+    """Waits until no other cell runs here, of whatever sweep; the system frees the lock of one that died.
+
+    The lock is in a folder of the user's own in the shared temporary folder, and no link is followed to it.
+
+    Raises:
+        StudyError: where that folder is not the user's alone, or the lock is no plain file.
+    """
+    folder = Path(tempfile.gettempdir()) / f"study-{os.getuid()}"
+    lock = folder / f"{hashlib.sha256(host().encode()).hexdigest()[:8]}.lock"
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) & 0o077:
+        raise StudyError(f"{folder} must be a folder that you alone can use (it is not); remove it, or set TMPDIR")
+    try:
+        opened = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise StudyError(f"{lock} must be a plain file (got {error.strerror}); remove it") from error
+    with open(opened, "rb+", buffering=0):
+        fcntl.flock(opened, fcntl.LOCK_EX)
         yield
 
 
 def run_cells(
     plan: grids.Grid,
-    cells,
+    wanted: Iterable[grids.Cell],
     out: Path,
     cell_timeout_s: float,
     progress: bool,
     *,
     scheduler: str,
-    no_worker_s: float = NO_WORKER_S,
 ) -> list[str]:
     """Sends cells to a cluster and writes what comes back; this process alone writes.
 
@@ -106,23 +114,23 @@ def run_cells(
 
     Args:
         plan: the grid.
-        cells: those to run.
+        wanted: the cells to run.
         out: the run's folder.
         cell_timeout_s: a cell that takes longer is ended and counts as failed.
         progress: show a progress bar.
         scheduler: the address of Dask's scheduler, such as tcp://host:8786.
-        no_worker_s: seconds to wait while no worker can be used.
 
     Returns:
         The ids of the cells that failed.
 
     Raises:
-        StudyError: where Dask is not installed, no scheduler answers, or no worker can be used.
+        StudyError: where Dask is not installed, no scheduler answers, or no worker can be used for a minute.
     """
     from tqdm.auto import tqdm
 
-    with _client(scheduler) as client, tqdm(total=len(cells), unit="cell", disable=not progress) as bar:
-        return _Sweep(client, scheduler, plan, out, cell_timeout_s, no_worker_s).run(cells, bar)
+    waiting = deque(wanted)
+    with _client(scheduler) as client, tqdm(total=len(waiting), unit="cell", disable=not progress) as bar:
+        return _Sweep(client, scheduler, plan, out, cell_timeout_s).run(waiting, bar)
 
 
 @contextmanager
@@ -137,8 +145,7 @@ def _client(scheduler):
         client = distributed.Client(scheduler, timeout=CONNECT_S, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
         raise StudyError(
-            f"a Dask scheduler must answer at {scheduler} (got {' '.join(str(error).split())[:120]}); "
-            "start one: dask scheduler"
+            f"a Dask scheduler must answer at {scheduler} (got {first_line(error)}); start one: dask scheduler"
         ) from error
     with client, client.as_current():
         yield client
@@ -147,21 +154,20 @@ def _client(scheduler):
 class _Sweep:
     """The cells on their way: which wait, which run where, which failed."""
 
-    def __init__(self, client, scheduler, plan, out, cell_timeout_s, no_worker_s):
+    def __init__(self, client, scheduler, plan, out, cell_timeout_s):
         self.client = client
         self.scheduler = scheduler
         self.notebook = plan.notebook.read_bytes()
         self.out = out
         self.cell_timeout_s = cell_timeout_s
-        self.no_worker_s = no_worker_s
         self.software = software()
-        self.workers = {}  # address -> Worker, or why it is refused
-        self.running = {}  # future -> (cell, Worker)
-        self.attempts = Counter()
-        self.failed = []
+        self.workers: dict[str, Worker | str] = {}  # address -> Worker, or why it is refused
+        self.running: dict[Any, tuple[grids.Cell, Worker]] = {}  # by their futures
+        self.attempts: Counter[str] = Counter()
+        self.failed: list[str] = []
 
-    def run(self, cells, bar):
-        self.waiting = deque(cells)
+    def run(self, waiting: deque[grids.Cell], bar: Any) -> list[str]:
+        self.waiting = waiting
         idle_since = time.monotonic()
         while self.waiting or self.running:
             present = self._present()
@@ -169,7 +175,7 @@ class _Sweep:
             self._send(present)
             if self.running:
                 idle_since = time.monotonic()
-            elif self.waiting and time.monotonic() - idle_since > self.no_worker_s:
+            elif self.waiting and time.monotonic() - idle_since > NO_WORKER_S:
                 raise StudyError(self._why_none())
             time.sleep(POLL_S)
         return self.failed
@@ -210,8 +216,8 @@ class _Sweep:
     def _collect(self, present, bar):
         for future, (cell, worker) in list(self.running.items()):
             if future.done() and future.status == "finished":
-                done, files, by = future.result()
-                self._write(cell, files, {**by, "worker": worker.address, "attempt": self.attempts[cell.id]})
+                done, left, by = future.result()
+                self._write(cell, left, {**by, "worker": worker.address, "attempt": self.attempts[cell.id]})
                 self._end(future, bar, failed=not done)
             elif future.status == "error" and worker.address in present:
                 self._write(cell, {"error.txt": f"{future.exception()}\n".encode()}, {"worker": worker.address})
@@ -247,19 +253,19 @@ class _Sweep:
             self.running[future] = (cell, worker)
             busy.add(worker.host)
 
-    def _write(self, cell, files, by):
-        """Writes a cell's folder, its rows last, each file whole or not at all."""
+    def _write(self, cell, left, by):
+        """Writes a cell's folder of what it left, its rows last, each file whole or not at all."""
         folder = self.out / "cells" / cell.id
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         files.write_json(folder / "worker.json", by)
         for name in KEPT:
-            if name in files:
-                files.write_whole(folder / name, lambda place, name=name: place.write_bytes(files[name]))
+            if name in left:
+                files.write_whole(folder / name, partial(Path.write_bytes, data=left[name]))
 
     def _why_none(self):
         refused = [f"{address}: {why}" for address, why in self.workers.items() if isinstance(why, str)]
         return (
             f"a sweep on a cluster needs a worker with this software ({'; '.join(refused) or 'none is there'}); "
-            "start one a host from this checkout: dask worker ADDRESS --nthreads 1"
+            "start one per host from this checkout: dask worker ADDRESS --nthreads 1"
         )

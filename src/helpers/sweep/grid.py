@@ -74,12 +74,13 @@ class _UniqueKeys(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def load(path: Path | str, *, machine_id: str = "") -> Grid:
+def load(path: Path | str, *, machine_id: str = "", notebook: Path | None = None) -> Grid:
     """Reads, checks and plans a grid.
 
     Args:
         path: the YAML file.
         machine_id: goes into the cells' names, so that no result of another machine counts as done.
+        notebook: what is run for each cell; None: what the grid names, else the kit's own.
 
     Raises:
         StudyError: for anything that is not right, naming the key, what it got, and what it may be.
@@ -96,7 +97,7 @@ def load(path: Path | str, *, machine_id: str = "") -> Grid:
     if not isinstance(content, dict) or not isinstance(content.get("cells"), list) or not content["cells"]:
         raise StudyError(f"{path} must be a grid: a mapping with a list `cells` (see notebooks/sweeps/quick.yml)")
     _only(content, TOP, f"{path.name}")
-    notebook = paths.project_root() / "notebooks" / "sweeps" / content.get("notebook", COMPARE)
+    notebook = notebook or paths.project_root() / "notebooks" / "sweeps" / content.get("notebook", COMPARE)
     if not notebook.is_file():
         raise StudyError(f"{path.name}: notebook must be a file in notebooks/sweeps (got {content['notebook']!r})")
     name = str(content.get("name", path.stem))

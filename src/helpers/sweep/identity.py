@@ -25,7 +25,8 @@ def sources_of(module: str) -> list[Path]:
         path = _file_of(name)
         if path is not None and name not in found:
             found[name] = path
-            waiting += [name.rpartition(".")[0], *_names_in(path, name)]
+            text = path.read_text(encoding="utf-8")
+            waiting += [name.rpartition(".")[0], *_names_in(text, name, path.name == "__init__.py")]
     return sorted(found.values())
 
 
@@ -47,13 +48,9 @@ def _file_of(name: str) -> Path | None:
     return next((path for path in (place / "__init__.py", place.with_suffix(".py")) if path.is_file()), None)
 
 
-def _names_in(path: Path, module: str) -> list[str]:
-    """Returns the names in a source file that may be modules'."""
-    return list(_names_in_text(path.read_text(encoding="utf-8"), module, path.name == "__init__.py"))
-
-
 @cache
-def _names_in_text(text: str, module: str, is_package: bool) -> tuple[str, ...]:
+def _names_in(text: str, module: str, is_package: bool) -> tuple[str, ...]:
+    """Returns the names in a source that may be modules'."""
     names: list[str] = []
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):

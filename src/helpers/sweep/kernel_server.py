@@ -20,6 +20,9 @@ import socket
 import sys
 import threading
 
+from helpers import internals
+from helpers.errors import first_line
+
 # Other backends start threads when they are imported, which a fork does not take along.
 UNSAFE_MODULES = ("jax", "torch")
 
@@ -31,14 +34,10 @@ def why_not() -> str:
             return f"{name} is imported"
     if "tensorflow" not in sys.modules:
         return ""
-    from tensorflow.python.eager import context
-
     try:
-        existing = context.context_safe()
-        touched = existing is not None and existing._context_handle is not None
-    except AttributeError:
+        return "TensorFlow has run something in it" if internals.tensorflow_has_run() else ""
+    except (AttributeError, ImportError):
         return "this TensorFlow does not tell whether it has run anything"
-    return "TensorFlow has run something in it" if touched else ""
 
 
 def main() -> None:
@@ -51,7 +50,7 @@ def main() -> None:
             importlib.import_module(name)
         reason = why_not()
     except Exception as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        reason = f"{type(error).__name__}: {first_line(error)}"
     control.sendall(f"{reason or 'ready'}\n".encode())
     if not reason:
         gc.collect()

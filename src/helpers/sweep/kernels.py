@@ -4,12 +4,12 @@ import contextlib
 import functools
 import json
 import os
-import select
 import signal
 import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from helpers import machine
 from helpers.errors import StudyError
@@ -47,7 +47,7 @@ class Stock:
 
     launcher = "stock"
 
-    def engine_options(self) -> dict:
+    def engine_options(self) -> dict[str, Any]:
         """What papermill is given."""
         return {}
 
@@ -62,7 +62,7 @@ class Stock:
 STOCK = Stock()
 
 
-class Warm:
+class Warm(Stock):
     """Kernels forked from a server that this process starts; the server ends with it, however it ends."""
 
     launcher = "warm"
@@ -79,7 +79,7 @@ class Warm:
         with there:
             self._server = subprocess.Popen(
                 [sys.executable, "-c", "from helpers.sweep.kernel_server import main; main()", *modules],
-                stdin=there,
+                stdin=there.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 env=environment,
@@ -102,28 +102,28 @@ class Warm:
         warm = self
 
         class WarmProvisioner(LocalProvisioner):
-            async def launch_kernel(self, cmd, **options):
+            async def launch_kernel(self, cmd: list[str], **options: Any) -> Any:
                 self.process = warm.fork(cmd, cwd=options.get("cwd"), env=options.get("env"))
                 self.pid = self.pgid = self.process.pid
                 return self.connection_info
 
-            async def kill(self, restart=False):
+            async def kill(self, restart: bool = False) -> None:
                 await super().kill(restart)
                 if self.process:
                     self.process.poll(timeout_s=1)  # it ends in milliseconds; Jupyter would look again in 100
 
         class WarmKernelManager(AsyncKernelManager):
-            def __init__(self, **options):
+            def __init__(self, **options: Any):
                 super().__init__(**options)
                 self.provisioner = WarmProvisioner(kernel_spec=self.kernel_spec, parent=self)
 
         return WarmKernelManager
 
-    def engine_options(self) -> dict:
+    def engine_options(self) -> dict[str, Any]:
         """What papermill is given."""
         return {"kernel_manager_class": self._manager_class}
 
-    def fork(self, cmd: list[str], *, cwd: str | None = None, env: dict | None = None) -> "ForkedKernel":
+    def fork(self, cmd: list[str], *, cwd: str | None = None, env: dict[str, str] | None = None) -> "ForkedKernel":
         """Starts a kernel.
 
         Args:
@@ -138,10 +138,13 @@ class Warm:
         here, there = socket.socketpair()
         with there:
             socket.send_fds(self._here, [b"k"], [there.fileno(), 1, 2])
-        request = {"argv": cmd[cmd.index("ipykernel_launcher") + 1 :]}
-        request |= {"cwd": str(cwd or Path.cwd()), "env": dict(os.environ if env is None else env)}
+        request = {
+            "argv": cmd[cmd.index("ipykernel_launcher") + 1 :],
+            "cwd": str(cwd or Path.cwd()),
+            "env": dict(os.environ if env is None else env),
+        }
         here.sendall(json.dumps(request).encode() + b"\n")
-        word, _, rest = _read_line(here, START_TIMEOUT_S).partition(" ")
+        word, _, rest = (_read_line(here, START_TIMEOUT_S) or "").partition(" ")
         if word != "started":
             here.close()
             raise StudyError(f"the kernel server forked no kernel ({rest or 'it is gone'}); give --launcher stock")
@@ -164,7 +167,7 @@ class ForkedKernel:
 
     def __init__(self, pid: int, channel: socket.socket, server: subprocess.Popen):
         self.pid = pid
-        self.returncode = None
+        self.returncode: int | None = None
         self._channel, self._server = channel, server
 
     def poll(self, timeout_s: float = 0) -> int | None:
@@ -181,9 +184,9 @@ class ForkedKernel:
 
     def wait(self) -> int:
         """Waits for its end; returns how it ended."""
-        while self.poll(timeout_s=1) is None:
+        while (returncode := self.poll(timeout_s=1)) is None:
             pass
-        return self.returncode
+        return returncode
 
     def send_signal(self, number: int) -> None:
         """Sends a signal to the kernel and what it started."""
@@ -206,16 +209,14 @@ class ForkedKernel:
 def _read_line(channel, timeout_s):
     """Returns the next line, "" where the other end is gone, or None where nothing comes in time."""
     line = b""
-    while not line.endswith(b"\n"):
-        if not select.select([channel], [], [], timeout_s)[0]:
-            return None
-        try:
-            part = channel.recv(1)
-        except OSError:
-            return ""
-        if not part:
-            return ""
-        line += part
+    channel.settimeout(timeout_s)
+    try:
+        while not line.endswith(b"\n"):
+            line += channel.recv(1) or b"\n"
+    except (TimeoutError, BlockingIOError):
+        return None
+    except OSError:
+        return ""
     return line.decode().strip()
 
 
@@ -234,12 +235,11 @@ class Supply:
         if launcher not in LAUNCHERS:
             raise StudyError(f"launcher must be one of {', '.join(LAUNCHERS)} (got {launcher!r})")
         self._must_be_warm = launcher == "warm"
-        self._starter = STOCK if launcher == "stock" else None
-        reason = why_not_warm()
-        if launcher != "stock" and reason:
-            self._give_up(reason)
+        self._starter: Stock | None = STOCK if launcher == "stock" else None
+        if launcher != "stock" and (reason := why_not_warm()):
+            self._starter = self._instead(reason)
 
-    def next_starter(self) -> "Stock | Warm":
+    def next_starter(self) -> Stock:
         """Returns what starts the next kernel.
 
         Raises:
@@ -252,14 +252,15 @@ class Supply:
             try:
                 self._starter = Warm(MODULES)
             except StudyError as error:
-                self._give_up(str(error))
+                self._starter = self._instead(str(error))
         return self._starter
 
-    def _give_up(self, reason):
+    def _instead(self, reason: str) -> Stock:
+        """Returns stock kernels and says why, unless only warm ones will do."""
         if self._must_be_warm:
             raise StudyError(f"warm kernels cannot be had: {reason}; give --launcher stock, or auto")
         print(f"stock kernels: {reason}")
-        self._starter = STOCK
+        return STOCK
 
     def close(self) -> None:
         """Ends the server."""

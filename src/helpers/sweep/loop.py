@@ -1,4 +1,4 @@
-"""Runs a grid: one papermill run a cell, resumable, and nothing lost when it is killed."""
+"""Runs a grid: one papermill run per cell, resumable, and nothing lost when it is killed."""
 
 import fcntl
 import shutil
@@ -9,7 +9,10 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from helpers import files, results
+import yaml
+
+from helpers import datasets, files, machine, results
+from helpers.datasets import preparing
 from helpers.errors import StudyError
 from helpers.sweep import grid as grids
 from helpers.sweep import kernels
@@ -51,6 +54,7 @@ def run(
     progress: bool = True,
     scheduler: str | None = None,
     launcher: str = "auto",
+    notebook: Path | None = None,
 ) -> SweepSummary:
     """Runs every cell of a grid that is not done yet.
 
@@ -64,16 +68,15 @@ def run(
         cell_timeout_s: a cell that takes longer is ended and counts as failed.
         progress: show a progress bar.
         scheduler: address of a Dask scheduler whose workers run the cells; None: this process does.
-        launcher: how the kernels are started, see `kernels.start`.
+        launcher: how the kernels are started, see `kernels.Supply`.
+        notebook: what is run for each cell; None: what the grid names.
 
     Raises:
         StudyError: before anything runs, for a bad grid or folder, or data that is not there; later, where the
             folder can no longer be written.
     """
-    from helpers import machine
-
     here = machine.describe()
-    plan = grids.load(grid_path, machine_id=here.id)
+    plan = grids.load(grid_path, machine_id=here.id, notebook=notebook)
     _provide_data(plan)
     out = Path(out)
     _check_folder(out, plan, resume)
@@ -115,9 +118,6 @@ def _say(summary, out):
 
 def _provide_data(plan):
     """Checks that all data is here; generates the stand-ins that the grid fell back on, and says so."""
-    from helpers import datasets
-    from helpers.datasets import preparing
-
     for name in dict.fromkeys(cell.parameters["dataset"] for cell in plan.cells):
         real = datasets.named(name).stands_for
         if real and datasets.best_available(real) == name:
@@ -133,7 +133,7 @@ def _check_folder(out, plan, resume):
     if (out / "cells").is_dir() and not resume:
         raise StudyError(f"{out} holds a run already; give --resume to go on with it, or another folder")
     earlier = out / "grid.yml"
-    if earlier.is_file() and grids.yaml.safe_load(earlier.read_text()).get("name", plan.name) != plan.name:
+    if earlier.is_file() and yaml.safe_load(earlier.read_text()).get("name", plan.name) != plan.name:
         raise StudyError(f"{out} holds a run of another grid; give another folder")
     if out.is_dir() and not (out / "cells").is_dir() and any(p.name != ".lock" for p in out.iterdir()):
         raise StudyError(f"{out} must be new, empty, or the folder of a run (it holds something else)")
@@ -147,7 +147,7 @@ def _check_folder(out, plan, resume):
 @contextmanager
 def _locked(out):
     """Keeps a second sweep out of the folder for as long as this process lives."""
-    with open(out / ".lock", "w") as lock:
+    with open(out / ".lock", "a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -5,48 +5,64 @@ allocator, and waits quietly between its epochs. `comparison.compare` takes what
 """
 
 import gc
-from collections.abc import Mapping
+import multiprocessing
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from typing import Any
 
+import numpy as np
+
+from helpers import service, timing
 from helpers.errors import StudyError
+from helpers.machine import memory, processes
 from helpers.pipelines.specs import Spec, services_of
 from helpers.tasks import Task
-from helpers.timing import Epoch
+from helpers.timing import Epoch, models
+
+DEADLINE_S = 600.0
+BUILD, EPOCH, MEMORY = "build its pipeline", "run an epoch", "tell its memory"  # what a process is asked
 
 
 class Isolated:
-    """A pipeline in a process of its own."""
+    """A pipeline in a process of its own.
 
-    def __init__(self, task: Task, label: str, spec: Spec):
+    Attributes:
+        label: of the pipeline.
+        deadline_s: seconds that it may take to be built, or for an epoch; then its process is killed.
+    """
+
+    def __init__(self, task: Task, label: str, spec: Spec, *, deadline_s: float = DEADLINE_S):
         """Starts the process, which builds the pipeline and the smallest model."""
-        import multiprocessing
-
         spawn = multiprocessing.get_context("spawn")
         self.label = label
+        self.deadline_s = deadline_s
         self._here, there = spawn.Pipe()
         self._process = spawn.Process(target=_serve, args=(there, task, spec), daemon=True)
         self._process.start()
         there.close()
 
-    def wait(self) -> "Isolated":
+    def wait(self) -> None:
         """Returns when the pipeline is built.
 
         Raises:
-            StudyError: if it could not be built, or its process died.
+            StudyError: if it could not be built in time, or its process died.
         """
-        self._receive()
-        return self
+        self._receive(BUILD)
 
     def time_epoch(self) -> Epoch:
-        """Runs and times one epoch over there."""
-        return self._ask("epoch")
+        """Runs and times one epoch over there.
 
-    def memory(self) -> dict:
+        Raises:
+            StudyError: if it failed or took too long, or its process died.
+        """
+        return self._ask(EPOCH)
+
+    def memory(self) -> dict[str, float]:
         """Returns, in bytes, `tree`: the highest resident memory of the process with its children so far, and
         `pipeline`: how much of the process's peak came after the model was built and before which there was no
         pipeline. NaN where the system does not tell.
         """
-        return self._ask("memory")
+        return self._ask(MEMORY)
 
     def stop(self) -> None:
         """Ends the process."""
@@ -54,17 +70,27 @@ class Isolated:
             with suppress(OSError):
                 self._here.send("stop")
             self._process.join(timeout=10)
-        if self._process.is_alive():
-            self._process.kill()
+        self._kill()
         self._here.close()
 
     def _ask(self, question):
         with suppress(BrokenPipeError):  # then there is no answer either
             self._here.send(question)
-        return self._receive()
+        return self._receive(question)
 
-    def _receive(self):
+    def _kill(self):
+        if self._process.is_alive() and self._process.pid:
+            processes.end_tree(self._process.pid)
+            self._process.join()
+
+    def _receive(self, question):
         try:
+            if not self._here.poll(self.deadline_s):
+                self._kill()
+                raise StudyError(
+                    f"the process of {self.label} must {question} within {self.deadline_s:g} s (it gave no answer and "
+                    "was ended); look at what the pipeline waits for, or give it fewer examples"
+                )
             answer = self._here.recv()
         except (EOFError, ConnectionResetError) as error:
             self._process.join(timeout=5)
@@ -78,32 +104,30 @@ class Isolated:
 
 
 @contextmanager
-def started(task: Task, specs: Mapping[str, Spec]):
-    """Starts a process a pipeline and yields label -> `Isolated`; ends them all afterwards.
+def started(task: Task, specs: Mapping[str, Spec], *, deadline_s: float = DEADLINE_S) -> Iterator[dict[str, Isolated]]:
+    """Starts one process per pipeline and yields label -> `Isolated`; ends them all afterwards.
 
     Args:
         task: what to deliver.
         specs: label -> Spec.
+        deadline_s: seconds that a pipeline may take to be built, or for an epoch.
 
     Raises:
         StudyError: if one cannot be built.
     """
     with ExitStack() as stack:
-        started = {}
+        isolated = {}
         for label, spec in specs.items():
-            started[label] = Isolated(task, label, spec)
-            stack.callback(started[label].stop)
-        for isolated in started.values():
-            isolated.wait()
-        yield started
+            isolated[label] = Isolated(task, label, spec, deadline_s=deadline_s)
+            stack.callback(isolated[label].stop)
+        for pipeline in isolated.values():
+            pipeline.wait()
+        yield isolated
 
 
 def _serve(connection, task, spec):
     """The other process: builds, then answers until it is told to stop."""
-    from helpers import service, timing
-    from helpers.machine import memory
-    from helpers.timing import models
-
+    answer: Any
     try:
         _warm_up_tensorflow()
         before = memory.resident_bytes()
@@ -118,7 +142,7 @@ def _serve(connection, task, spec):
     gc.freeze()
     while (question := connection.recv()) != "stop":
         try:
-            if question == "epoch":
+            if question == EPOCH:
                 with service.watched(*services_of({"mine": spec})):
                     answer = timing.time_epoch(model, feed)
                 tree_peak = max(tree_peak, memory.tree_bytes())
@@ -131,11 +155,6 @@ def _serve(connection, task, spec):
 
 def _warm_up_tensorflow():
     """Imports and starts what every pipeline needs, so that it counts for none."""
-    import numpy as np
-
-    from helpers import timing
-    from helpers.timing import models
-
     batch = (np.zeros((2, 8, 8, 3), np.float32), np.zeros(2, np.int64))
     timing.time_epoch(models.smallest(batch), timing.held(batch, 3))
 

@@ -1,14 +1,18 @@
 """Whether a feed keeps the device busy: predicted from the parts, to be held against a measurement.
 
-The parts are the time of a step on a batch held ready, and the time that the feed alone takes a batch. A feed
-that prepares the next batch during a step makes a step last the longer of the two, one that does not, their sum.
+The parts are the time of a step on a batch held ready, and the time that the feed alone takes for a batch. A
+feed that prepares the next batch during a step makes a step last the longer of the two, one that does not, their sum.
 """
 
 import math
+import statistics
 from dataclasses import dataclass
+from typing import Any
 
+from helpers import internals, timing
 from helpers.errors import StudyError
-from helpers.timing import Training
+from helpers.pipelines import feeds
+from helpers.timing import Training, models
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,11 +53,11 @@ def busy_from(batch_size: int, image_s: float, *, cores: float = 1, handover_s: 
     """Returns the shortest step, in seconds, that a feed which overlaps keeps busy.
 
     Args:
-        batch_size: images a batch.
+        batch_size: images per batch.
         image_s: CPU seconds to prepare an image on one core.
         cores: how many prepare images at once: those of the machine for a parallel map of tf.data, at most
             `workers` for a PyDataset, and one for Python code, which the interpreter's lock keeps to one.
-        handover_s: seconds a batch that no further core shortens.
+        handover_s: seconds per batch that no further core shortens.
 
     Raises:
         StudyError: for a number that cannot be.
@@ -76,7 +80,7 @@ def cores_needed(batch_size: int, image_s: float, *, step_s: float) -> int:
     return max(1, math.ceil(batch_size * image_s / step_s - 1e-9))
 
 
-def overlaps(feed) -> bool:
+def overlaps(feed: Any) -> bool:
     """Returns whether a feed's next batch is prepared while the device computes, with the backend in use.
 
     On TensorFlow, Keras prefetches from a PyDataset, and a tf.data pipeline works ahead where it has a `prefetch` or
@@ -85,28 +89,19 @@ def overlaps(feed) -> bool:
     """
     import keras
 
-    from helpers.pipelines import feeds
-
     if feeds.kind(feed) == "PyDataset" or keras.backend.backend() == "jax":
         return True
-    stages = [feed]
-    for stage in stages:
-        stages += stage._inputs()  # no public way leads there
-    return any(kind in type(stage).__name__ for stage in stages for kind in ("Prefetch", "ParallelMap"))
+    stages = [type(stage).__name__ for stage in internals.dataset_stages(feed)]
+    return any(kind in stage for stage in stages for kind in ("Prefetch", "ParallelMap"))
 
 
-def take_apart(feed, *, epochs: int = 3) -> FeedTimes:
+def take_apart(feed: Any, *, epochs: int = 3) -> FeedTimes:
     """Measures what a feed takes by itself: medians of some epochs after a warm-up.
 
     Args:
         feed: what `fit` takes.
         epochs: timed epochs.
     """
-    import statistics
-
-    from helpers import timing
-    from helpers.timing import models
-
     model = models.smallest(timing.first_batch(feed))
     for _ in range(2):
         timing.time_epoch(model, feed)

@@ -5,15 +5,19 @@ import tempfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from helpers import internals
 from helpers.errors import StudyError
+from helpers.pipelines import feeds
 
 # Names that TensorFlow 2.21 gives to what a timeline needs (core/kernels/data/iterator_ops.cc, prefetch_dataset_op.cc).
 WAIT = "IteratorGetNextOp::DoCompute"
 STEP = "multi_step_on_iterator"
 PRODUCED, CONSUMED = "PrefetchProduce", "PrefetchConsume"
+COLUMNS = ("thread", "event", "stage", "start_s", "end_s", "parallelism", "buffer_limit")
 PICOSECOND = 1e-12
 
 
@@ -22,7 +26,7 @@ class Trace:
     """The events of one epoch of `fit`, as the profiler saw them.
 
     Attributes:
-        events: one row an event: thread, event, stage (the name that a stage was given or got), start_s and end_s
+        events: one row per event: thread, event, stage (the name that a stage was given or got), start_s and end_s
             (seconds since the epoch's first event), parallelism and buffer_limit (NaN where the event tells none).
         folder: where the trace lies, for TensorBoard; "" if it was not kept.
     """
@@ -52,13 +56,13 @@ class Trace:
         return self.waiting_s / self.epoch_s
 
     def stages(self) -> pd.DataFrame:
-        """Returns a row a stage of tf.data: its name, the calls of its iterator, the seconds inside it, what it chose.
+        """Returns one row per stage of tf.data: name, calls of its iterator, seconds inside it, and what it chose.
 
         The seconds of a stage hold those of the stages that it calls in its own thread; `alone_s` is without them.
         """
         found = self.events[self.events["event"].str.startswith("Iterator::")].sort_values(["thread", "start_s"])
         inner = pd.Series(0.0, index=found.index)
-        open_events = []
+        open_events: list[tuple] = []
         for row in found.itertuples():
             while open_events and (open_events[-1][1] != row.thread or open_events[-1][2] < row.end_s):
                 open_events.pop()
@@ -66,15 +70,20 @@ class Trace:
                 inner[open_events[-1][0]] += row.end_s - row.start_s
             open_events.append((row.Index, row.thread, row.end_s))
         inside = found["end_s"] - found["start_s"]
-        table = found.assign(inside_s=inside, alone_s=inside - inner, depth=found["event"].str.count("::"))
-        told = {"calls": ("event", "size"), "inside_s": ("inside_s", "sum"), "alone_s": ("alone_s", "sum"),
-                "parallelism": ("parallelism", "last"), "buffer_limit": ("buffer_limit", "last")}  # fmt: skip
-        table = table.groupby(["depth", "event", "stage"]).agg(**told).reset_index()
-        table["iterator"] = table["event"].str.removeprefix("Iterator::")
-        return table[["iterator", "stage", *told]]
+        table = found.assign(
+            calls=1,
+            inside_s=inside,
+            alone_s=inside - inner,
+            depth=found["event"].str.count("::"),
+            iterator=found["event"].str.removeprefix("Iterator::"),
+        )
+        told = dict.fromkeys(("calls", "inside_s", "alone_s"), "sum")
+        told |= dict.fromkeys(("parallelism", "buffer_limit"), "last")
+        table = table.groupby(["depth", "iterator", "stage"]).agg(told).reset_index()
+        return table.drop(columns="depth")
 
 
-def record(model, feed, *, folder: str | Path | None = None, warm_up: bool = True) -> Trace:
+def record(model: Any, feed: Any, *, folder: str | Path | None = None, warm_up: bool = True) -> Trace:
     """Trains one epoch under TensorFlow's profiler and reads the trace.
 
     Args:
@@ -87,8 +96,6 @@ def record(model, feed, *, folder: str | Path | None = None, warm_up: bool = Tru
         StudyError: if the feed is none, or the profiler wrote no step (as under another Keras backend).
     """
     import tensorflow as tf
-
-    from helpers.pipelines import feeds
 
     options = {"epochs": 1, "verbose": 0, "shuffle": feeds.kind(feed) == "PyDataset"}
     if warm_up:
@@ -111,14 +118,10 @@ def record(model, feed, *, folder: str | Path | None = None, warm_up: bool = Tru
 def read(path: Path) -> pd.DataFrame:
     """Returns the events of a trace file (`*.xplane.pb`), as `Trace.events` has them.
 
-    The file is an XSpace message; TensorFlow carries its definition (tensorflow/tsl/profiler/protobuf/xplane.proto).
+    The file is an XSpace message.
     """
-    from tensorflow.tsl.profiler.protobuf import xplane_pb2
-
-    space = xplane_pb2.XSpace()
-    space.ParseFromString(Path(path).read_bytes())
     rows = []
-    for plane in space.planes:
+    for plane in internals.trace_space(Path(path).read_bytes()).planes:
         names = {number: told.name for number, told in plane.event_metadata.items()}
         keys = {number: told.name for number, told in plane.stat_metadata.items()}
         for line in plane.lines:
@@ -132,8 +135,7 @@ def read(path: Path) -> pd.DataFrame:
                 end = start + event.duration_ps * PICOSECOND
                 settings = (stats.get("parallelism"), stats.get("buffer_limit"))
                 rows.append((thread, name, str(stats.get("name", "")), start, end, *settings))
-    columns = ["thread", "event", "stage", "start_s", "end_s", "parallelism", "buffer_limit"]
-    events = pd.DataFrame(rows, columns=columns)
+    events = pd.DataFrame(rows, columns=list(COLUMNS))
     for setting in ("parallelism", "buffer_limit"):  # "unavailable" where the profiler did not get the lock
         events[setting] = pd.to_numeric(events[setting], errors="coerce").astype(float)
     events[["start_s", "end_s"]] -= events["start_s"].min()

@@ -8,12 +8,14 @@ import json
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
-from helpers import files
-from helpers.errors import StudyError
+from helpers import files, machine
+from helpers.errors import StudyError, first_line
 
 SCHEMA_VERSION = 1
 
@@ -36,6 +38,20 @@ class Evidence:
 def timed(verdict: str, text: str) -> Evidence:
     """Evidence that rests on a short timing, which noise may leave undecided."""
     return Evidence(verdict, text, needs="another try, on a quieter machine" if verdict == "undecided yet" else "")
+
+
+def sequence(length: int, batch: Callable[[int], tuple[Any, Any]]) -> Any:
+    """Returns a Keras Sequence of `length` batches, each `batch(index)`: (images, labels)."""
+    import keras
+
+    class Sequence(keras.utils.PyDataset):
+        def __len__(self):
+            return length
+
+        def __getitem__(self, index):
+            return batch(index)
+
+    return Sequence()
 
 
 def interpreter_jit() -> Evidence:
@@ -105,7 +121,9 @@ def names() -> tuple[str, ...]:
     return (*IN_PROCESS, *APART)
 
 
-def collect(wanted=None, *, keep: Path | None = None, retry: bool = False) -> dict[str, Evidence]:
+def collect(
+    wanted: Iterable[str] | None = None, *, keep: Path | None = None, retry: bool = False
+) -> dict[str, Evidence]:
     """Counts and tries what is asked for; what needs TensorFlow in a process of its own, so that it logs nothing here.
 
     Args:
@@ -119,8 +137,6 @@ def collect(wanted=None, *, keep: Path | None = None, retry: bool = False) -> di
     Raises:
         StudyError: for an unknown name.
     """
-    from helpers import machine
-
     wanted = names() if wanted is None else tuple(wanted)
     for name in wanted:
         if name not in names():
@@ -136,15 +152,14 @@ def collect(wanted=None, *, keep: Path | None = None, retry: bool = False) -> di
     return {name: found[name] for name in wanted}
 
 
-def try_all(wanted) -> dict[str, Evidence]:
+def try_all(wanted: Iterable[str]) -> dict[str, Evidence]:
     """Tries evidence of `APART` in this process. One that cannot be tried here leaves the others standing."""
     found = {}
     for name in wanted:
         try:
             found[name] = getattr(import_module(APART[name]), name)()
         except Exception as error:
-            first = (str(error).strip().splitlines() or [""])[0][:120]
-            found[name] = _failed(f"{type(error).__name__}: {first}")
+            found[name] = _failed(f"{type(error).__name__}: {first_line(error)}")
     return found
 
 
@@ -160,8 +175,8 @@ def _try_apart(wanted):
     try:
         told = json.loads(ran.stdout.strip().splitlines()[-1])
     except (IndexError, json.JSONDecodeError):
-        last = (ran.stderr.strip().splitlines() or ["no reason given"])[-1][:120]
-        return {name: _failed(last) for name in wanted}
+        *_, last = ["no reason given", *ran.stderr.strip().splitlines()]
+        return {name: _failed(last[:120]) for name in wanted}
     return {name: Evidence(**one) for name, one in told.items()}
 
 

@@ -2,39 +2,34 @@
 
 import inspect
 import tempfile
-import threading
 import traceback
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 
-from helpers.claims.evidence.collection import Evidence
+from helpers.claims.evidence.collection import Evidence, sequence
+from helpers.timing import models, traces
 
 BATCH, BATCHES = 32, 32
 
 
 def _faulty_feeds():
     """A Sequence and a Dataset with the same fault: the third batch asks for a picture that is not there."""
-    import keras
-    import tensorflow as tf
-
     images, labels = np.zeros((4 * BATCH, 8, 8, 1), np.float32), np.zeros(BATCH, np.int64)
     starts = np.array([0, BATCH, 3 * BATCH + 1, 3 * BATCH])
 
-    class Faulty(keras.utils.PyDataset):
-        def __len__(self):
-            return len(starts)
-
-        def __getitem__(self, index):
-            chosen = starts[index] + np.arange(BATCH)
-            return images[chosen], labels
+    def batch(index):
+        chosen = starts[index] + np.arange(BATCH)
+        return images[chosen], labels
 
     def prepare(start):
         chosen = start + tf.range(BATCH, dtype=tf.int64)
         return tf.gather(images, chosen), labels
 
     return {
-        "Sequence": (Faulty(), _line_of(Faulty.__getitem__, "return")),
+        "Sequence": (sequence(len(starts), batch), _line_of(batch, "return")),
         "tf.data": (tf.data.Dataset.from_tensor_slices(starts).map(prepare), _line_of(prepare, "return")),
     }
 
@@ -46,8 +41,6 @@ def _line_of(function, text):
 
 def same_fault_twice() -> Evidence:
     """Whether the traceback of the same fault names the user's file and line, in each."""
-    from helpers.timing import models
-
     named = {}
     for label, (feed, line) in _faulty_feeds().items():
         model = models.smallest((np.zeros((BATCH, 8, 8, 1), np.float32), np.zeros(BATCH, np.int64)))
@@ -62,32 +55,20 @@ def same_fault_twice() -> Evidence:
 
 def python_runs_per_element() -> Evidence:
     """How often the user's Python runs in each: a breakpoint stops where Python runs, and nowhere else."""
-    import keras
-    import tensorflow as tf
-
     images, labels = np.zeros((4 * BATCH, 8, 8, 1), np.float32), np.zeros(4 * BATCH, np.int64)
-    seen, lock = {"Sequence": 0, "tf.data": 0}, threading.Lock()
+    seen: Counter[str] = Counter()
 
-    def run(label):
-        with lock:
-            seen[label] += 1
-
-    class Counted(keras.utils.PyDataset):
-        def __len__(self):
-            return 4
-
-        def __getitem__(self, index):
-            run("Sequence")
-            return images[index * BATCH : (index + 1) * BATCH], labels[:BATCH]
+    def batch(index):
+        seen["Sequence"] += 1
+        return images[index * BATCH : (index + 1) * BATCH], labels[:BATCH]
 
     def prepare(image, label):
-        run("tf.data")
+        seen["tf.data"] += 1
         return image, label
 
-    for _ in (Counted()[index] for index in range(4)):
-        pass
-    for _ in tf.data.Dataset.from_tensor_slices((images, labels)).map(prepare):
-        pass
+    counted = sequence(4, batch)
+    list(map(counted.__getitem__, range(len(counted))))
+    list(tf.data.Dataset.from_tensor_slices((images, labels)).map(prepare))
     stops = seen["Sequence"] >= 4 and seen["tf.data"] < len(images)
     return Evidence(
         "supported" if stops else "refuted",
@@ -99,10 +80,6 @@ def python_runs_per_element() -> Evidence:
 
 def profiler() -> Evidence:
     """Whether TensorFlow's profiler points at a slow stage that was put there on purpose."""
-    import tensorflow as tf
-    from tensorflow.tsl.profiler.protobuf import xplane_pb2
-
-    from helpers.timing import models
 
     def slow(index):
         image = tf.random.stateless_normal([512, 512], tf.stack([index, index]))
@@ -118,26 +95,16 @@ def profiler() -> Evidence:
     with tempfile.TemporaryDirectory() as folder:
         with tf.profiler.experimental.Profile(folder):
             model.fit(feed, epochs=1, verbose=0, shuffle=False)
-        (trace,) = Path(folder).rglob("*.xplane.pb")
-        space = xplane_pb2.XSpace.FromString(trace.read_bytes())
-    spent = {}
-    for plane in space.planes:
-        for line in plane.lines:
-            for event in line.events:
-                name = plane.event_metadata[event.metadata_id].name.split("#")[0]
-                if name.startswith("Iterator::"):
-                    spent[name] = spent.get(name, 0) + event.duration_ps / 1e12
-    # A stage's time holds that of the stage it draws from, whose name is its own with one more part.
-    own = {
-        name: seconds - sum(inner for other, inner in spent.items() if other.rpartition("::")[0] == name)
-        for name, seconds in spent.items()
-    }
-    if not own:
+        (written,) = Path(folder).rglob("*.xplane.pb")
+        spent = traces.Trace(traces.read(written)).stages().groupby("iterator")["inside_s"].sum()
+    if spent.empty:
         return Evidence("refuted", "the profile of a slow pipeline names no stage of it")
-    slowest = max(own, key=own.get)
-    stage = slowest.rpartition("::")[-1]
+    # A stage's time holds, or waits for, that of the stage it draws from, whose name is its own with one more part.
+    drawn_from = spent.groupby(spent.index.str.rpartition("::").get_level_values(0)).sum()
+    own = spent.sub(drawn_from.reindex(spent.index, fill_value=0)).clip(lower=0)
+    stage = own.idxmax().rpartition("::")[-1]
     return Evidence(
         "supported" if stage == "Map" else "refuted",
         f"a map made slow on purpose among {len(own)} stages; the profile of one epoch of fit names {stage} as "
-        f"the slowest, with {own[slowest] / sum(max(0, one) for one in own.values()):.0%} of the stages' own time",
+        f"the slowest, with {own.max() / own.sum():.0%} of the stages' own time",
     )

@@ -4,8 +4,12 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
+from helpers import comparison, datasets, parity, pipelines
 from helpers.claims.evidence.collection import Evidence, timed
+from helpers.errors import StudyError
+from helpers.tasks import Task
 
 BUDGET_S = 4.0  # for the rounds of one live comparison
 BATCH = 32
@@ -13,8 +17,6 @@ BATCH = 32
 
 def _differences(task, builder):
     """What parity finds when a published example is held against a task: "aspect (found, not expected)"."""
-    from helpers import parity, pipelines
-
     report = parity.check(task, {builder: pipelines.build(builder, task)})
     found = {
         row.aspect: f"{row.aspect}: {row.found} instead of {row.expected}" for row in report.differences.itertuples()
@@ -30,10 +32,6 @@ def _told(found):
 
 def published_generator() -> Evidence:
     """Whether the second answer's ImageDataGenerator example does the task that its two other examples' labels set."""
-    from PIL import Image
-
-    from helpers.tasks import Task
-
     pixels = np.random.default_rng(0).integers(0, 256, (64, 32, 32, 3), np.uint8)
     with tempfile.TemporaryDirectory() as folder:
         for place, image in enumerate(pixels):
@@ -51,10 +49,6 @@ def published_generator() -> Evidence:
 
 def published_imitation() -> Evidence:
     """Whether the second answer's tf.data imitation does the work of the ImageDataGenerator that it imitates."""
-    from helpers import datasets
-    from helpers.errors import StudyError
-    from helpers.tasks import Task
-
     for name in ("cifar10", "cifar10-standin"):
         try:
             datasets.require(name)
@@ -74,9 +68,6 @@ def published_imitation() -> Evidence:
 
 def unlike_work() -> Evidence:
     """How far a speed moves when only the work differs: the two transforms that example 1 and 2 of A confuse."""
-    from helpers import comparison, pipelines
-    from helpers.tasks import Task
-
     task = Task(dataset="synthetic", transform="brightness", examples=500)
     feeds = {name: pipelines.build("py_dataset", task.but(transform=name)) for name in ("brightness", "noise")}
     found = comparison.compare(feeds, reference="brightness", budget_s=BUDGET_S, precision=0.05)
@@ -84,5 +75,5 @@ def unlike_work() -> Evidence:
     return timed(
         verdict,
         "one API, one difference: noise on every pixel (example 1 of the first answer) takes "
-        f"{found.ratio('noise')} times as long as one number an image (its example 2)",
+        f"{found.ratio('noise')} times as long as one number per image (its example 2)",
     )

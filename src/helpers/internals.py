@@ -1,0 +1,147 @@
+"""The private names of TensorFlow, Keras and TFDS that the kit cannot do without: reached here and nowhere else.
+
+A new version may take each of them away without a word. `tests/test_internals.py` says of each what is lost then.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+# What lies free beyond this at the top of a heap goes back to the system once TensorFlow has read a generator dataset
+# (core/kernels/data/generator_dataset_op.cc). `helpers.machine.allocator` imitates it; without it, what one feed
+# leaves behind would slow the next one.
+GENERATOR_TRIM_BYTES = 128 << 10
+
+
+def dataset_stages(dataset: Any) -> list[Any]:
+    """Returns a tf.data.Dataset and every dataset that it draws from, the last stage first.
+
+    Without it, nothing tells whether a pipeline works ahead, or through which stages Keras passes a Sequence.
+    """
+    stages = [dataset]
+    for stage in stages:
+        stages += stage._inputs()
+    return stages
+
+
+def py_dataset_adapter(sequence: Any) -> Any:
+    """Returns what Keras' `fit` reads a PyDataset through; it has `get_tf_dataset()` and `on_epoch_end()`.
+
+    Without it, the claim that a Sequence goes through no tf.data cannot be tried.
+    """
+    from keras.src.trainers.data_adapters.py_dataset_adapter import PyDatasetAdapter
+
+    return PyDatasetAdapter(sequence, class_weight=None)
+
+
+def trace_space(content: bytes) -> Any:
+    """Returns the XSpace message of a profile's `*.xplane.pb` (tensorflow/tsl/profiler/protobuf/xplane.proto).
+
+    Without it, no trace is read: no timeline, no seconds of a stage.
+    """
+    from tensorflow.tsl.profiler.protobuf import xplane_pb2
+
+    return xplane_pb2.XSpace.FromString(content)
+
+
+def tensorflow_has_run() -> bool:
+    """Returns whether TensorFlow has run anything in this process; imports it.
+
+    Without it, the kernel server cannot tell whether a fork is safe, and sweeps fall back on stock kernels.
+
+    Raises:
+        AttributeError, ImportError: where this TensorFlow does not tell.
+    """
+    from tensorflow.python.eager import context
+
+    existing = context.context_safe()
+    return existing is not None and existing._context_handle is not None
+
+
+def cancellation_manager() -> Any:
+    """Returns a manager whose `start_cancel()` ends the call that it was given to. It serves one call.
+
+    Without it, and without the two below, an epoch on a tf.data service that is gone hangs for ever.
+    """
+    from tensorflow.python.eager import cancellation
+
+    return cancellation.CancellationManager()
+
+
+@contextmanager
+def cancellable_calls(next_manager: Callable[[], Any]) -> Iterator[None]:
+    """Asks `next_manager` for a `cancellation_manager()` at every function that TensorFlow runs inside."""
+    from tensorflow.python.eager import cancellation
+
+    class OneForEachCall:
+        _impl = property(lambda self: next_manager()._impl)
+
+    with cancellation.CancellationManagerContext(OneForEachCall()):
+        yield
+
+
+@contextmanager
+def wrapped_make_iterator(wrap: Callable[[Callable], Callable]) -> Iterator[None]:
+    """Has TensorFlow make its iterators by `wrap(op)` inside: the op that no cancellation reaches."""
+    from tensorflow.python.ops import gen_dataset_ops
+
+    make_iterator = gen_dataset_ops.make_iterator
+    gen_dataset_ops.make_iterator = wrap(make_iterator)
+    try:
+        yield
+    finally:
+        gen_dataset_ops.make_iterator = make_iterator
+
+
+def slept(dataset: Any, microseconds: int) -> Any:
+    """Returns the dataset with a pause before each element: the only sleep that a worker of tf.data service has.
+
+    Without it, no epoch can be held up in a worker until a fault has happened.
+    """
+    from tensorflow.python.data.experimental.ops import testing
+
+    return dataset.apply(testing.sleep(microseconds))
+
+
+def worker_port(server: Any) -> int:
+    """Returns the port that a tf.data.experimental.service.WorkerServer serves.
+
+    Without it, a worker that took any free port cannot say which.
+    """
+    return int(server._address.rpartition(":")[2])
+
+
+def checksum_error() -> type[Exception]:
+    """Returns the class of TFDS' error for a download that is not the file on record.
+
+    Without it, an altered download ends in a traceback instead of one line.
+    """
+    from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
+
+    return NonMatchingChecksumError
+
+
+def download_cache_name(url: str, checksum: str) -> str:
+    """Returns the name under which TFDS keeps what it has downloaded.
+
+    Without it, the archives of a stand-in cannot be given to the real builder, which would download the real ones.
+    """
+    from tensorflow_datasets.core.download.resource import get_dl_fname
+
+    return get_dl_fname(url, checksum)
+
+
+@contextmanager
+def mnist_examples(train: int, test: int) -> Iterator[None]:
+    """Has TFDS' builder of MNIST read that many examples inside, which it does whatever the files' headers say.
+
+    Without it, MNIST's stand-in must have 60,000 and 10,000 examples.
+    """
+    from tensorflow_datasets.image_classification import mnist
+
+    before = mnist._TRAIN_EXAMPLES, mnist._TEST_EXAMPLES
+    mnist._TRAIN_EXAMPLES, mnist._TEST_EXAMPLES = train, test
+    try:
+        yield
+    finally:
+        mnist._TRAIN_EXAMPLES, mnist._TEST_EXAMPLES = before
