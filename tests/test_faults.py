@@ -196,7 +196,7 @@ if seed == 0:
     grid = trivial_cells.write_grid(tmp_path, range(2), code=code)
     assert run_cells(grid, out) == cli.SOME_FAILED
     assert seeds_done(out) == [0]
-    assert "StudyError" in reason_of(out, 1)[0]
+    assert "NotPrepared" in reason_of(out, 1)[0]
     shutil.copytree(picture_folder, data)
     assert run_cells(grid, out) == cli.DONE
 

@@ -112,8 +112,8 @@ def load(path: Path | str, *, machine_id: str = "", notebook: Path | None = None
             dataset = parameters["dataset"]
             if dataset not in pictures:
                 pictures[dataset] = datasets.named(dataset).fingerprint()
-            text = version + pictures[dataset] + json.dumps(parameters, sort_keys=True)
-            cell_id = hashlib.sha256(text.encode()).hexdigest()[:16]
+            depends_on = version + pictures[dataset] + json.dumps(parameters, sort_keys=True)
+            cell_id = hashlib.sha256(depends_on.encode()).hexdigest()[:16]
             if cell_id not in cells:
                 cells[cell_id] = Cell(cell_id, {**parameters, "grid": name, "cell_id": cell_id})
     return Grid(name, notebook, tuple(cells.values()), text)
