@@ -12,6 +12,7 @@ import pandas as pd
 from helpers import checks, ratios, timing
 from helpers.comparison import run_quality
 from helpers.errors import StudyError
+from helpers.machine import noise
 from helpers.ratios import Verdict, paired_ratio
 from helpers.timing import models
 
@@ -173,34 +174,43 @@ def compare(
         StudyError: for fewer than two feeds, an unknown reference, a number out of range, or a feed whose epochs
             differ in length.
     """
-    _check_arguments(feeds, reference, precision, budget_s, margin, confidence, max_rounds)
-    from helpers.machine import noise
-
+    if len(feeds) < 2:
+        raise StudyError(f"a comparison needs at least two feeds (got {len(feeds)})")
+    if reference is not None:
+        checks.one_of("reference", reference, feeds)
+    checks.whole("max_rounds", max_rounds, least=MIN_ROUNDS)
+    checks.between("budget_s", budget_s, 0, math.inf)
+    for name, value in (("precision", precision), ("margin", margin), ("confidence", confidence)):
+        checks.share(name, value)
     start = clock()
     spent_s = lambda: (clock() - start) * 1e-9  # noqa: E731
-    watch = noise.Watch()
+    before = noise.read_counters()
     timers = {label: _timer(feed, model, clock) for label, feed in feeds.items()}
     batches: dict[str, int] = {}
 
-    def time_one(label):
+    def time_epoch(number, place, label):
         epoch = timers[label]()
         if epoch.batches != batches.setdefault(label, epoch.batches):
             raise StudyError(
                 f"every epoch of a feed must be as long (got {batches[label]} batches of {label}, then "
                 f"{epoch.batches}); a cache that was read in part may do this: read it to the end once"
             )
-        return epoch
+        where = {"round": number, "place": place, "pipeline": label}
+        return where | asdict(epoch) | {"steady_batch_s": epoch.steady_batch_s}
+
+    def time_round(number, labels):
+        return [time_epoch(number, place, label) for place, label in enumerate(labels)]
 
     with timing.garbage_set_aside():
-        cold = [_row(0, place, label, time_one(label)) for place, label in enumerate(feeds)]
-        for label in feeds:
-            time_one(label)
+        cold = time_round(0, feeds)
+        time_round(0, feeds)
 
     rows: list[dict[str, Any]] = []
     order = list(feeds)
     generator = np.random.default_rng(seed)
 
     def so_far(stopped):
+        load = noise.between(before, noise.read_counters())
         return Comparison(
             rounds=pd.DataFrame(rows),
             cold=pd.DataFrame(cold),
@@ -210,23 +220,19 @@ def compare(
             precision=precision,
             stopped=stopped,
             wall_s=spent_s(),
-            load=_load(watch.total()),
+            load=str(load) if load.is_quiet else f"{load} The machine was not quiet: expect wider intervals.",
         )
 
     look_after = set(ratios.look_rounds(max_rounds))
     with timing.garbage_set_aside():
         for rounds in range(1, max_rounds + 1):
             generator.shuffle(order)
-            rows += [_row(rounds, place, label, time_one(label)) for place, label in enumerate(order)]
+            rows += time_round(rounds, order)
             if rounds in look_after and so_far("").is_precise:
                 return so_far("precise")
             if rounds >= MIN_ROUNDS and spent_s() >= budget_s:
                 return so_far("budget")
     return so_far("rounds")
-
-
-def _load(noise):
-    return str(noise) if noise.is_quiet else f"{noise} The machine was not quiet: expect wider intervals."
 
 
 def _timer(feed, model, clock):
@@ -235,24 +241,3 @@ def _timer(feed, model, clock):
         return feed.time_epoch
     fitted = model(timing.first_batch(feed))
     return lambda: timing.time_epoch(fitted, feed, clock=clock)
-
-
-def _row(number, place, label, epoch):
-    return {
-        "round": number,
-        "place": place,
-        "pipeline": label,
-        **asdict(epoch),
-        "steady_batch_s": epoch.steady_batch_s,
-    }
-
-
-def _check_arguments(feeds, reference, precision, budget_s, margin, confidence, max_rounds):
-    if len(feeds) < 2:
-        raise StudyError(f"a comparison needs at least two feeds (got {len(feeds)})")
-    if reference is not None:
-        checks.one_of("reference", reference, feeds)
-    checks.whole("max_rounds", max_rounds, least=MIN_ROUNDS)
-    checks.between("budget_s", budget_s, 0, math.inf)
-    for name, value in (("precision", precision), ("margin", margin), ("confidence", confidence)):
-        checks.share(name, value)

@@ -8,15 +8,18 @@ import platform
 import re
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import psutil
 from markupsafe import Markup
 
 from helpers import paths
 from helpers.machine import limits
+from helpers.machine.device import grow_memory
 
 KIT = "input-pipeline-study-kit"
 PACKAGES = (
@@ -144,8 +147,6 @@ class Machine:
 
 def describe() -> Machine:
     """Describes this machine and this environment, in well under a second."""
-    import psutil
-
     return Machine(
         cpu=_cpu_model(),
         cores=limits.cpu_quota(),
@@ -167,10 +168,8 @@ def installed_versions() -> dict[str, str]:
     """Python's version and those of the installed packages that change a measurement."""
     versions = {"python": platform.python_version()}
     for name in PACKAGES:
-        try:
+        with suppress(metadata.PackageNotFoundError):
             versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
     return versions
 
 
@@ -186,12 +185,9 @@ def keras_backend() -> str:
 
 
 def _cpu_model():
-    try:
-        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-        if found:
-            return found.group(1).strip()
-    except OSError:
-        pass
+    with suppress(OSError):
+        if named := re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE):
+            return named.group(1).strip()
     if platform.system() == "Darwin":
         return _output("sysctl", "-n", "machdep.cpu.brand_string") or platform.machine()
     return platform.processor() or platform.machine()
@@ -199,8 +195,9 @@ def _cpu_model():
 
 @functools.cache
 def _gpus():
-    listed = _output("nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader")
-    return tuple(line.strip() for line in listed.splitlines() if line.strip())
+    return tuple(
+        _output("nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader").splitlines()
+    )
 
 
 def _tensorflow_threads():
@@ -220,28 +217,25 @@ def _devices_seen():
     seen = {}
     if hasattr(tensorflow, "config"):
         visible = tensorflow.config.get_visible_devices()
-        seen["tensorflow"] = [one.name.removeprefix("/physical_device:") for one in visible]
+        seen["tensorflow"] = [device.name.removeprefix("/physical_device:") for device in visible]
     if hasattr(jax, "local_devices") and keras_backend() == "jax":
-        from helpers.machine import device
-
-        device.grow_memory()
-        seen["jax"] = [f"{one.platform}:{one.id} {one.device_kind}" for one in jax.local_devices()]
+        grow_memory()
+        local = jax.local_devices()
+        seen["jax"] = [f"{device.platform}:{device.id} {device.device_kind}" for device in local]
     return seen
 
 
 def _git_commit():
-    folder = str(paths.project_root())
-    commit = _output("git", "-C", folder, "rev-parse", "--short=10", "HEAD")
-    changed = _output("git", "-C", folder, "status", "--porcelain", "--untracked-files=no") if commit else ""
-    return commit + "+" * bool(changed)
+    git = ("git", "-C", str(paths.project_root()))
+    commit = _output(*git, "rev-parse", "--short=10", "HEAD")
+    return commit + "+" * bool(commit and _output(*git, "status", "--porcelain", "--untracked-files=no"))
 
 
 def _output(*command):
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired):
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
         return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def _named(values):

@@ -4,6 +4,7 @@ import math
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 MEMBERSHIP = Path("/proc/self/cgroup")
@@ -52,10 +53,8 @@ def control_group_files(name: str, *, controller: str = "") -> Iterator[str]:
         own = base / group.lstrip("/")
         # Inside a container the group's own path is often not there, and its files lie at the root.
         for folder in (own, *(above for above in own.parents if above.is_relative_to(base))):
-            try:
+            with suppress(OSError):
                 yield (folder / name).read_text().strip()
-            except OSError:
-                continue
 
 
 def _quotas() -> Iterator[float]:

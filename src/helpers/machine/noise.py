@@ -8,8 +8,12 @@ import math
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
+
+import psutil
 
 from helpers.errors import StudyError
 from helpers.machine import limits, processes
@@ -72,18 +76,18 @@ class Noise:
     @property
     def causes(self) -> list[str]:
         """Each disturbance that is large enough to matter, in words with its figure; empty: quiet."""
-        found = []
+        causes = []
         if self.others_share > OTHERS_LIMIT:
-            found.append(f"other processes used {self.others_share:.0%} of {self.cores} cores")
+            causes.append(f"other processes used {self.others_share:.0%} of {self.cores} cores")
         if self.steal_share > STEAL_LIMIT:
-            found.append(f"the host took {self.steal_share:.0%} for other guests (steal)")
+            causes.append(f"the host took {self.steal_share:.0%} for other guests (steal)")
         if abs(self.frequency_change) > SLOWED_LIMIT:
-            found.append(f"the CPU's frequency changed by {self.frequency_change:+.0%}")
+            causes.append(f"the CPU's frequency changed by {self.frequency_change:+.0%}")
         if self.thermal_events:
-            found.append(f"the CPU was slowed for its heat {self.thermal_events} times")
+            causes.append(f"the CPU was slowed for its heat {self.thermal_events} times")
         if self.quota_share is not None and self.quota_share > STEAL_LIMIT:
-            found.append(f"the container's CPU quota stopped this process {self.quota_share:.0%} of the time")
-        return found
+            causes.append(f"the container's CPU quota stopped this process {self.quota_share:.0%} of the time")
+        return causes
 
     @property
     def is_quiet(self) -> bool:
@@ -99,11 +103,10 @@ class Noise:
 
 def read_counters(*, clock: Callable[[], int] = time.perf_counter_ns) -> Counters:
     """Reads the machine's counters now, in about a millisecond."""
-    import psutil
-
     cores = limits.core_numbers()
     per_core = psutil.cpu_times(percpu=True)
     chosen = [per_core[core] for core in cores if core < len(per_core)] or per_core
+    slowed = _of_each(cores, "thermal_throttle/core_throttle_count")
     idle = ("idle", "iowait", "steal", "guest", "guest_nice")  # guests' time is in user's already
     return Counters(
         at_s=clock() / 1e9,
@@ -111,8 +114,8 @@ def read_counters(*, clock: Callable[[], int] = time.perf_counter_ns) -> Counter
         busy_s=sum(sum(getattr(core, name) for name in core._fields if name not in idle) for core in chosen),
         steal_s=sum(getattr(core, "steal", 0.0) for core in chosen),
         own_s=processes.cpu_seconds(),
-        frequency_hz=_mean_of(f"cpu{core}/cpufreq/scaling_cur_freq" for core in cores) * 1e3,
-        thermal_events=_thermal_events(cores),
+        frequency_hz=fmean(_of_each(cores, "cpufreq/scaling_cur_freq") or [math.nan]) * 1e3,
+        thermal_events=int(sum(slowed)) if slowed else None,
         quota_s=_quota_s(),
     )
 
@@ -151,19 +154,6 @@ def sample(seconds: float = 0.5) -> Noise:
     return between(before, read_counters())
 
 
-class Watch:
-    """Watches a run from its making on, without a thread of its own."""
-
-    def __init__(self, *, read: Callable[[], Counters] = read_counters):
-        """Starts watching; `read` gives the counters."""
-        self._read = read
-        self._first = read()
-
-    def total(self) -> Noise:
-        """What disturbed the time since the start."""
-        return between(self._first, self._read())
-
-
 def too_noisy(noise: Noise, *, precision: float = 0.03, reached: Ratio | None = None) -> str:
     """Says whether the machine is too noisy for the precision asked, with the figures.
 
@@ -195,22 +185,13 @@ def too_noisy(noise: Noise, *, precision: float = 0.03, reached: Ratio | None = 
     return f"{asked}: too noisy, {'; '.join(noise.causes)}. Stop other work; as it is, {remedy}."
 
 
-def _numbers(paths):
-    for path in paths:
-        try:
-            yield float((SYSTEM_CPU / path).read_text())
-        except (OSError, ValueError):
-            continue
-
-
-def _mean_of(paths):
-    numbers = list(_numbers(paths))
-    return sum(numbers) / len(numbers) if numbers else math.nan
-
-
-def _thermal_events(cores):
-    counts = list(_numbers(f"cpu{core}/thermal_throttle/core_throttle_count" for core in cores))
-    return int(sum(counts)) if counts else None
+def _of_each(cores, name):
+    """Returns the number in a file of each core that has it."""
+    numbers = []
+    for core in cores:
+        with suppress(OSError, ValueError):
+            numbers.append(float((SYSTEM_CPU / f"cpu{core}" / name).read_text()))
+    return numbers
 
 
 def _quota_s():
@@ -218,7 +199,6 @@ def _quota_s():
         (limits.control_group_file("cpu.stat"), "throttled_usec", 1e-6),
         (limits.control_group_file("cpu.stat", controller="cpu"), "throttled_time", 1e-9),
     ):
-        found = re.search(rf"^{key} (\d+)$", text, re.MULTILINE)
-        if found:
-            return int(found[1]) * unit
+        if told := re.search(rf"^{key} (\d+)$", text, re.MULTILINE):
+            return int(told[1]) * unit
     return None

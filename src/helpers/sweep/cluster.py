@@ -17,8 +17,7 @@ from pathlib import Path
 
 from helpers import results
 from helpers.errors import StudyError
-from helpers.sweep import grid as grids
-from helpers.sweep import identity
+from helpers.sweep import grid as grids, identity
 
 KEPT = ("executed.ipynb", "kernel.log", "error.txt", results.ROWS)
 ATTEMPTS = 3

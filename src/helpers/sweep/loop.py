@@ -11,8 +11,7 @@ from pathlib import Path
 
 from helpers import files, results
 from helpers.errors import StudyError
-from helpers.sweep import grid as grids
-from helpers.sweep import kernels
+from helpers.sweep import grid as grids, kernels
 from helpers.sweep.cell import run_cell, scratch_name
 
 CELL_TIMEOUT_S = 1800
