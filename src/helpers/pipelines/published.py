@@ -4,11 +4,14 @@ They are here to be shown and measured as they were published; the fair counterp
 pipelines. What makes each unlike the others is named in its docstring.
 """
 
+import contextlib
+import io
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+from tensorflow.keras.preprocessing.image import ImageDataGenerator
 
 from helpers.errors import StudyError
 from helpers.tasks import Task
@@ -18,8 +21,7 @@ BATCH = 32
 
 def _uniform_images(task):
     """1,000 images (or the task's number), float64 0 to 1 (n, 32, 32, 3), and labels 0 or 1."""
-    generator = np.random.RandomState(task.seed)
-    count = task.examples or 1000
+    count, generator = task.examples or 1000, np.random.RandomState(task.seed)
     return generator.rand(count, 32, 32, 3), generator.randint(0, 2, count)
 
 
@@ -44,8 +46,7 @@ class NoiseSequence(keras.utils.PyDataset):
 
 def a1_sequence(task: Task) -> NoiseSequence:
     """First answer, example 1. Faults: no shuffling of its own; float64, which the model converts."""
-    images, labels = _uniform_images(task)
-    return NoiseSequence(images, labels, BATCH)
+    return NoiseSequence(*_uniform_images(task), BATCH)
 
 
 def a2_tf_data(task: Task) -> tf.data.Dataset:
@@ -78,11 +79,6 @@ def b1_tfds(task: Task) -> tf.data.Dataset:
 
 def b2_image_data_generator(task: Task) -> Any:
     """Second answer, example 2. Faults: labels are one-hot float32, unlike 1 and 3; shear 0.2 is in degrees."""
-    import contextlib
-    import io
-
-    from tensorflow.keras.preprocessing.image import ImageDataGenerator
-
     generator = ImageDataGenerator(rescale=1.0 / 255, shear_range=0.2, zoom_range=0.2, horizontal_flip=True)
     with contextlib.redirect_stdout(io.StringIO()):
         return generator.flow_from_directory(

@@ -10,11 +10,12 @@ import tensorflow as tf
 
 from helpers import service as data_service
 from helpers.errors import StudyError
+from helpers.machine import GIB
 from helpers.pipelines import AUTOTUNE
 from helpers.tasks import Task, transforms
 from helpers.tf_image_data_generator import files
 
-GRAPH_LIMIT = 2**31  # bytes of one serialised graph
+GRAPH_LIMIT = 2 * GIB  # bytes of one serialised graph
 DEALT_ROWS = 32  # examples that a service's worker is given at once
 
 
@@ -170,13 +171,11 @@ def _check_service(task, service, sharding, cache):
             raise StudyError(
                 f"sharding file needs at least as many record files as workers (got {files} for {count}); use dynamic"
             )
-    if task.source == "arrays":
-        height, width, channels = (what := task.describe()).image_shape
-        if what.examples * height * width * channels > GRAPH_LIMIT * 0.9:
-            raise StudyError(
-                "arrays reach a service's workers inside the graph, which holds 2 GiB (got "
-                f"{what.examples * height * width * channels / 2**30:.1f} GiB); use source tfds or folder"
-            )
+    if task.source == "arrays" and (size := task.describe().bytes) > GRAPH_LIMIT * 0.9:
+        raise StudyError(
+            "arrays reach a service's workers inside the graph, which holds 2 GiB "
+            f"(got {size / GIB:.1f} GiB); use source tfds or folder"
+        )
     data_service.require(service, sharding)
 
 
