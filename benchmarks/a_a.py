@@ -24,7 +24,7 @@ def simulated(scenario, rng):
     for rounds in looks:
         seconds = np.exp(logs[:rounds])
         ratio = ratios.paired_ratio(seconds, np.ones(rounds), level)
-        if ratios.is_precise(ratio, 0.03):
+        if ratio.precision <= 0.03:
             break
     inner = ratios.paired_ratio(seconds, np.ones(rounds), ratios.equivalence_confidence(level))
     return ratios.verdict(ratio, equivalence=inner)

@@ -163,13 +163,8 @@ def effective_rounds(differences: ArrayLike) -> np.ndarray:
     # Signs of a Gaussian autoregression correlate by 2/pi asin(r^lag).
     lags = np.arange(1, 200)
     inflation = 1 + 4 / np.pi * np.arcsin(corrected[..., None] ** lags).sum(axis=-1)
-    found = correlation > 1.3 / math.sqrt(rounds)
-    return np.where(found, np.maximum(LEAST_ROUNDS, rounds / inflation), everything)
-
-
-def is_precise(ratio: Ratio, precision: float) -> bool:
-    """Whether the interval is narrow enough: `precision` 0.03 asks for ±3% of the ratio."""
-    return ratio.precision <= precision
+    resemble = correlation > 1.3 / math.sqrt(rounds)
+    return np.where(resemble, np.maximum(LEAST_ROUNDS, rounds / inflation), everything)
 
 
 def verdict(ratio: Ratio, *, margin: float = 0.05, equivalence: Ratio | None = None) -> Verdict:
@@ -264,9 +259,8 @@ def _order_statistic_plan(rounds: int, confidence: float) -> tuple[int, float, f
     if levels[0] < confidence:
         # Even the range falls short. An error a quarter above the stated one is let pass (5 rounds: 93.75%);
         # beyond that the range is stretched, by the factor that is exact for uniform values (Neyman).
-        if 2.0 ** (1 - rounds) <= 1.25 * (1 - confidence) + 1e-12:
-            return 1, 0.0, 1.0
-        return 1, 0.0, max(1.0, (1 - confidence) ** (-1 / (rounds - 1)) - 1)
+        passes = 2.0 ** (1 - rounds) <= 1.25 * (1 - confidence) + 1e-12
+        return 1, 0.0, 1.0 if passes else max(1.0, (1 - confidence) ** (-1 / (rounds - 1)) - 1)
     rank = int(ranks[levels >= confidence].max())
     if rank == len(ranks):
         return rank, 0.0, 1.0

@@ -82,29 +82,25 @@ class Comparison:
     def verdict(self, label: str, reference: str | None = None) -> Verdict:
         """Returns "faster", "slower", "the same" (within the margin) or "undecided"."""
         level = ratios.equivalence_confidence(self.corrected_confidence)
-        one_sided = paired_ratio(self.seconds(label), self.seconds(reference or self.reference), confidence=level)
-        return ratios.verdict(self.ratio(label, reference), margin=self.margin, equivalence=one_sided)
+        inner = paired_ratio(self.seconds(label), self.seconds(reference or self.reference), confidence=level)
+        return ratios.verdict(self.ratio(label, reference), margin=self.margin, equivalence=inner)
 
     @property
     def is_precise(self) -> bool:
         """Whether every interval is as narrow as was asked for."""
         others = [label for label in self.labels if label != self.reference]
-        return all(ratios.is_precise(self.ratio(label), self.precision) for label in others)
+        return all(self.ratio(label).precision <= self.precision for label in others)
 
     @property
     def table(self) -> pd.DataFrame:
         """One row per feed: median epoch, time ratio to the reference with interval, verdict, rounds, flags."""
         rows = []
         for label in self.labels:
-            seconds = self.seconds(label)
-            row: dict[str, Any] = {"pipeline": label, "epoch_s": np.median(seconds)}
-            if label == self.reference:
-                row |= {"time_ratio": 1.0, "low": 1.0, "high": 1.0, "verdict": Verdict.REFERENCE.value}
-            else:
-                ratio = self.ratio(label)
-                row |= {"time_ratio": ratio.ratio, "low": ratio.low, "high": ratio.high}
-                row["verdict"] = self.verdict(label).value
-            rows.append(row | {"rounds": len(seconds), "flags": ", ".join(self.flags(label))})
+            ratio = self.ratio(label)  # of the reference with itself: 1, from 1 to 1
+            verdict = Verdict.REFERENCE if label == self.reference else self.verdict(label)
+            row = {"pipeline": label, "epoch_s": np.median(self.seconds(label)), "time_ratio": ratio.ratio}
+            row |= {"low": ratio.low, "high": ratio.high, "verdict": verdict.value}
+            rows.append(row | {"rounds": ratio.rounds, "flags": ", ".join(self.flags(label))})
         return pd.DataFrame(rows)
 
     def has_two_modes(self, label: str) -> bool:

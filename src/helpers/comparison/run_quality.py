@@ -68,10 +68,7 @@ def two_modes(seconds: ArrayLike) -> Modes:
         StudyError: where a value is not positive and finite.
     """
     times = np.sort(checked_times("seconds", seconds, least=1))
-    one = Modes(two=False, low_s=float(np.median(times)), high_s=float(np.median(times)), slow_share=0.0)
-    count = len(times)
-    if count < 10:
-        return one
+    count, median = len(times), float(np.median(times))
     logs = np.log(times)
     least = max(3, math.ceil(0.08 * count))
     best, split = 0.0, 0
@@ -81,8 +78,8 @@ def two_modes(seconds: ArrayLike) -> Modes:
         spread = max(fast.std(ddof=1) + slow.std(ddof=1), 0.01)
         if distance >= math.log(1.1) and distance / spread > best:
             best, split = distance / spread, position
-    if best <= 3.2 + 8 / count:
-        return one
+    if count < 10 or best <= 3.2 + 8 / count:
+        return Modes(two=False, low_s=median, high_s=median, slow_share=0.0)
     return Modes(
         two=True,
         low_s=float(np.median(times[:split])),

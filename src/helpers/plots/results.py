@@ -10,7 +10,7 @@ from matplotlib.transforms import blended_transform_factory
 from helpers.comparison import Comparison
 from helpers.errors import NothingToShow
 from helpers.plots.style import COLOURS, look, ratio_axis, styled
-from helpers.results.winners import fair_rows
+from helpers.results.pairs import fair_rows
 
 RIGHT_OF_AXES: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "va": "center", "annotation_clip": False}
 
