@@ -245,8 +245,9 @@ def _serve(role: str, **settings: Any) -> None:
     with suppress(KeyboardInterrupt):
         from helpers.service import processes
 
-        announce = lambda address: click.echo(f"{role} at {address}; Ctrl-C ends it")  # noqa: E731
-        server = processes.serve(role, announce=announce, **settings)
+        server = processes.serve(
+            role, announce=lambda address: click.echo(f"{role} at {address}; Ctrl-C ends it"), **settings
+        )
         while server:  # it serves from threads of its own
             time.sleep(1)
 

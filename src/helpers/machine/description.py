@@ -12,7 +12,6 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import psutil
 from markupsafe import Markup
@@ -99,7 +98,7 @@ class Machine:
         thread counts and the devices that it and JAX see do not count, so that a run may be resumed, and be read
         before they are imported.
         """
-        what = {
+        facts = {
             "cpu": self.cpu,
             "cores": self.cores,
             "memory_gib": round(self.memory_bytes / GIB),
@@ -108,7 +107,7 @@ class Machine:
             "versions": self.versions,
             "settings": self.settings,
         }
-        return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:8]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:8]
 
     def to_dict(self) -> dict:
         """Everything by name, `id` included, as JSON takes it."""
@@ -116,14 +115,13 @@ class Machine:
 
     def summary(self) -> str:
         """One line for people."""
-        gpu = ", ".join(self.gpus) or "no GPU"
         backend = self.settings.get("KERAS_BACKEND", "tensorflow")
-        named = ["tensorflow", "tensorflow-cpu", "keras", "python"] + ["jax"] * (backend == "jax")
-        versions = ", ".join(f"{name} {self.versions[name]}" for name in named if name in self.versions)
-        versions += f", trains on {backend}" if backend != "tensorflow" else ""
+        names = ["tensorflow", "tensorflow-cpu", "keras", "python"] + ["jax"] * (backend == "jax")
+        versions = [f"{name} {self.versions[name]}" for name in names if name in self.versions]
+        versions += [f"trains on {backend}"] * (backend != "tensorflow")
         return (
-            f"{self.cpu}, {self.cores:g} of {self.cores_in_machine} cores, "
-            f"{self.memory_bytes / GIB:.1f} GiB, {gpu}, {self.system}; {versions} (machine {self.id})"
+            f"{self.cpu}, {self.cores:g} of {self.cores_in_machine} cores, {self.memory_bytes / GIB:.1f} GiB, "
+            f"{', '.join(self.gpus) or 'no GPU'}, {self.system}; {', '.join(versions)} (machine {self.id})"
         )
 
     def _repr_html_(self):
@@ -175,8 +173,8 @@ def installed_versions() -> dict[str, str]:
 
 def keras_backend() -> str:
     """Returns what Keras trains on, or will: KERAS_BACKEND, else what `keras.json` says, else "tensorflow"."""
-    if os.environ.get("KERAS_BACKEND"):
-        return os.environ["KERAS_BACKEND"]
+    if given := os.environ.get("KERAS_BACKEND"):
+        return given
     home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
     try:
         return str(json.loads((home / "keras.json").read_text())["backend"])
@@ -201,10 +199,9 @@ def _gpus():
 
 
 def _tensorflow_threads():
-    tensorflow: Any = sys.modules.get("tensorflow")
-    if not hasattr(tensorflow, "config"):
+    if not hasattr(sys.modules.get("tensorflow"), "config"):
         return {}
-    threading = tensorflow.config.threading
+    threading = sys.modules["tensorflow"].config.threading
     return {
         "intra_op": threading.get_intra_op_parallelism_threads(),
         "inter_op": threading.get_inter_op_parallelism_threads(),
@@ -212,8 +209,7 @@ def _tensorflow_threads():
 
 
 def _devices_seen():
-    tensorflow: Any = sys.modules.get("tensorflow")
-    jax: Any = sys.modules.get("jax")
+    tensorflow, jax = sys.modules.get("tensorflow"), sys.modules.get("jax")
     seen = {}
     if hasattr(tensorflow, "config"):
         visible = tensorflow.config.get_visible_devices()

@@ -113,7 +113,7 @@ def send(batch: Any) -> Any:
     import tensorflow as tf
 
     with tf.device("GPU:0" if has_tensorflow_gpu() else "CPU:0"):
-        sent = tf.nest.map_structure(lambda array: tf.identity(tf.convert_to_tensor(array)), batch)
+        sent = tf.nest.map_structure(tf.identity, batch)
     if has_tensorflow_gpu():
         tf.test.experimental.sync_devices()
     return sent

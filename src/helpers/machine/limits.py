@@ -41,11 +41,7 @@ def control_group_files(name: str, *, controller: str = "") -> Iterator[str]:
         name: of the file.
         controller: of version 1's hierarchy; "": version 2.
     """
-    try:
-        lines = MEMBERSHIP.read_text().splitlines()
-    except OSError:
-        return
-    for line in lines:
+    for line in MEMBERSHIP.read_text().splitlines() if MEMBERSHIP.is_file() else ():
         _, controllers, group = line.split(":", 2)
         if controller not in controllers.split(","):
             continue
@@ -68,6 +64,4 @@ def _quotas() -> Iterator[float]:
 
 def _cores(quota: str, period: str = "") -> float:
     """Returns quota over period; infinite where one is not a number ("max", "-1")."""
-    if not quota.isdigit() or not period.isdigit() or int(period) == 0:
-        return math.inf
-    return int(quota) / int(period)
+    return int(quota) / int(period) if quota.isdigit() and period.isdigit() and int(period) else math.inf

@@ -172,9 +172,7 @@ def too_noisy(noise: Noise, *, precision: float = 0.03, reached: Ratio | None = 
     if not precision > 0:
         raise StudyError(f"precision must be > 0 (got {precision}); 0.03 asks for ±3%")
     if reached is None:
-        if noise.is_quiet:
-            return ""
-        return f"Too noisy for ±{precision:.1%}? Now {'; '.join(noise.causes)}. {REMEDY}"
+        return "" if noise.is_quiet else f"Too noisy for ±{precision:.1%}? Now {'; '.join(noise.causes)}. {REMEDY}"
     if reached.precision <= precision:
         return ""
     needed = math.ceil(reached.rounds * (reached.precision / precision) ** 2)

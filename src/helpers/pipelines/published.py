@@ -19,7 +19,7 @@ from helpers.tasks import Task
 BATCH = 32
 
 
-def _uniform_images(task):
+def _uniform_images(task) -> tuple[np.ndarray, np.ndarray]:
     """1,000 images (or the task's number), float64 0 to 1 (n, 32, 32, 3), and labels 0 or 1."""
     count, generator = task.examples or 1000, np.random.RandomState(task.seed)
     return generator.rand(count, 32, 32, 3), generator.randint(0, 2, count)
