@@ -160,16 +160,16 @@ def compare(
     if as_json:
         print(json.dumps({"machine": machine.describe().to_dict(), "rows": json.loads(rows.to_json(orient="records"))}))
         return
-    print(f"{measured.description.label}: {measured.description.examples} examples, {task.transform}, ", end="")
-    print(f"batch {task.batch_size}; {measured.comparison.load}")
-    print(measured.parity)
-    shown = rows.set_index("pipeline")
-    shown = shown.assign(
-        share_of_gather=shown["images_per_s"] / shown["gather_ceiling_images_per_s"],
-        share_of_step=shown["images_per_s"] / shown["step_ceiling_images_per_s"],
-        pipeline_MB=shown["pipeline_rss_bytes"] / 1e6,
-        tree_MB=shown["peak_rss_bytes"] / 1e6,
+    print(
+        f"{measured.description.label}: {measured.description.examples} examples, {task.transform}, "
+        f"batch {task.batch_size}; {measured.comparison.load}\n{measured.parity}"
     )
+    shown = rows.assign(
+        share_of_gather=rows["images_per_s"] / rows["gather_ceiling_images_per_s"],
+        share_of_step=rows["images_per_s"] / rows["step_ceiling_images_per_s"],
+        pipeline_MB=rows["pipeline_rss_bytes"] / 1e6,
+        tree_MB=rows["peak_rss_bytes"] / 1e6,
+    ).set_index("pipeline")
     columns = ["verdict", "time_ratio", "time_ratio_low", "time_ratio_high", "images_per_s", "first_batch_s"]
     columns += ["share_of_gather", *["share_of_step", "waiting_share"] * train, *["pipeline_MB", "tree_MB"] * isolate]
     print(shown[[*columns, "flags"]].round({"images_per_s": 0}).round(3).to_string())

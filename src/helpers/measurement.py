@@ -267,7 +267,6 @@ def measure(
         before_training = time.perf_counter()
         training = _train(task, feeds, filters) if train else {}
     timed_s = rounds.wall_s + time.perf_counter() - before_training
-    ceiling = ceilings.gather_ceiling(task.arrays().images, batch_size=task.batch_size)
     return Measurement(
         task=task,
         description=task.describe(),
@@ -278,7 +277,7 @@ def measure(
         peak_rss_bytes={label: peak["tree"] for label, peak in peaks.items()},
         pipeline_rss_bytes={label: peak["pipeline"] for label, peak in peaks.items()},
         isolated=isolate,
-        gather_images_per_s=ceiling.images_per_s,
+        gather_images_per_s=ceilings.of_task(task).images_per_s,
         wall_s=time.perf_counter() - started,
         timed_s=timed_s,
         device=trains_on,

@@ -211,12 +211,10 @@ def look_rounds(most: int, *, first: int = FIRST_LOOK, growth: float = LOOK_GROW
     Returns:
         Increasing numbers of rounds, ending with `most`.
     """
-    looks = []
-    rounds = first
-    while rounds < most:
-        looks.append(rounds)
-        rounds = math.ceil(rounds * growth)
-    return [*looks, most]
+    looks = [first]
+    while looks[-1] < most:
+        looks.append(math.ceil(looks[-1] * growth))
+    return [*looks[:-1], most]
 
 
 def sequential_confidence(confidence: float = 0.95, *, looks: int = 1, comparisons: int = 1) -> float:

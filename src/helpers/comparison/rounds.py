@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from markupsafe import escape
 
 from helpers import checks, ratios, timing
 from helpers.comparison import run_quality
@@ -88,8 +89,7 @@ class Comparison:
     @property
     def is_precise(self) -> bool:
         """Whether every interval is as narrow as was asked for."""
-        others = [label for label in self.labels if label != self.reference]
-        return all(self.ratio(label).precision <= self.precision for label in others)
+        return all(self.ratio(label).precision <= self.precision for label in self.labels)
 
     @property
     def table(self) -> pd.DataFrame:
@@ -111,15 +111,12 @@ class Comparison:
         """Returns what a reader should know of one feed's rounds: two modes, drift, outliers (kept)."""
         seconds = self.seconds(label)
         told = ["two modes"] if self.has_two_modes(label) else []
-        drift = run_quality.drift(seconds)
-        if drift:
+        if drift := run_quality.drift(seconds):
             told.append(f"drifted by {drift.change:+.0%}")
         outliers = int(np.sum(run_quality.outliers(seconds)))
         return [*told, f"{outliers} outlier{'s' * (outliers > 1)} kept"] if outliers else told
 
     def _repr_html_(self):
-        from markupsafe import escape
-
         shown = self.table.copy()
         shown["time_ratio"] = [
             f"{row.time_ratio:.2f} ({row.low:.2f} to {row.high:.2f})" if row.verdict != Verdict.REFERENCE else "1"

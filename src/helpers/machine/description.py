@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import psutil
 from markupsafe import Markup
@@ -209,7 +210,8 @@ def _tensorflow_threads():
 
 
 def _devices_seen():
-    tensorflow, jax = sys.modules.get("tensorflow"), sys.modules.get("jax")
+    tensorflow: Any = sys.modules.get("tensorflow")
+    jax: Any = sys.modules.get("jax")
     seen = {}
     if hasattr(tensorflow, "config"):
         visible = tensorflow.config.get_visible_devices()

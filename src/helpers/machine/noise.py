@@ -131,20 +131,20 @@ def between(before: Counters, after: Counters) -> Noise:
         raise StudyError(f"the second reading must be later than the first (got {seconds} s between them)")
     capacity = seconds * after.cores
     others = after.busy_s - before.busy_s - (after.own_s - before.own_s)
-    thermal = quota = None
-    if before.thermal_events is not None and after.thermal_events is not None:
-        thermal = after.thermal_events - before.thermal_events
-    if before.quota_s is not None and after.quota_s is not None:
-        quota = (after.quota_s - before.quota_s) / seconds
+    stopped_s = _change(before.quota_s, after.quota_s)
     return Noise(
         seconds=seconds,
         cores=after.cores,
         others_share=min(1.0, max(0.0, others / capacity)),
         steal_share=min(1.0, max(0.0, (after.steal_s - before.steal_s) / capacity)),
         frequency_change=after.frequency_hz / before.frequency_hz - 1,
-        thermal_events=thermal,
-        quota_share=quota,
+        thermal_events=_change(before.thermal_events, after.thermal_events),
+        quota_share=None if stopped_s is None else stopped_s / seconds,
     )
+
+
+def _change(before, after):
+    return None if before is None or after is None else after - before
 
 
 def sample(seconds: float = 0.5) -> Noise:

@@ -51,8 +51,7 @@ def a1_sequence(task: Task) -> NoiseSequence:
 
 def a2_tf_data(task: Task) -> tf.data.Dataset:
     """First answer, example 2. Faults: brightness, one number per image, instead of noise; no shuffling."""
-    dataset = tf.data.Dataset.from_tensor_slices(_uniform_images(task))
-    dataset = dataset.map(
+    dataset = tf.data.Dataset.from_tensor_slices(_uniform_images(task)).map(
         lambda image, label: (tf.image.random_brightness(image, 0.1), label),
         num_parallel_calls=tf.data.AUTOTUNE,
     )
@@ -66,15 +65,14 @@ def a3_tf_data_heavy(task: Task) -> tf.data.Dataset:
         return tf.image.per_image_standardization(tf.image.resize(image, (224, 224))), label
 
     dataset = tf.data.Dataset.from_tensor_slices(_uniform_images(task))
-    dataset = dataset.map(prepare, num_parallel_calls=tf.data.AUTOTUNE).cache()
-    return dataset.shuffle(1000).batch(BATCH).prefetch(tf.data.AUTOTUNE)
+    prepared = dataset.map(prepare, num_parallel_calls=tf.data.AUTOTUNE).cache()
+    return prepared.shuffle(1000).batch(BATCH).prefetch(tf.data.AUTOTUNE)
 
 
 def b1_tfds(task: Task) -> tf.data.Dataset:
     """Second answer, example 1. Faults: a map without parallelism; shuffles 10,000 of 60,000."""
-    dataset = _tfds(task, "mnist")
-    dataset = dataset.map(lambda image, label: (tf.image.convert_image_dtype(image, tf.float32), label))
-    return dataset.cache().shuffle(10_000).batch(BATCH).prefetch(tf.data.AUTOTUNE)
+    scaled = _tfds(task, "mnist").map(lambda image, label: (tf.image.convert_image_dtype(image, tf.float32), label))
+    return scaled.cache().shuffle(10_000).batch(BATCH).prefetch(tf.data.AUTOTUNE)
 
 
 def b2_image_data_generator(task: Task) -> Any:

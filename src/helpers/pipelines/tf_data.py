@@ -1,6 +1,7 @@
 """The task in tf.data, every stage a knob."""
 
 import atexit
+import math
 import shutil
 import tempfile
 from pathlib import Path
@@ -98,13 +99,12 @@ def build(
     if service:
         _check_service(task, service, sharding, cache)
     seed = None if service else task.seed  # one seed would give every worker the same draws, in every epoch
-    transform = transforms.get(task.transform)
-    calls = num_parallel_calls or None
+    transform, calls = transforms.get(task.transform), num_parallel_calls or None
     dataset, decode, examples = source_of(task, map, service, sharding)
     by_index = map == "gather" and task.source == "arrays"
     whole_batches = map != "element"
 
-    # Sharded by data, workers skip each other's places: their orders must be one, and so stay the same every epoch.
+    # Sharded by data, workers skip each other's elements: their orders must be one, and so stay the same every epoch.
     order_seed = task.seed if service and sharding == "data" else seed
     # Undecoded elements are shuffled where no cache of decoded ones stands before: names are small, pictures are not.
     names_first = decode and not by_index and (cache == "none" or cache_at == "after_map")
@@ -143,7 +143,7 @@ def build(
         dataset = data_service.distribute(dataset.with_options(options), address=service, sharding=sharding)
         dataset = dataset.rebatch(task.batch_size)  # each worker's last batch is partial
         if sharding != "off":
-            batches = -(-examples // task.batch_size)
+            batches = math.ceil(examples / task.batch_size)
             # The client asks for the end only once a second; who takes the known number waits for no answer.
             dataset = dataset.take(batches).apply(tf.data.experimental.assert_cardinality(batches))
     if prefetch:

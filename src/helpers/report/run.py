@@ -95,7 +95,7 @@ def open_runs(*runs: str | Path) -> list[Run]:
         StudyError: where a table is not there, not whole, of another schema, or empty.
     """
     opened = []
-    for path in map(Path, filter(None, runs)):
+    for path in (Path(run) for run in runs if run):
         table = results.read(path)
         if table.empty:
             raise StudyError(f"a report needs results (got a table without rows in {path}); run the sweep again")
