@@ -58,7 +58,6 @@ class Ratio:
         high: upper end of the interval.
         rounds: how many pairs it rests on.
         confidence: level of this interval, 0 … 1.
-        effective_rounds: the rounds, less what neighbouring rounds repeat of each other.
     """
 
     ratio: float
@@ -66,7 +65,6 @@ class Ratio:
     high: float
     rounds: int
     confidence: float
-    effective_rounds: float = math.nan
 
     @property
     def precision(self) -> float:
@@ -104,14 +102,13 @@ def paired_ratio(seconds: ArrayLike, reference_seconds: ArrayLike, confidence: f
             f"{len(reference)}); give both from the same rounds"
         )
     checks.share("confidence", confidence, remedy="0.95 is usual")
-    centre, low, high, effective = log_ratio_interval(np.log(pipeline) - np.log(reference), confidence)
+    centre, low, high, _ = log_ratio_interval(np.log(pipeline) - np.log(reference), confidence)
     return Ratio(
         ratio=math.exp(centre),
         low=math.exp(low),
         high=math.exp(high),
         rounds=len(pipeline),
         confidence=confidence,
-        effective_rounds=float(effective),
     )
 
 

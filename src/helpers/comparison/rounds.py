@@ -105,7 +105,7 @@ class Comparison:
 
     def has_two_modes(self, label: str) -> bool:
         """Returns whether one feed's epochs fall in two heaps."""
-        return bool(run_quality.two_modes(self.seconds(label)))
+        return run_quality.two_modes(self.seconds(label))
 
     def flags(self, label: str) -> list[str]:
         """Returns what a reader should know of one feed's rounds: two modes, drift, outliers (kept)."""

@@ -30,10 +30,9 @@ class Expected:
         data = task.arrays()
         self.images, self.labels = data.images, data.labels
         self.shape = tuple(self.transform.output_shape(self.images.shape[1:]))
-        once, again = (self._signatures(np.random.default_rng((task.seed, part))) for part in (1, 2))
-        self.signatures = once
+        self.signatures = self._signatures(1)
         # How many different examples a perfect feed is recognised by: all of them, but where a warp blurs them.
-        matched = matching.match(again, self.labels, once, self.labels)
+        matched = self._matched(2)
         self.recognised = len(np.unique(matched))
         self.hit_rate = float(np.mean(matched == np.arange(len(matched))))
 
@@ -42,13 +41,15 @@ class Expected:
 
         Pictures that are much alike are taken for each other now and then; one epoch may not show it.
         """
-        fewest = self.recognised
-        for part in range(3, 3 + epochs if self.transform.random else 3):
-            again = self._signatures(np.random.default_rng((self.task.seed, part)))
-            fewest = min(fewest, len(np.unique(matching.match(again, self.labels, self.signatures, self.labels))))
-        return fewest
+        later = [self._matched(part) for part in range(3, 3 + epochs if self.transform.random else 3)]
+        return min([self.recognised, *(len(np.unique(matched)) for matched in later)])
 
-    def _signatures(self, generator):
+    def _matched(self, part):
+        """Returns the examples that those of a perfect epoch are taken for, (n,)."""
+        return matching.match(self._signatures(part), self.labels, self.signatures, self.labels)
+
+    def _signatures(self, part):
+        generator = np.random.default_rng((self.task.seed, part))
         parts = []
         for start in range(0, len(self.images), 512):
             images = self.images[start : start + 512]
