@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import comparison, parity, service, timing
-from helpers.comparison import Comparison
+from helpers.comparison import Comparison, run_quality
 from helpers.datasets import Description
 from helpers.machine import device, memory
 from helpers.machine.device import Device
@@ -216,7 +216,7 @@ class Measurement:
             pipeline_rss_bytes=self.pipeline_rss_bytes[label],
             isolated=self.isolated,
             gather_ceiling_images_per_s=self.gather_images_per_s,
-            two_modes=rounds.has_two_modes(label),
+            two_modes=run_quality.two_modes(rounds.seconds(label)),
             flags=compared["flags"],
             epoch_s_rounds=rounds.seconds(label).tolist(),
             wall_s=self.wall_s,

@@ -26,7 +26,7 @@ class Comparison:
     """What a comparison measured; the statistics are derived from the raw rounds.
 
     Attributes:
-        rounds: one row per feed and round: round, place (in the round's order), pipeline, epoch_s, first_batch_s,
+        rounds: one row per feed and round: round, position (in the round's order), pipeline, epoch_s, first_batch_s,
             steady_batch_s, set_up_s, cpu_s, batches.
         cold: the same of each feed's very first epoch, which no statistic uses.
         reference: the label that the others are compared with.
@@ -103,14 +103,10 @@ class Comparison:
             rows.append(row | {"rounds": ratio.rounds, "flags": ", ".join(self.flags(label))})
         return pd.DataFrame(rows)
 
-    def has_two_modes(self, label: str) -> bool:
-        """Returns whether one feed's epochs fall in two heaps."""
-        return run_quality.two_modes(self.seconds(label))
-
     def flags(self, label: str) -> list[str]:
         """Returns what a reader should know of one feed's rounds: two modes, drift, outliers (kept)."""
         seconds = self.seconds(label)
-        told = ["two modes"] if self.has_two_modes(label) else []
+        told = ["two modes"] if run_quality.two_modes(seconds) else []
         if drift := run_quality.drift(seconds):
             told.append(f"drifted by {drift.change:+.0%}")
         outliers = int(np.sum(run_quality.outliers(seconds)))
@@ -181,18 +177,18 @@ def compare(
     timers = {label: _timer(feed, model, clock) for label, feed in feeds.items()}
     batches: dict[str, int] = {}
 
-    def time_epoch(number, place, label):
+    def time_epoch(number, position, label):
         epoch = timers[label]()
         if epoch.batches != batches.setdefault(label, epoch.batches):
             raise StudyError(
                 f"every epoch of a feed must be as long (got {batches[label]} batches of {label}, then "
                 f"{epoch.batches}); a cache that was read in part may do this: read it to the end once"
             )
-        where = {"round": number, "place": place, "pipeline": label}
+        where = {"round": number, "position": position, "pipeline": label}
         return where | asdict(epoch) | {"steady_batch_s": epoch.steady_batch_s}
 
     def time_round(number, labels):
-        return [time_epoch(number, place, label) for place, label in enumerate(labels)]
+        return [time_epoch(number, position, label) for position, label in enumerate(labels)]
 
     with timing.garbage_set_aside():
         cold = time_round(0, feeds)

@@ -77,7 +77,7 @@ _RECOVER = {
 STARTS = 3  # points of the grid to fit from
 EXPLAINED = 5e-3  # largest difference of a pixel, 0 to 1, of a fit that need not be tried again
 
-# Fitting costs about a hundred warps an image, the others almost nothing.
+# Fitting costs about a hundred warps per image, the others almost nothing.
 SAMPLE = {"shear_zoom_flip": 24}
 
 

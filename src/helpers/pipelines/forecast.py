@@ -71,18 +71,18 @@ def check(task: Task, specs: Mapping[str, Spec], *, available_bytes: float | Non
         StudyError: naming the pipeline that takes most, of what, and the remedy.
     """
     available = memory.available_bytes() if available_bytes is None else available_bytes
-    needed = {label: parts(task, spec) for label, spec in specs.items()}
-    own = {label: sum(n for part, n in held.items() if part != SOURCE) for label, held in needed.items()}
+    own = {label: parts(task, spec) | {SOURCE: 0} for label, spec in specs.items()}
+    totals = {label: sum(held.values()) for label, held in own.items()}
     source = task.describe().bytes
-    if source + sum(own.values()) <= available:
-        return
-    most = max(own, key=own.__getitem__)
-    largest = max((part for part in needed[most] if part != SOURCE), key=needed[most].__getitem__)
-    raise StudyError(
-        f"what is compared must fit in memory (got a forecast of {_gib(source + sum(own.values()))} for "
-        f"{_gib(available)} free: {_gib(source)} for the source, {_gib(own[most])} for {most}, most of it {largest}); "
-        "give fewer examples, or knobs that keep less"
-    )
+    needed = source + sum(totals.values())
+    if needed > available:
+        most = max(totals, key=totals.__getitem__)
+        largest = max(own[most], key=own[most].__getitem__)
+        raise StudyError(
+            f"what is compared must fit in memory (got a forecast of {_gib(needed)} for {_gib(available)} free: "
+            f"{_gib(source)} for the source, {_gib(totals[most])} for {most}, most of it {largest}); "
+            "give fewer examples, or knobs that keep less"
+        )
 
 
 def _gib(count):

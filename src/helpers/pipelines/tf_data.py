@@ -79,7 +79,7 @@ def build(
 
     Args:
         task: what to deliver.
-        map: "element": one example a call; "batch": a batch a call; "gather": a batch a call, taken by
+        map: "element": one example per call; "batch": one batch per call; "gather": likewise, taken by
             index from one array in memory (arrays only, elsewhere the same as "batch").
         num_parallel_calls: calls of the map at once; -1: AUTOTUNE; 0: one after the other.
         cache: "none", "memory", or "file" (in a temporary folder, removed at the end).

@@ -20,7 +20,7 @@ SCALE = np.float32(1 / 255.0)
 
 @dataclass(frozen=True, kw_only=True)
 class Ceiling:
-    """The most images a second that a way of measuring found.
+    """The most images per second that a way of measuring found.
 
     Attributes:
         images_per_s: of the best method.
