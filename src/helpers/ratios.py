@@ -170,9 +170,8 @@ def verdict(ratio: Ratio, *, margin: float = 0.05, equivalence: Ratio | None = N
     Args:
         ratio: the pipeline's time over the reference's, with its interval.
         margin: differences up to this share do not matter: 0.05 makes 1/1.05 … 1.05 "the same".
-        equivalence: the same ratio with the interval of the equivalence test: two one-sided tests at the
-            error rate a are one interval at confidence 1 - 2a (Schuirmann 1987), see
-            `equivalence_confidence`. None: `ratio` itself, which is stricter.
+        equivalence: the same ratio with the interval of the equivalence test, see `compared`; None: `ratio`
+            itself, which is stricter.
 
     Returns:
         "the same" where the equivalence interval lies within the margin, even if it excludes 1;
@@ -192,9 +191,26 @@ def verdict(ratio: Ratio, *, margin: float = 0.05, equivalence: Ratio | None = N
     return Verdict.UNDECIDED
 
 
-def equivalence_confidence(confidence: float) -> float:
-    """Level of the interval that carries out two one-sided tests at the error rate 1 - confidence."""
-    return max(0.0, 1 - 2 * (1 - confidence))
+def compared(
+    seconds: ArrayLike, reference_seconds: ArrayLike, *, confidence: float, margin: float = 0.05
+) -> tuple[Ratio, Verdict]:
+    """Returns the ratio of `paired_ratio` at this confidence, and its verdict within this margin.
+
+    Faster and slower are decided at `confidence`; the same by two one-sided tests at the error rate a = 1 - confidence,
+    which are one interval at confidence 1 - 2a (Schuirmann 1987).
+
+    Args:
+        seconds: (rounds,) positive; the pipeline's time in each round.
+        reference_seconds: (rounds,) positive; the reference's time in the same rounds.
+        confidence: above 0.5 and below 1.
+        margin: differences up to this share do not matter.
+
+    Raises:
+        StudyError: as `paired_ratio` and `verdict`.
+    """
+    ratio = paired_ratio(seconds, reference_seconds, confidence)
+    equivalence = paired_ratio(seconds, reference_seconds, 1 - 2 * (1 - confidence))
+    return ratio, verdict(ratio, margin=margin, equivalence=equivalence)
 
 
 def look_rounds(most: int, *, first: int = FIRST_LOOK, growth: float = LOOK_GROWTH) -> list[int]:

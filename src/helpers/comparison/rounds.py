@@ -82,9 +82,8 @@ class Comparison:
 
     def verdict(self, label: str, reference: str | None = None) -> Verdict:
         """Returns "faster", "slower", "the same" (within the margin) or "undecided"."""
-        level = ratios.equivalence_confidence(self.corrected_confidence)
-        inner = paired_ratio(self.seconds(label), self.seconds(reference or self.reference), confidence=level)
-        return ratios.verdict(self.ratio(label, reference), margin=self.margin, equivalence=inner)
+        both = self.seconds(label), self.seconds(reference or self.reference)
+        return ratios.compared(*both, confidence=self.corrected_confidence, margin=self.margin)[1]
 
     @property
     def is_precise(self) -> bool:
@@ -113,12 +112,12 @@ class Comparison:
         return [*told, f"{outliers} outlier{'s' * (outliers > 1)} kept"] if outliers else told
 
     def _repr_html_(self):
-        shown = self.table.copy()
-        shown["time_ratio"] = [
+        table = self.table
+        intervals = [
             f"{row.time_ratio:.2f} ({row.low:.2f} to {row.high:.2f})" if row.verdict != Verdict.REFERENCE else "1"
-            for row in shown.itertuples()
+            for row in table.itertuples()
         ]
-        shown["epoch_s"] = shown["epoch_s"].map("{:.3f}".format)
+        shown = table.assign(time_ratio=intervals, epoch_s=table["epoch_s"].map("{:.3f}".format))
         said = (
             f"Time of an epoch as a ratio to {self.reference}, {self.confidence:.0%} intervals; above 1 is slower. "
             f"Stopped: {self.stopped}. {self.load}"

@@ -67,6 +67,6 @@ def _draw_trace(axes, trace, start, length):
     deepest = max(int(ready.max()), 1)
     axes.step((times - start) * 1e3, 1 + 0.8 * ready / deepest, where="post", color="black", label="batches ready")
     axes.axhline(1, color="0.6", linewidth=0.6)
-    axes.set(xlim=(0, length * 1e3), ylim=(-0.15, 2.95), yticks=[2.4, 1.4, 0.4])
-    axes.set_yticklabels(["producer", f"queue (0 to {deepest})", "consumer"])
+    axes.set(xlim=(0, length * 1e3), ylim=(-0.15, 2.95))
+    axes.set_yticks([2.4, 1.4, 0.4], ["producer", f"queue (0 to {deepest})", "consumer"])
     axes.grid(visible=False)

@@ -97,9 +97,8 @@ def cell_ratio(
         if len(mine) != len(other) or len(mine) < ratios.LEAST_ROUNDS:
             return NO_RATIO
         level = ratios.sequential_confidence(0.95, looks=LOOKS, comparisons=comparisons)
-        ratio = ratios.paired_ratio(mine, other, confidence=level)
-        inner = ratios.paired_ratio(mine, other, confidence=ratios.equivalence_confidence(level))
-        return ratio.ratio, ratio.low, ratio.high, ratios.verdict(ratio, margin=margin, equivalence=inner)
+        ratio, verdict = ratios.compared(mine, other, confidence=level, margin=margin)
+        return ratio.ratio, ratio.low, ratio.high, verdict
     quotient = float(row[measure]) / (float(reference[measure]) or math.nan)
     if not 0 < quotient < math.inf:
         return NO_RATIO
