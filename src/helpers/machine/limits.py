@@ -43,14 +43,13 @@ def control_group_files(name: str, *, controller: str = "") -> Iterator[str]:
     """
     for line in MEMBERSHIP.read_text().splitlines() if MEMBERSHIP.is_file() else ():
         _, controllers, group = line.split(":", 2)
-        if controller not in controllers.split(","):
-            continue
-        base = CONTROL_GROUPS / controller if controller else CONTROL_GROUPS
-        own = base / group.lstrip("/")
-        # Inside a container the group's own path is often not there, and its files lie at the root.
-        for folder in (own, *(above for above in own.parents if above.is_relative_to(base))):
-            with suppress(OSError):
-                yield (folder / name).read_text().strip()
+        if controller in controllers.split(","):
+            base = CONTROL_GROUPS / controller
+            own = base / group.lstrip("/")
+            # Inside a container the group's own path is often not there, and its files lie at the root.
+            for folder in (own, *(above for above in own.parents if above.is_relative_to(base))):
+                with suppress(OSError):
+                    yield (folder / name).read_text().strip()
 
 
 def _quotas() -> Iterator[float]:

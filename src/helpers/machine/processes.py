@@ -18,11 +18,8 @@ def cpu_seconds() -> float:
 
 def end_tree(pid: int) -> None:
     """Kills a process that we started, and its children: those that hang listen to nothing gentler."""
-    try:
+    with suppress(psutil.NoSuchProcess):
         process = psutil.Process(pid)
-        tree = [process, *process.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return
-    for member in tree:
-        with suppress(psutil.NoSuchProcess):
-            member.kill()
+        for member in [process, *process.children(recursive=True)]:
+            with suppress(psutil.NoSuchProcess):
+                member.kill()
