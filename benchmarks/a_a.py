@@ -22,12 +22,10 @@ def simulated(scenario, rng):
     looks = ratios.look_rounds(BUDGET_ROUNDS)
     level = ratios.sequential_confidence(0.95, looks=len(looks))
     for rounds in looks:
-        seconds = np.exp(logs[:rounds])
-        ratio = ratios.paired_ratio(seconds, np.ones(rounds), level)
-        if ratios.is_precise(ratio, 0.03):
+        ratio, verdict = ratios.compared(np.exp(logs[:rounds]), np.ones(rounds), confidence=level)
+        if ratio.precision <= 0.03:
             break
-    inner = ratios.paired_ratio(seconds, np.ones(rounds), ratios.equivalence_confidence(level))
-    return ratios.verdict(ratio, equivalence=inner)
+    return verdict
 
 
 def show(label, verdicts):

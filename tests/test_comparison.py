@@ -34,9 +34,9 @@ def test_the_rounds_stop_at_the_first_look_at_which_every_interval_is_narrow(sho
 def test_the_raw_rounds_are_kept_and_interleaved_in_an_order_that_changes(short_against_long):
     rounds = short_against_long.rounds
     assert rounds["round"].tolist() == [number for number in range(1, len(rounds) // 2 + 1) for _ in range(2)]
-    assert rounds["place"].tolist() == [0, 1] * (len(rounds) // 2)
+    assert rounds["position"].tolist() == [0, 1] * (len(rounds) // 2)
     assert all(set(pair) == {"short", "long"} for _, pair in rounds.groupby("round")["pipeline"])
-    assert rounds[rounds["place"] == 0]["pipeline"].nunique() == 2
+    assert rounds[rounds["position"] == 0]["pipeline"].nunique() == 2
     assert rounds["batches"].tolist() == [{"short": 10, "long": 100}[label] for label in rounds["pipeline"]]
     assert short_against_long.cold["pipeline"].tolist() == ["short", "long"]
 

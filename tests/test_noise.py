@@ -64,12 +64,6 @@ def test_two_readings_at_once_are_refused():
         noise.between(counters(5), counters(5))
 
 
-def test_a_watch_tells_of_the_time_since_it_was_made():
-    readings = iter([counters(10), counters(30, busy_s=20)])
-    watch = noise.Watch(read=lambda: next(readings))
-    assert watch.total().others_share == 0.5
-
-
 LOUD = noise.Noise(seconds=10, cores=2, others_share=0.4, steal_share=0)
 QUIET = noise.Noise(seconds=10, cores=2, others_share=0.01, steal_share=0)
 

@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from hypothesis.extra.numpy import arrays
 
 from helpers.comparison import run_quality
@@ -22,14 +21,6 @@ def test_flags_come_one_per_time_and_never_for_most_of_them(seconds):
     assert flagged.sum() <= len(seconds) / 2
 
 
-@given(TIMES)
-def test_heaps_lie_in_order_and_share_the_times(seconds):
-    found = run_quality.two_modes(seconds)
-    assert found.low_s <= found.high_s
-    assert 0 <= found.slow_share < 1
-    assert bool(found) == (found.slow_share > 0)
-
-
 def test_an_epoch_of_three_times_the_median_is_an_outlier():
     flagged = run_quality.outliers([1.0, 1.01, 0.99, 1.02, 3.0])
     assert flagged.tolist() == [False, False, False, False, True]
@@ -39,14 +30,12 @@ def test_equal_times_have_no_outlier():
     assert not run_quality.outliers(np.ones(10)).any()
 
 
-def test_two_heaps_are_found_with_their_places():
+def test_two_heaps_are_found_where_a_fifth_takes_twice_as_long_and_not_before():
     rng = np.random.default_rng(0)
     times = np.exp(0.05 * rng.standard_normal(40))
+    assert not run_quality.two_modes(times)
     times[::5] *= 2
-    found = run_quality.two_modes(times)
-    assert found
-    assert found.high_s / found.low_s == pytest.approx(2, rel=0.1)
-    assert found.slow_share == pytest.approx(0.2)
+    assert run_quality.two_modes(times)
 
 
 @pytest.mark.parametrize(("noise", "at_most"), [("normal", 0.01), ("heavy tails", 0.01), ("exponential tail", 0.03)])

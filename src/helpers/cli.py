@@ -76,7 +76,7 @@ def study(debug: bool) -> None:
 @click.argument("dataset", nargs=-1, required=True)
 @click.option("--archives", type=PATH, help="A folder with the official archives, or the archive itself.")
 @click.option("--data-dir", type=PATH, help="Where prepared data goes (default: the project's data/).")
-def prepare(dataset: tuple[str, ...], archives: Path | None, data_dir: Path | None) -> int:
+def prepare(dataset: tuple[str, ...], archives: Path | None, data_dir: Path | None) -> None:
     """Get a dataset ready.
 
     DATASET: mnist, cifar10, mnist-standin, cifar10-standin or folder:NAME.
@@ -86,7 +86,6 @@ def prepare(dataset: tuple[str, ...], archives: Path | None, data_dir: Path | No
     for name in dataset:
         folder = preparing.prepare(name, archives=archives, data_dir=data_dir, progress=print)
         print(f"{name} is ready in {folder}")
-    return DONE
 
 
 @study.command()
@@ -127,7 +126,7 @@ def compare(
     train: bool,
     isolate: bool,
     as_json: bool,
-) -> int:
+) -> None:
     """Compare pipelines on one task."""
     from helpers import checks, datasets, machine, measurement
     from helpers.pipelines import read_specs
@@ -160,21 +159,20 @@ def compare(
     rows = measured.rows()
     if as_json:
         print(json.dumps({"machine": machine.describe().to_dict(), "rows": json.loads(rows.to_json(orient="records"))}))
-        return DONE
-    print(f"{measured.description.label}: {measured.description.examples} examples, {task.transform}, ", end="")
-    print(f"batch {task.batch_size}; {measured.comparison.load}")
-    print(measured.parity)
-    shown = rows.set_index("pipeline")
-    shown = shown.assign(
-        share_of_gather=shown["images_per_s"] / shown["gather_ceiling_images_per_s"],
-        share_of_step=shown["images_per_s"] / shown["step_ceiling_images_per_s"],
-        pipeline_MB=shown["pipeline_rss_bytes"] / 1e6,
-        tree_MB=shown["peak_rss_bytes"] / 1e6,
+        return
+    print(
+        f"{measured.description.label}: {measured.description.examples} examples, {task.transform}, "
+        f"batch {task.batch_size}; {measured.comparison.load}\n{measured.parity}"
     )
+    shown = rows.assign(
+        share_of_gather=rows["images_per_s"] / rows["gather_ceiling_images_per_s"],
+        share_of_step=rows["images_per_s"] / rows["step_ceiling_images_per_s"],
+        pipeline_MB=rows["pipeline_rss_bytes"] / 1e6,
+        tree_MB=rows["peak_rss_bytes"] / 1e6,
+    ).set_index("pipeline")
     columns = ["verdict", "time_ratio", "time_ratio_low", "time_ratio_high", "images_per_s", "first_batch_s"]
     columns += ["share_of_gather", *["share_of_step", "waiting_share"] * train, *["pipeline_MB", "tree_MB"] * isolate]
     print(shown[[*columns, "flags"]].round({"images_per_s": 0}).round(3).to_string())
-    return DONE
 
 
 @study.command()
@@ -209,13 +207,12 @@ def service() -> None:
 @service.command()
 @click.option("--workers", default=2)
 @click.option("--port", type=PORT, default=0, help="Of the dispatcher; 0: any that is free.")
-def start(workers: int, port: int) -> int:
+def start(workers: int, port: int) -> None:
     """Run a dispatcher and workers here, until Ctrl-C."""
     with suppress(KeyboardInterrupt):
         from helpers.service import processes
 
         processes.run(workers, port=port, announce=click.echo)
-    return DONE
 
 
 _host = click.option("--host", default=socket.gethostname, show_default="its own", help="This host's name for others.")
@@ -230,35 +227,35 @@ _host = click.option("--host", default=socket.gethostname, show_default="its own
     help="HOST:PORT,… of every worker: sharding file and data need them.",
 )
 @_host
-def dispatcher(port: int, worker_addresses: str, host: str) -> int:
+def dispatcher(port: int, worker_addresses: str, host: str) -> None:
     """Run a dispatcher for workers on several hosts."""
-    return _serve("dispatcher", port=port, host=host, worker_addresses=[*filter(None, worker_addresses.split(","))])
+    _serve("dispatcher", port=port, host=host, worker_addresses=[*filter(None, worker_addresses.split(","))])
 
 
 @service.command()
 @click.option("--dispatcher", required=True, metavar="HOST:PORT")
 @click.option("--port", type=PORT, default=5051)
 @_host
-def worker(dispatcher: str, port: int, host: str) -> int:
+def worker(dispatcher: str, port: int, host: str) -> None:
     """Run a worker on this host."""
-    return _serve("worker", port=port, host=host, dispatcher=dispatcher)
+    _serve("worker", port=port, host=host, dispatcher=dispatcher)
 
 
-def _serve(role: str, **settings: Any) -> int:
+def _serve(role: str, **settings: Any) -> None:
     with suppress(KeyboardInterrupt):
         from helpers.service import processes
 
-        announce = lambda address: click.echo(f"{role} at {address}; Ctrl-C ends it")  # noqa: E731
-        server = processes.serve(role, announce=announce, **settings)
+        server = processes.serve(
+            role, announce=lambda address: click.echo(f"{role} at {address}; Ctrl-C ends it"), **settings
+        )
         while server:  # it serves from threads of its own
             time.sleep(1)
-    return DONE
 
 
 @study.command()
 @click.argument("run", type=PATH)
 @click.argument("run2", type=PATH, required=False)
-def report(run: Path, run2: Path | None) -> int:
+def report(run: Path, run2: Path | None) -> None:
     """Write a run's verdicts, as report.html.
 
     RUN is the run's folder; RUN2, a second run, is put beside it.
@@ -267,7 +264,6 @@ def report(run: Path, run2: Path | None) -> int:
 
     report.print_verdicts(run)
     print(f"report: {report.write(run, run2)}")
-    return DONE
 
 
 @study.command()
@@ -291,13 +287,12 @@ def machine(check: bool, as_json: bool) -> int:
 
 @study.command()
 @click.option("--out", type=PATH, help="Where it goes (default: notebooks/workshop/learner).")
-def exercises(out: Path | None) -> int:
+def exercises(out: Path | None) -> None:
     """Write the lessons without solutions."""
     from helpers import paths, workshop
 
     written = workshop.write(out or paths.project_root() / "notebooks" / "workshop" / "learner")
     print(f"{len(written)} lessons without solutions are in {written[0].parent}")
-    return DONE
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -305,7 +300,7 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        return study.main(arguments, prog_name="study", standalone_mode=False)
+        return study.main(arguments, prog_name="study", standalone_mode=False) or DONE
     except click.UsageError as error:
         said = " ".join(error.format_message().split()).rstrip(".")
         print(f"study: {said}; see `{error.ctx.command_path if error.ctx else 'study'} --help`", file=sys.stderr)

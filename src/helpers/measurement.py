@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import comparison, parity, service, timing
-from helpers.comparison import Comparison
+from helpers.comparison import Comparison, run_quality
 from helpers.datasets import Description
 from helpers.machine import device, memory
 from helpers.machine.device import Device
@@ -88,10 +88,10 @@ class Row:
     same_work: bool
     differences: str
     rounds: int
-    time_ratio: float
-    time_ratio_low: float
-    time_ratio_high: float
-    verdict: str
+    time_ratio: float = math.nan
+    time_ratio_low: float = math.nan
+    time_ratio_high: float = math.nan
+    verdict: str = Verdict.NOT_THE_SAME_WORK.value
     images_per_s: float
     epoch_s: float
     first_batch_cold_s: float
@@ -164,24 +164,21 @@ class Measurement:
     def _row(self, label: str, identity: dict[str, str]) -> Row:
         task, rounds = self.task, self.comparison
         height, width, channels = self.description.image_shape
-        examples = self.description.examples
         differences = self.parity.differences_of(label)
-        fair = not differences and self.parity.does_the_task(rounds.reference)
         compared = rounds.table.set_index("pipeline").loc[label]
-        flags = rounds.flags(label)
 
         def median(column):
             return float(np.median(rounds.seconds(label, column)))
 
         measured: dict[str, Any] = dict(identity)
-        if fair:
-            measured |= {"time_ratio": compared["time_ratio"], "verdict": compared["verdict"]}
-            measured |= {"time_ratio_low": compared["low"], "time_ratio_high": compared["high"]}
-        else:
-            nothing = dict.fromkeys(("time_ratio", "time_ratio_low", "time_ratio_high"), math.nan)
-            measured |= nothing | {"verdict": str(Verdict.NOT_THE_SAME_WORK)}
-        if label in self.training:
-            training = self.training[label]
+        if not differences and self.parity.does_the_task(rounds.reference):
+            measured |= {
+                "time_ratio": compared["time_ratio"],
+                "time_ratio_low": compared["low"],
+                "time_ratio_high": compared["high"],
+                "verdict": compared["verdict"],
+            }
+        if training := self.training.get(label):
             measured |= {
                 "train_epoch_s": training.epoch_s,
                 "train_step_s": training.step_s,
@@ -199,7 +196,7 @@ class Measurement:
             image_height=height,
             image_width=width,
             channels=channels,
-            examples=examples,
+            examples=self.description.examples,
             shuffle=task.shuffle,
             seed=task.seed,
             pipeline=label,
@@ -209,18 +206,18 @@ class Measurement:
             same_work=not differences,
             differences=json.dumps(differences) if differences else "",
             rounds=int(compared["rounds"]),
-            images_per_s=examples / median("epoch_s"),
+            images_per_s=self.description.examples / median("epoch_s"),
             epoch_s=median("epoch_s"),
             first_batch_cold_s=float(rounds.cold.set_index("pipeline").loc[label, "first_batch_s"]),
             first_batch_s=median("first_batch_s"),
             steady_batch_s=median("steady_batch_s"),
-            cpu_us_per_image=median("cpu_s") / examples * 1e6,
+            cpu_us_per_image=median("cpu_s") / self.description.examples * 1e6,
             peak_rss_bytes=self.peak_rss_bytes[label],
             pipeline_rss_bytes=self.pipeline_rss_bytes[label],
             isolated=self.isolated,
             gather_ceiling_images_per_s=self.gather_images_per_s,
-            two_modes=rounds.has_two_modes(label),
-            flags=", ".join(flags),
+            two_modes=run_quality.two_modes(rounds.seconds(label)),
+            flags=compared["flags"],
             epoch_s_rounds=rounds.seconds(label).tolist(),
             wall_s=self.wall_s,
             timed_s=self.timed_s,
@@ -270,7 +267,6 @@ def measure(
         before_training = time.perf_counter()
         training = _train(task, feeds, filters) if train else {}
     timed_s = rounds.wall_s + time.perf_counter() - before_training
-    ceiling = ceilings.gather_ceiling(task.arrays().images, batch_size=task.batch_size)
     return Measurement(
         task=task,
         description=task.describe(),
@@ -281,7 +277,7 @@ def measure(
         peak_rss_bytes={label: peak["tree"] for label, peak in peaks.items()},
         pipeline_rss_bytes={label: peak["pipeline"] for label, peak in peaks.items()},
         isolated=isolate,
-        gather_images_per_s=ceiling.images_per_s,
+        gather_images_per_s=ceilings.of_task(task).images_per_s,
         wall_s=time.perf_counter() - started,
         timed_s=timed_s,
         device=trains_on,

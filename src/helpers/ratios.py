@@ -58,7 +58,6 @@ class Ratio:
         high: upper end of the interval.
         rounds: how many pairs it rests on.
         confidence: level of this interval, 0 … 1.
-        effective_rounds: the rounds, less what neighbouring rounds repeat of each other.
     """
 
     ratio: float
@@ -66,7 +65,6 @@ class Ratio:
     high: float
     rounds: int
     confidence: float
-    effective_rounds: float = math.nan
 
     @property
     def precision(self) -> float:
@@ -104,14 +102,13 @@ def paired_ratio(seconds: ArrayLike, reference_seconds: ArrayLike, confidence: f
             f"{len(reference)}); give both from the same rounds"
         )
     checks.share("confidence", confidence, remedy="0.95 is usual")
-    centre, low, high, effective = log_ratio_interval(np.log(pipeline) - np.log(reference), confidence)
+    centre, low, high, _ = log_ratio_interval(np.log(pipeline) - np.log(reference), confidence)
     return Ratio(
         ratio=math.exp(centre),
         low=math.exp(low),
         high=math.exp(high),
         rounds=len(pipeline),
         confidence=confidence,
-        effective_rounds=float(effective),
     )
 
 
@@ -163,13 +160,8 @@ def effective_rounds(differences: ArrayLike) -> np.ndarray:
     # Signs of a Gaussian autoregression correlate by 2/pi asin(r^lag).
     lags = np.arange(1, 200)
     inflation = 1 + 4 / np.pi * np.arcsin(corrected[..., None] ** lags).sum(axis=-1)
-    found = correlation > 1.3 / math.sqrt(rounds)
-    return np.where(found, np.maximum(LEAST_ROUNDS, rounds / inflation), everything)
-
-
-def is_precise(ratio: Ratio, precision: float) -> bool:
-    """Whether the interval is narrow enough: `precision` 0.03 asks for ±3% of the ratio."""
-    return ratio.precision <= precision
+    resemble = correlation > 1.3 / math.sqrt(rounds)
+    return np.where(resemble, np.maximum(LEAST_ROUNDS, rounds / inflation), everything)
 
 
 def verdict(ratio: Ratio, *, margin: float = 0.05, equivalence: Ratio | None = None) -> Verdict:
@@ -178,9 +170,8 @@ def verdict(ratio: Ratio, *, margin: float = 0.05, equivalence: Ratio | None = N
     Args:
         ratio: the pipeline's time over the reference's, with its interval.
         margin: differences up to this share do not matter: 0.05 makes 1/1.05 … 1.05 "the same".
-        equivalence: the same ratio with the interval of the equivalence test: two one-sided tests at the
-            error rate a are one interval at confidence 1 - 2a (Schuirmann 1987), see
-            `equivalence_confidence`. None: `ratio` itself, which is stricter.
+        equivalence: the same ratio with the interval of the equivalence test, see `compared`; None: `ratio`
+            itself, which is stricter.
 
     Returns:
         "the same" where the equivalence interval lies within the margin, even if it excludes 1;
@@ -200,9 +191,26 @@ def verdict(ratio: Ratio, *, margin: float = 0.05, equivalence: Ratio | None = N
     return Verdict.UNDECIDED
 
 
-def equivalence_confidence(confidence: float) -> float:
-    """Level of the interval that carries out two one-sided tests at the error rate 1 - confidence."""
-    return max(0.0, 1 - 2 * (1 - confidence))
+def compared(
+    seconds: ArrayLike, reference_seconds: ArrayLike, *, confidence: float, margin: float = 0.05
+) -> tuple[Ratio, Verdict]:
+    """Returns the ratio of `paired_ratio` at this confidence, and its verdict within this margin.
+
+    Faster and slower are decided at `confidence`; the same by two one-sided tests at the error rate a = 1 - confidence,
+    which are one interval at confidence 1 - 2a (Schuirmann 1987).
+
+    Args:
+        seconds: (rounds,) positive; the pipeline's time in each round.
+        reference_seconds: (rounds,) positive; the reference's time in the same rounds.
+        confidence: above 0.5 and below 1.
+        margin: differences up to this share do not matter.
+
+    Raises:
+        StudyError: as `paired_ratio` and `verdict`.
+    """
+    ratio = paired_ratio(seconds, reference_seconds, confidence)
+    equivalence = paired_ratio(seconds, reference_seconds, 1 - 2 * (1 - confidence))
+    return ratio, verdict(ratio, margin=margin, equivalence=equivalence)
 
 
 def look_rounds(most: int, *, first: int = FIRST_LOOK, growth: float = LOOK_GROWTH) -> list[int]:
@@ -216,12 +224,10 @@ def look_rounds(most: int, *, first: int = FIRST_LOOK, growth: float = LOOK_GROW
     Returns:
         Increasing numbers of rounds, ending with `most`.
     """
-    looks = []
-    rounds = first
-    while rounds < most:
-        looks.append(rounds)
-        rounds = math.ceil(rounds * growth)
-    return [*looks, most]
+    looks = [first]
+    while looks[-1] < most:
+        looks.append(math.ceil(looks[-1] * growth))
+    return [*looks[:-1], most]
 
 
 def sequential_confidence(confidence: float = 0.95, *, looks: int = 1, comparisons: int = 1) -> float:
@@ -264,9 +270,8 @@ def _order_statistic_plan(rounds: int, confidence: float) -> tuple[int, float, f
     if levels[0] < confidence:
         # Even the range falls short. An error a quarter above the stated one is let pass (5 rounds: 93.75%);
         # beyond that the range is stretched, by the factor that is exact for uniform values (Neyman).
-        if 2.0 ** (1 - rounds) <= 1.25 * (1 - confidence) + 1e-12:
-            return 1, 0.0, 1.0
-        return 1, 0.0, max(1.0, (1 - confidence) ** (-1 / (rounds - 1)) - 1)
+        passes = 2.0 ** (1 - rounds) <= 1.25 * (1 - confidence) + 1e-12
+        return 1, 0.0, 1.0 if passes else max(1.0, (1 - confidence) ** (-1 / (rounds - 1)) - 1)
     rank = int(ranks[levels >= confidence].max())
     if rank == len(ranks):
         return rank, 0.0, 1.0

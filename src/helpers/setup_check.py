@@ -33,7 +33,7 @@ class Check(NamedTuple):
     name: str
     ok: bool
     detail: str
-    remedy: str
+    remedy: str = ""
 
 
 def check(*, noise_s: float = 0.5) -> list[Check]:
@@ -77,13 +77,12 @@ def failed_requirements(
 def _software():
     python = platform.python_version()
     try:
-        kit = metadata.metadata(machine.KIT)
+        asked = metadata.metadata(machine.KIT)["Requires-Python"] or ""
     except metadata.PackageNotFoundError:
         return [
-            Check("Python", True, python, ""),
+            Check("Python", True, python),
             Check("packages", False, "the kit is not installed here", "run `make study`"),
         ]
-    asked = kit["Requires-Python"] or ""
     failed = failed_requirements(metadata.requires(machine.KIT) or [])
     python_ok = SpecifierSet(asked).contains(python)
     return [
@@ -101,9 +100,7 @@ def _hardware():
     cores = machine.cpu_quota()
     memory = psutil.virtual_memory().available
     folder = paths.data_dir()
-    while not folder.exists():
-        folder = folder.parent
-    disk = shutil.disk_usage(folder).free
+    disk = shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.exists())).free
     return [
         _at_least("cores", cores, LEAST_CORES, f"{cores:g} usable", "parallel pipelines gain nothing; use more"),
         _at_least("memory", memory, LEAST_MEMORY_BYTES, _gib(memory), "close other programs, or use fewer examples"),
@@ -121,7 +118,7 @@ def _gib(count):
 
 def _dataset(name):
     if datasets.is_prepared(name):
-        return Check(name, True, "prepared", "")
+        return Check(name, True, "prepared")
     available = datasets.best_available(name)
     if datasets.is_prepared(available):
         return Check(name, True, f"the stand-in {available} is prepared", f"`study prepare {name}` for the real one")
@@ -137,7 +134,7 @@ def _quiet(seconds):
 def _jupyter():
     if failed_requirements(["jupyterlab"]):
         return Check("Jupyter", False, "missing", "run `make study`, or `pip install jupyter`")
-    return Check("Jupyter", True, f"JupyterLab {metadata.version('jupyterlab')}", "")
+    return Check("Jupyter", True, f"JupyterLab {metadata.version('jupyterlab')}")
 
 
 def _browser():
@@ -146,4 +143,4 @@ def _browser():
     except webbrowser.Error:
         remedy = "run `make lab` and open the address it prints in a browser that reaches this machine"
         return Check("browser", True, "none on this machine (needed for the lab only)", remedy)
-    return Check("browser", True, "found", "")
+    return Check("browser", True, "found")

@@ -58,8 +58,8 @@ def exercises_of(notebook: Any, name: str = "the notebook") -> list[Exercise]:
                 )
             exercises.append(Exercise(heading, position, position + 1))
             heading = None
-    for position in sorted(checks - {exercise.check for exercise in exercises}):
-        first_line = notebook.cells[position].source.splitlines()[0]
+    if stray := sorted(checks - {exercise.check for exercise in exercises}):
+        first_line = notebook.cells[stray[0]].source.splitlines()[0]
         raise StudyError(f"a check must come right after a solution (got {first_line!r} in {name})")
     return exercises
 
@@ -74,9 +74,8 @@ def learners_version(notebook: Any, name: str = "the notebook") -> Any:
     learners = copy.deepcopy(notebook)
     for exercise in exercises_of(notebook, name):
         solution, check = learners.cells[exercise.solution], learners.cells[exercise.check]
-        wanted = ", ".join(asked_for(solution.source, check.source))
-        told = f", which makes: {wanted}." if wanted else "."
-        solution.source = f"# Your solution{told} The next cell checks it."
+        names = ", ".join(asked_for(solution.source, check.source))
+        solution.source = f"# Your solution{f', which makes: {names}' if names else ''}. The next cell checks it."
     for cell in learners.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
@@ -85,9 +84,8 @@ def learners_version(notebook: Any, name: str = "the notebook") -> Any:
         else:
             # Lessons link to each other, which holds here too; what else they link to is two folders up.
             cell.source = re.sub(r"\]\((?!http|#|\d\d_)([^)]+)\)", r"](../../\1)", cell.source)
-    learners.cells[
-        0
-    ].source += f"\n\nThe learner's version: the exercises at the end are yours. [With solutions](../../{name})"
+    first = learners.cells[0]
+    first.source += f"\n\nThe learner's version: the exercises at the end are yours. [With solutions](../../{name})"
     return learners
 
 

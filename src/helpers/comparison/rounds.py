@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from markupsafe import escape
 
 from helpers import checks, ratios, timing
 from helpers.comparison import run_quality
 from helpers.errors import StudyError
+from helpers.machine import noise
 from helpers.ratios import Verdict, paired_ratio
 from helpers.timing import models
 
@@ -24,7 +26,7 @@ class Comparison:
     """What a comparison measured; the statistics are derived from the raw rounds.
 
     Attributes:
-        rounds: one row per feed and round: round, place (in the round's order), pipeline, epoch_s, first_batch_s,
+        rounds: one row per feed and round: round, position (in the round's order), pipeline, epoch_s, first_batch_s,
             steady_batch_s, set_up_s, cpu_s, batches.
         cold: the same of each feed's very first epoch, which no statistic uses.
         reference: the label that the others are compared with.
@@ -80,55 +82,42 @@ class Comparison:
 
     def verdict(self, label: str, reference: str | None = None) -> Verdict:
         """Returns "faster", "slower", "the same" (within the margin) or "undecided"."""
-        level = ratios.equivalence_confidence(self.corrected_confidence)
-        one_sided = paired_ratio(self.seconds(label), self.seconds(reference or self.reference), confidence=level)
-        return ratios.verdict(self.ratio(label, reference), margin=self.margin, equivalence=one_sided)
+        both = self.seconds(label), self.seconds(reference or self.reference)
+        return ratios.compared(*both, confidence=self.corrected_confidence, margin=self.margin)[1]
 
     @property
     def is_precise(self) -> bool:
         """Whether every interval is as narrow as was asked for."""
-        others = [label for label in self.labels if label != self.reference]
-        return all(ratios.is_precise(self.ratio(label), self.precision) for label in others)
+        return all(self.ratio(label).precision <= self.precision for label in self.labels)
 
     @property
     def table(self) -> pd.DataFrame:
         """One row per feed: median epoch, time ratio to the reference with interval, verdict, rounds, flags."""
         rows = []
         for label in self.labels:
-            seconds = self.seconds(label)
-            row: dict[str, Any] = {"pipeline": label, "epoch_s": np.median(seconds)}
-            if label == self.reference:
-                row |= {"time_ratio": 1.0, "low": 1.0, "high": 1.0, "verdict": Verdict.REFERENCE.value}
-            else:
-                ratio = self.ratio(label)
-                row |= {"time_ratio": ratio.ratio, "low": ratio.low, "high": ratio.high}
-                row["verdict"] = self.verdict(label).value
-            rows.append(row | {"rounds": len(seconds), "flags": ", ".join(self.flags(label))})
+            ratio = self.ratio(label)  # of the reference with itself: 1, from 1 to 1
+            verdict = Verdict.REFERENCE if label == self.reference else self.verdict(label)
+            row = {"pipeline": label, "epoch_s": np.median(self.seconds(label)), "time_ratio": ratio.ratio}
+            row |= {"low": ratio.low, "high": ratio.high, "verdict": verdict.value}
+            rows.append(row | {"rounds": ratio.rounds, "flags": ", ".join(self.flags(label))})
         return pd.DataFrame(rows)
-
-    def has_two_modes(self, label: str) -> bool:
-        """Returns whether one feed's epochs fall in two heaps."""
-        return bool(run_quality.two_modes(self.seconds(label)))
 
     def flags(self, label: str) -> list[str]:
         """Returns what a reader should know of one feed's rounds: two modes, drift, outliers (kept)."""
         seconds = self.seconds(label)
-        told = ["two modes"] if self.has_two_modes(label) else []
-        drift = run_quality.drift(seconds)
-        if drift:
+        told = ["two modes"] if run_quality.two_modes(seconds) else []
+        if drift := run_quality.drift(seconds):
             told.append(f"drifted by {drift.change:+.0%}")
         outliers = int(np.sum(run_quality.outliers(seconds)))
         return [*told, f"{outliers} outlier{'s' * (outliers > 1)} kept"] if outliers else told
 
     def _repr_html_(self):
-        from markupsafe import escape
-
-        shown = self.table.copy()
-        shown["time_ratio"] = [
+        table = self.table
+        intervals = [
             f"{row.time_ratio:.2f} ({row.low:.2f} to {row.high:.2f})" if row.verdict != Verdict.REFERENCE else "1"
-            for row in shown.itertuples()
+            for row in table.itertuples()
         ]
-        shown["epoch_s"] = shown["epoch_s"].map("{:.3f}".format)
+        shown = table.assign(time_ratio=intervals, epoch_s=table["epoch_s"].map("{:.3f}".format))
         said = (
             f"Time of an epoch as a ratio to {self.reference}, {self.confidence:.0%} intervals; above 1 is slower. "
             f"Stopped: {self.stopped}. {self.load}"
@@ -173,34 +162,43 @@ def compare(
         StudyError: for fewer than two feeds, an unknown reference, a number out of range, or a feed whose epochs
             differ in length.
     """
-    _check_arguments(feeds, reference, precision, budget_s, margin, confidence, max_rounds)
-    from helpers.machine import noise
-
+    if len(feeds) < 2:
+        raise StudyError(f"a comparison needs at least two feeds (got {len(feeds)})")
+    if reference is not None:
+        checks.one_of("reference", reference, feeds)
+    checks.whole("max_rounds", max_rounds, least=MIN_ROUNDS)
+    checks.between("budget_s", budget_s, 0, math.inf)
+    for name, value in (("precision", precision), ("margin", margin), ("confidence", confidence)):
+        checks.share(name, value)
     start = clock()
     spent_s = lambda: (clock() - start) * 1e-9  # noqa: E731
-    watch = noise.Watch()
+    before = noise.read_counters()
     timers = {label: _timer(feed, model, clock) for label, feed in feeds.items()}
     batches: dict[str, int] = {}
 
-    def time_one(label):
+    def time_epoch(number, position, label):
         epoch = timers[label]()
         if epoch.batches != batches.setdefault(label, epoch.batches):
             raise StudyError(
                 f"every epoch of a feed must be as long (got {batches[label]} batches of {label}, then "
                 f"{epoch.batches}); a cache that was read in part may do this: read it to the end once"
             )
-        return epoch
+        where = {"round": number, "position": position, "pipeline": label}
+        return where | asdict(epoch) | {"steady_batch_s": epoch.steady_batch_s}
+
+    def time_round(number, labels):
+        return [time_epoch(number, position, label) for position, label in enumerate(labels)]
 
     with timing.garbage_set_aside():
-        cold = [_row(0, place, label, time_one(label)) for place, label in enumerate(feeds)]
-        for label in feeds:
-            time_one(label)
+        cold = time_round(0, feeds)
+        time_round(0, feeds)
 
     rows: list[dict[str, Any]] = []
     order = list(feeds)
     generator = np.random.default_rng(seed)
 
     def so_far(stopped):
+        load = noise.between(before, noise.read_counters())
         return Comparison(
             rounds=pd.DataFrame(rows),
             cold=pd.DataFrame(cold),
@@ -210,23 +208,19 @@ def compare(
             precision=precision,
             stopped=stopped,
             wall_s=spent_s(),
-            load=_load(watch.total()),
+            load=str(load) if load.is_quiet else f"{load} The machine was not quiet: expect wider intervals.",
         )
 
     look_after = set(ratios.look_rounds(max_rounds))
     with timing.garbage_set_aside():
         for rounds in range(1, max_rounds + 1):
             generator.shuffle(order)
-            rows += [_row(rounds, place, label, time_one(label)) for place, label in enumerate(order)]
+            rows += time_round(rounds, order)
             if rounds in look_after and so_far("").is_precise:
                 return so_far("precise")
             if rounds >= MIN_ROUNDS and spent_s() >= budget_s:
                 return so_far("budget")
     return so_far("rounds")
-
-
-def _load(noise):
-    return str(noise) if noise.is_quiet else f"{noise} The machine was not quiet: expect wider intervals."
 
 
 def _timer(feed, model, clock):
@@ -235,24 +229,3 @@ def _timer(feed, model, clock):
         return feed.time_epoch
     fitted = model(timing.first_batch(feed))
     return lambda: timing.time_epoch(fitted, feed, clock=clock)
-
-
-def _row(number, place, label, epoch):
-    return {
-        "round": number,
-        "place": place,
-        "pipeline": label,
-        **asdict(epoch),
-        "steady_batch_s": epoch.steady_batch_s,
-    }
-
-
-def _check_arguments(feeds, reference, precision, budget_s, margin, confidence, max_rounds):
-    if len(feeds) < 2:
-        raise StudyError(f"a comparison needs at least two feeds (got {len(feeds)})")
-    if reference is not None:
-        checks.one_of("reference", reference, feeds)
-    checks.whole("max_rounds", max_rounds, least=MIN_ROUNDS)
-    checks.between("budget_s", budget_s, 0, math.inf)
-    for name, value in (("precision", precision), ("margin", margin), ("confidence", confidence)):
-        checks.share(name, value)

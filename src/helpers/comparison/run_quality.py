@@ -9,27 +9,6 @@ from numpy.typing import ArrayLike
 from helpers.ratios import checked_times
 
 
-@dataclass(frozen=True)
-class Modes:
-    """Whether the times fall in two heaps, and which; false where there is one.
-
-    Attributes:
-        two: whether there are two.
-        low_s: median of the fast heap, seconds (of all, where there is one).
-        high_s: median of the slow heap, seconds.
-        slow_share: share of the times in the slow heap, 0 … 1; 0 where there is one.
-    """
-
-    two: bool
-    low_s: float
-    high_s: float
-    slow_share: float
-
-    def __bool__(self):
-        """Whether there are two heaps."""
-        return self.two
-
-
 def outliers(seconds: ArrayLike) -> np.ndarray:
     """Flags times far from the rest; nothing is ever dropped for it.
 
@@ -48,7 +27,7 @@ def outliers(seconds: ArrayLike) -> np.ndarray:
     return distance > 3.5 * max(1.4826 * float(np.median(distance)), 0.01)
 
 
-def two_modes(seconds: ArrayLike) -> Modes:
+def two_modes(seconds: ArrayLike) -> bool:
     """Tells whether times fall in two heaps, such as epochs at the median and epochs at twice the median.
 
     The times are split where the distance of the two means, in sums of their standard deviations, is
@@ -61,34 +40,18 @@ def two_modes(seconds: ArrayLike) -> Modes:
     Args:
         seconds: (rounds,) positive; fewer than 10 always give one heap.
 
-    Returns:
-        The heaps; true in a condition where there are two.
-
     Raises:
         StudyError: where a value is not positive and finite.
     """
-    times = np.sort(checked_times("seconds", seconds, least=1))
-    one = Modes(two=False, low_s=float(np.median(times)), high_s=float(np.median(times)), slow_share=0.0)
-    count = len(times)
-    if count < 10:
-        return one
-    logs = np.log(times)
+    logs = np.log(np.sort(checked_times("seconds", seconds, least=1)))
+    count, best = len(logs), 0.0
     least = max(3, math.ceil(0.08 * count))
-    best, split = 0.0, 0
     for position in range(least, count - least + 1):
         fast, slow = logs[:position], logs[position:]
         distance = slow.mean() - fast.mean()
-        spread = max(fast.std(ddof=1) + slow.std(ddof=1), 0.01)
-        if distance >= math.log(1.1) and distance / spread > best:
-            best, split = distance / spread, position
-    if best <= 3.2 + 8 / count:
-        return one
-    return Modes(
-        two=True,
-        low_s=float(np.median(times[:split])),
-        high_s=float(np.median(times[split:])),
-        slow_share=(count - split) / count,
-    )
+        if distance >= math.log(1.1):
+            best = max(best, distance / max(fast.std(ddof=1) + slow.std(ddof=1), 0.01))
+    return bool(count >= 10 and best > 3.2 + 8 / count)
 
 
 @dataclass(frozen=True)

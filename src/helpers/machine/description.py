@@ -8,15 +8,18 @@ import platform
 import re
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import psutil
 from markupsafe import Markup
 
 from helpers import paths
 from helpers.machine import limits
+from helpers.machine.device import grow_memory
 
 KIT = "input-pipeline-study-kit"
 PACKAGES = (
@@ -96,7 +99,7 @@ class Machine:
         thread counts and the devices that it and JAX see do not count, so that a run may be resumed, and be read
         before they are imported.
         """
-        what = {
+        facts = {
             "cpu": self.cpu,
             "cores": self.cores,
             "memory_gib": round(self.memory_bytes / GIB),
@@ -105,7 +108,7 @@ class Machine:
             "versions": self.versions,
             "settings": self.settings,
         }
-        return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:8]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:8]
 
     def to_dict(self) -> dict:
         """Everything by name, `id` included, as JSON takes it."""
@@ -113,14 +116,13 @@ class Machine:
 
     def summary(self) -> str:
         """One line for people."""
-        gpu = ", ".join(self.gpus) or "no GPU"
         backend = self.settings.get("KERAS_BACKEND", "tensorflow")
-        named = ["tensorflow", "tensorflow-cpu", "keras", "python"] + ["jax"] * (backend == "jax")
-        versions = ", ".join(f"{name} {self.versions[name]}" for name in named if name in self.versions)
-        versions += f", trains on {backend}" if backend != "tensorflow" else ""
+        names = ["tensorflow", "tensorflow-cpu", "keras", "python"] + ["jax"] * (backend == "jax")
+        versions = [f"{name} {self.versions[name]}" for name in names if name in self.versions]
+        versions += [f"trains on {backend}"] * (backend != "tensorflow")
         return (
-            f"{self.cpu}, {self.cores:g} of {self.cores_in_machine} cores, "
-            f"{self.memory_bytes / GIB:.1f} GiB, {gpu}, {self.system}; {versions} (machine {self.id})"
+            f"{self.cpu}, {self.cores:g} of {self.cores_in_machine} cores, {self.memory_bytes / GIB:.1f} GiB, "
+            f"{', '.join(self.gpus) or 'no GPU'}, {self.system}; {', '.join(versions)} (machine {self.id})"
         )
 
     def _repr_html_(self):
@@ -144,8 +146,6 @@ class Machine:
 
 def describe() -> Machine:
     """Describes this machine and this environment, in well under a second."""
-    import psutil
-
     return Machine(
         cpu=_cpu_model(),
         cores=limits.cpu_quota(),
@@ -167,17 +167,15 @@ def installed_versions() -> dict[str, str]:
     """Python's version and those of the installed packages that change a measurement."""
     versions = {"python": platform.python_version()}
     for name in PACKAGES:
-        try:
+        with suppress(metadata.PackageNotFoundError):
             versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
     return versions
 
 
 def keras_backend() -> str:
     """Returns what Keras trains on, or will: KERAS_BACKEND, else what `keras.json` says, else "tensorflow"."""
-    if os.environ.get("KERAS_BACKEND"):
-        return os.environ["KERAS_BACKEND"]
+    if given := os.environ.get("KERAS_BACKEND"):
+        return given
     home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
     try:
         return str(json.loads((home / "keras.json").read_text())["backend"])
@@ -186,12 +184,9 @@ def keras_backend() -> str:
 
 
 def _cpu_model():
-    try:
-        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-        if found:
-            return found.group(1).strip()
-    except OSError:
-        pass
+    with suppress(OSError):
+        if named := re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE):
+            return named.group(1).strip()
     if platform.system() == "Darwin":
         return _output("sysctl", "-n", "machdep.cpu.brand_string") or platform.machine()
     return platform.processor() or platform.machine()
@@ -199,15 +194,15 @@ def _cpu_model():
 
 @functools.cache
 def _gpus():
-    listed = _output("nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader")
-    return tuple(line.strip() for line in listed.splitlines() if line.strip())
+    return tuple(
+        _output("nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader").splitlines()
+    )
 
 
 def _tensorflow_threads():
-    tensorflow: Any = sys.modules.get("tensorflow")
-    if not hasattr(tensorflow, "config"):
+    if not hasattr(sys.modules.get("tensorflow"), "config"):
         return {}
-    threading = tensorflow.config.threading
+    threading = sys.modules["tensorflow"].config.threading
     return {
         "intra_op": threading.get_intra_op_parallelism_threads(),
         "inter_op": threading.get_inter_op_parallelism_threads(),
@@ -220,28 +215,25 @@ def _devices_seen():
     seen = {}
     if hasattr(tensorflow, "config"):
         visible = tensorflow.config.get_visible_devices()
-        seen["tensorflow"] = [one.name.removeprefix("/physical_device:") for one in visible]
+        seen["tensorflow"] = [device.name.removeprefix("/physical_device:") for device in visible]
     if hasattr(jax, "local_devices") and keras_backend() == "jax":
-        from helpers.machine import device
-
-        device.grow_memory()
-        seen["jax"] = [f"{one.platform}:{one.id} {one.device_kind}" for one in jax.local_devices()]
+        grow_memory()
+        local = jax.local_devices()
+        seen["jax"] = [f"{device.platform}:{device.id} {device.device_kind}" for device in local]
     return seen
 
 
 def _git_commit():
-    folder = str(paths.project_root())
-    commit = _output("git", "-C", folder, "rev-parse", "--short=10", "HEAD")
-    changed = _output("git", "-C", folder, "status", "--porcelain", "--untracked-files=no") if commit else ""
-    return commit + "+" * bool(changed)
+    git = ("git", "-C", str(paths.project_root()))
+    commit = _output(*git, "rev-parse", "--short=10", "HEAD")
+    return commit + "+" * bool(commit and _output(*git, "status", "--porcelain", "--untracked-files=no"))
 
 
 def _output(*command):
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired):
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
         return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def _named(values):

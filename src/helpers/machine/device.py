@@ -74,7 +74,7 @@ def has_tensorflow_gpu() -> bool:
 def _jax_gpus():
     import jax
 
-    return [one for one in jax.local_devices() if one.platform != "cpu"]
+    return [device for device in jax.local_devices() if device.platform != "cpu"]
 
 
 def trains_on() -> Device:
@@ -83,12 +83,12 @@ def trains_on() -> Device:
 
     backend = keras.backend.backend()
     if backend == "jax":
-        kinds = [one.device_kind for one in _jax_gpus()]
+        kinds = [gpu.device_kind for gpu in _jax_gpus()]
     elif backend == "tensorflow":
         import tensorflow as tf
 
-        physical = tf.config.get_visible_devices("GPU")
-        kinds = [tf.config.experimental.get_device_details(one).get("device_name", one.name) for one in physical]
+        gpus = tf.config.get_visible_devices("GPU")
+        kinds = [tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in gpus]
     else:
         raise StudyError(f"KERAS_BACKEND must be tensorflow or jax (got {backend}); set it before Keras is imported")
     return Device(" + ".join(kinds) or "CPU", backend)
@@ -113,7 +113,7 @@ def send(batch: Any) -> Any:
     import tensorflow as tf
 
     with tf.device("GPU:0" if has_tensorflow_gpu() else "CPU:0"):
-        sent = tf.nest.map_structure(lambda array: tf.identity(tf.convert_to_tensor(array)), batch)
+        sent = tf.nest.map_structure(tf.identity, batch)
     if has_tensorflow_gpu():
         tf.test.experimental.sync_devices()
     return sent

@@ -10,15 +10,11 @@ INTERVAL_S = 0.05
 
 def _nvml():
     """Returns NVIDIA's management library, started, or None."""
-    try:
+    with suppress(Exception):  # no package, no driver, no permission: each says so in its own way
         import pynvml
 
         pynvml.nvmlInit()
-        if pynvml.nvmlDeviceGetCount():
-            return pynvml
-    except Exception:  # no package, no driver, no permission: each says so in its own way
-        pass
-    return None
+        return pynvml if pynvml.nvmlDeviceGetCount() else None
 
 
 class Monitor:

@@ -4,6 +4,7 @@ import math
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 MEMBERSHIP = Path("/proc/self/cgroup")
@@ -40,22 +41,15 @@ def control_group_files(name: str, *, controller: str = "") -> Iterator[str]:
         name: of the file.
         controller: of version 1's hierarchy; "": version 2.
     """
-    try:
-        lines = MEMBERSHIP.read_text().splitlines()
-    except OSError:
-        return
-    for line in lines:
+    for line in MEMBERSHIP.read_text().splitlines() if MEMBERSHIP.is_file() else ():
         _, controllers, group = line.split(":", 2)
-        if controller not in controllers.split(","):
-            continue
-        base = CONTROL_GROUPS / controller if controller else CONTROL_GROUPS
-        own = base / group.lstrip("/")
-        # Inside a container the group's own path is often not there, and its files lie at the root.
-        for folder in (own, *(above for above in own.parents if above.is_relative_to(base))):
-            try:
-                yield (folder / name).read_text().strip()
-            except OSError:
-                continue
+        if controller in controllers.split(","):
+            base = CONTROL_GROUPS / controller
+            own = base / group.lstrip("/")
+            # Inside a container the group's own path is often not there, and its files lie at the root.
+            for folder in (own, *(above for above in own.parents if above.is_relative_to(base))):
+                with suppress(OSError):
+                    yield (folder / name).read_text().strip()
 
 
 def _quotas() -> Iterator[float]:
@@ -69,6 +63,4 @@ def _quotas() -> Iterator[float]:
 
 def _cores(quota: str, period: str = "") -> float:
     """Returns quota over period; infinite where one is not a number ("max", "-1")."""
-    if not quota.isdigit() or not period.isdigit() or int(period) == 0:
-        return math.inf
-    return int(quota) / int(period)
+    return int(quota) / int(period) if quota.isdigit() and period.isdigit() and int(period) else math.inf

@@ -5,7 +5,11 @@
 
 import math
 import re
+import resource
+from contextlib import suppress
 from pathlib import Path
+
+import psutil
 
 from helpers.machine import limits
 
@@ -14,13 +18,9 @@ _CLEAR = Path("/proc/self/clear_refs")
 
 
 def _field_bytes(name):
-    try:
-        lines = _STATUS.read_text().splitlines()
-    except OSError:
-        return math.nan
-    for line in lines:
-        if line.startswith(name + ":"):
-            return float(line.split()[1]) * 1024
+    with suppress(OSError):
+        if told := re.search(rf"^{name}:\s*(\d+) kB$", _STATUS.read_text(), re.MULTILINE):
+            return float(told[1]) * 1024
     return math.nan
 
 
@@ -31,14 +31,10 @@ def resident_bytes() -> float:
 
 def tree_bytes() -> float:
     """Returns the resident memory now of this process and its children together, bytes; shared pages count twice."""
-    import psutil
-
     total = resident_bytes()
     for child in psutil.Process().children(recursive=True):
-        try:
+        with suppress(psutil.NoSuchProcess):
             total += child.memory_info().rss
-        except psutil.NoSuchProcess:
-            continue
     return total
 
 
@@ -58,10 +54,6 @@ def reset_peak() -> bool:
 
 def available_bytes() -> float:
     """Returns how much more memory this process may take: the machine's, its control group's or its own limit."""
-    import resource
-
-    import psutil
-
     free = [float(psutil.virtual_memory().available)]
     limit = limits.control_group_file("memory.max")
     if limit.isdigit():

@@ -8,8 +8,12 @@ import math
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
+
+import psutil
 
 from helpers.errors import StudyError
 from helpers.machine import limits, processes
@@ -72,18 +76,18 @@ class Noise:
     @property
     def causes(self) -> list[str]:
         """Each disturbance that is large enough to matter, in words with its figure; empty: quiet."""
-        found = []
+        causes = []
         if self.others_share > OTHERS_LIMIT:
-            found.append(f"other processes used {self.others_share:.0%} of {self.cores} cores")
+            causes.append(f"other processes used {self.others_share:.0%} of {self.cores} cores")
         if self.steal_share > STEAL_LIMIT:
-            found.append(f"the host took {self.steal_share:.0%} for other guests (steal)")
+            causes.append(f"the host took {self.steal_share:.0%} for other guests (steal)")
         if abs(self.frequency_change) > SLOWED_LIMIT:
-            found.append(f"the CPU's frequency changed by {self.frequency_change:+.0%}")
+            causes.append(f"the CPU's frequency changed by {self.frequency_change:+.0%}")
         if self.thermal_events:
-            found.append(f"the CPU was slowed for its heat {self.thermal_events} times")
+            causes.append(f"the CPU was slowed for its heat {self.thermal_events} times")
         if self.quota_share is not None and self.quota_share > STEAL_LIMIT:
-            found.append(f"the container's CPU quota stopped this process {self.quota_share:.0%} of the time")
-        return found
+            causes.append(f"the container's CPU quota stopped this process {self.quota_share:.0%} of the time")
+        return causes
 
     @property
     def is_quiet(self) -> bool:
@@ -99,11 +103,10 @@ class Noise:
 
 def read_counters(*, clock: Callable[[], int] = time.perf_counter_ns) -> Counters:
     """Reads the machine's counters now, in about a millisecond."""
-    import psutil
-
     cores = limits.core_numbers()
     per_core = psutil.cpu_times(percpu=True)
     chosen = [per_core[core] for core in cores if core < len(per_core)] or per_core
+    slowed = _of_each(cores, "thermal_throttle/core_throttle_count")
     idle = ("idle", "iowait", "steal", "guest", "guest_nice")  # guests' time is in user's already
     return Counters(
         at_s=clock() / 1e9,
@@ -111,8 +114,8 @@ def read_counters(*, clock: Callable[[], int] = time.perf_counter_ns) -> Counter
         busy_s=sum(sum(getattr(core, name) for name in core._fields if name not in idle) for core in chosen),
         steal_s=sum(getattr(core, "steal", 0.0) for core in chosen),
         own_s=processes.cpu_seconds(),
-        frequency_hz=_mean_of(f"cpu{core}/cpufreq/scaling_cur_freq" for core in cores) * 1e3,
-        thermal_events=_thermal_events(cores),
+        frequency_hz=fmean(_of_each(cores, "cpufreq/scaling_cur_freq") or [math.nan]) * 1e3,
+        thermal_events=int(sum(slowed)) if slowed else None,
         quota_s=_quota_s(),
     )
 
@@ -128,20 +131,20 @@ def between(before: Counters, after: Counters) -> Noise:
         raise StudyError(f"the second reading must be later than the first (got {seconds} s between them)")
     capacity = seconds * after.cores
     others = after.busy_s - before.busy_s - (after.own_s - before.own_s)
-    thermal = quota = None
-    if before.thermal_events is not None and after.thermal_events is not None:
-        thermal = after.thermal_events - before.thermal_events
-    if before.quota_s is not None and after.quota_s is not None:
-        quota = (after.quota_s - before.quota_s) / seconds
+    stopped_s = _change(before.quota_s, after.quota_s)
     return Noise(
         seconds=seconds,
         cores=after.cores,
         others_share=min(1.0, max(0.0, others / capacity)),
         steal_share=min(1.0, max(0.0, (after.steal_s - before.steal_s) / capacity)),
         frequency_change=after.frequency_hz / before.frequency_hz - 1,
-        thermal_events=thermal,
-        quota_share=quota,
+        thermal_events=_change(before.thermal_events, after.thermal_events),
+        quota_share=None if stopped_s is None else stopped_s / seconds,
     )
+
+
+def _change(before, after):
+    return None if before is None or after is None else after - before
 
 
 def sample(seconds: float = 0.5) -> Noise:
@@ -149,19 +152,6 @@ def sample(seconds: float = 0.5) -> Noise:
     before = read_counters()
     time.sleep(seconds)
     return between(before, read_counters())
-
-
-class Watch:
-    """Watches a run from its making on, without a thread of its own."""
-
-    def __init__(self, *, read: Callable[[], Counters] = read_counters):
-        """Starts watching; `read` gives the counters."""
-        self._read = read
-        self._first = read()
-
-    def total(self) -> Noise:
-        """What disturbed the time since the start."""
-        return between(self._first, self._read())
 
 
 def too_noisy(noise: Noise, *, precision: float = 0.03, reached: Ratio | None = None) -> str:
@@ -182,9 +172,7 @@ def too_noisy(noise: Noise, *, precision: float = 0.03, reached: Ratio | None = 
     if not precision > 0:
         raise StudyError(f"precision must be > 0 (got {precision}); 0.03 asks for ±3%")
     if reached is None:
-        if noise.is_quiet:
-            return ""
-        return f"Too noisy for ±{precision:.1%}? Now {'; '.join(noise.causes)}. {REMEDY}"
+        return "" if noise.is_quiet else f"Too noisy for ±{precision:.1%}? Now {'; '.join(noise.causes)}. {REMEDY}"
     if reached.precision <= precision:
         return ""
     needed = math.ceil(reached.rounds * (reached.precision / precision) ** 2)
@@ -195,22 +183,13 @@ def too_noisy(noise: Noise, *, precision: float = 0.03, reached: Ratio | None = 
     return f"{asked}: too noisy, {'; '.join(noise.causes)}. Stop other work; as it is, {remedy}."
 
 
-def _numbers(paths):
-    for path in paths:
-        try:
-            yield float((SYSTEM_CPU / path).read_text())
-        except (OSError, ValueError):
-            continue
-
-
-def _mean_of(paths):
-    numbers = list(_numbers(paths))
-    return sum(numbers) / len(numbers) if numbers else math.nan
-
-
-def _thermal_events(cores):
-    counts = list(_numbers(f"cpu{core}/thermal_throttle/core_throttle_count" for core in cores))
-    return int(sum(counts)) if counts else None
+def _of_each(cores, name):
+    """Returns the number in a file of each core that has it."""
+    numbers = []
+    for core in cores:
+        with suppress(OSError, ValueError):
+            numbers.append(float((SYSTEM_CPU / f"cpu{core}" / name).read_text()))
+    return numbers
 
 
 def _quota_s():
@@ -218,7 +197,6 @@ def _quota_s():
         (limits.control_group_file("cpu.stat"), "throttled_usec", 1e-6),
         (limits.control_group_file("cpu.stat", controller="cpu"), "throttled_time", 1e-9),
     ):
-        found = re.search(rf"^{key} (\d+)$", text, re.MULTILINE)
-        if found:
-            return int(found[1]) * unit
+        if told := re.search(rf"^{key} (\d+)$", text, re.MULTILINE):
+            return int(told[1]) * unit
     return None

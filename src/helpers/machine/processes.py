@@ -1,16 +1,16 @@
 """A process with all its children: the CPU seconds that they spent, and their end."""
 
-import contextlib
+from contextlib import suppress
+
+import psutil
 
 
 def cpu_seconds() -> float:
     """Returns the CPU seconds of this process and of its living and ended children so far."""
-    import psutil
-
     process = psutil.Process()
     total = 0.0
     for member in [process, *process.children(recursive=True)]:
-        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
             spent = member.cpu_times()
             total += spent.user + spent.system + spent.children_user + spent.children_system
     return total
@@ -18,13 +18,8 @@ def cpu_seconds() -> float:
 
 def end_tree(pid: int) -> None:
     """Kills a process that we started, and its children: those that hang listen to nothing gentler."""
-    import psutil
-
-    try:
+    with suppress(psutil.NoSuchProcess):
         process = psutil.Process(pid)
-        tree = [process, *process.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return
-    for member in tree:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            member.kill()
+        for member in [process, *process.children(recursive=True)]:
+            with suppress(psutil.NoSuchProcess):
+                member.kill()

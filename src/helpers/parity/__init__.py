@@ -1,9 +1,3 @@
 """Proves that pipelines deliver the same work, or says in what they differ."""
 
-from helpers.parity.report import ASPECTS, Report, check
-
-__all__ = [
-    "ASPECTS",
-    "Report",
-    "check",
-]
+from helpers.parity.report import ASPECTS as ASPECTS, Report as Report, check as check

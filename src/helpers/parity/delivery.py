@@ -1,6 +1,6 @@
 """What a feed should deliver for a task, and what one epoch of a feed did deliver."""
 
-from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,25 +30,26 @@ class Expected:
         data = task.arrays()
         self.images, self.labels = data.images, data.labels
         self.shape = tuple(self.transform.output_shape(self.images.shape[1:]))
-        once, again = (self._signatures(np.random.default_rng((task.seed, part))) for part in (1, 2))
-        self.signatures = once
+        self.signatures = self._signatures(1)
         # How many different examples a perfect feed is recognised by: all of them, but where a warp blurs them.
-        found = matching.match(again, self.labels, once, self.labels)
-        self.recognised = len(np.unique(found))
-        self.hit_rate = float(np.mean(found == np.arange(len(found))))
+        matched = self._matched(2)
+        self.recognised = len(np.unique(matched))
+        self.hit_rate = float(np.mean(matched == np.arange(len(matched))))
 
     def fewest_recognised(self, epochs: int = 8) -> int:
         """Returns the fewest different examples that any of some perfect epochs is recognised by.
 
         Pictures that are much alike are taken for each other now and then; one epoch may not show it.
         """
-        fewest = self.recognised
-        for part in range(3, 3 + epochs if self.transform.random else 3):
-            again = self._signatures(np.random.default_rng((self.task.seed, part)))
-            fewest = min(fewest, len(np.unique(matching.match(again, self.labels, self.signatures, self.labels))))
-        return fewest
+        later = [self._matched(part) for part in range(3, 3 + epochs if self.transform.random else 3)]
+        return min([self.recognised, *(len(np.unique(matched)) for matched in later)])
 
-    def _signatures(self, generator):
+    def _matched(self, part):
+        """Returns the examples that those of a perfect epoch are taken for, (n,)."""
+        return matching.match(self._signatures(part), self.labels, self.signatures, self.labels)
+
+    def _signatures(self, part):
+        generator = np.random.default_rng((self.task.seed, part))
         parts = []
         for start in range(0, len(self.images), 512):
             images = self.images[start : start + 512]
@@ -63,19 +64,19 @@ class Delivered:
 
     Attributes:
         sizes: examples of each batch.
-        shapes: of an image -> batches; image_dtypes and label_forms (dtype, shape of one) likewise.
+        shapes: of an image, per batch; image_dtypes and label_forms (dtype, shape of one label) likewise.
         low: the smallest value of all images; high: the largest.
-        labels: (n,), of one-hot ones the place of the largest.
+        labels: (n,), of one-hot ones the index of the largest.
         signatures: see `Expected`, float32 (n, features), in the order of delivery; None if an image had another shape.
         fingerprints: block means that tell whether an image changed, float32 (n, blocks); None likewise.
         sample: the first images, float32; None likewise.
         endless: whether it was broken off after twice the examples.
     """
 
-    sizes: list
-    shapes: Counter
-    image_dtypes: Counter
-    label_forms: Counter
+    sizes: Sequence[int]
+    shapes: Sequence[tuple[int, ...]]
+    image_dtypes: Sequence[str]
+    label_forms: Sequence[tuple[str, tuple[int, ...]]]
     low: float
     high: float
     labels: np.ndarray
@@ -91,16 +92,12 @@ def read_epoch(expected: Expected, feed: Any) -> Delivered:
     Raises:
         StudyError: if the feed is no feed, never ends by its own account, or does not give pairs.
     """
-    sizes: list[int] = []
-    shapes, image_dtypes, label_forms = (Counter[Any]() for _ in range(3))
-    labels, signatures, fingerprints, sample = [], [], [], []
-    low, high, total, endless = np.inf, -np.inf, 0, False
+    forms, labels, signatures, fingerprints, sample = [], [], [], [], []
+    low, high, total = np.inf, -np.inf, 0
     wanted = recovered_draws.SAMPLE.get(expected.transform.name, SAMPLE)
+    most = 2 * len(expected.images) + expected.task.batch_size
     for images, given in feeds.batches_of(feed):
-        sizes.append(len(images))
-        shapes[images.shape[1:]] += 1
-        image_dtypes[str(images.dtype)] += 1
-        label_forms[(str(given.dtype), given.shape[1:])] += 1
+        forms.append((len(images), images.shape[1:], str(images.dtype), (str(given.dtype), given.shape[1:])))
         low, high = min(low, float(images.min())), max(high, float(images.max()))
         labels.append(given.argmax(axis=1) if given.ndim > 1 else given)
         if images.shape[1:] == expected.shape:
@@ -110,9 +107,9 @@ def read_epoch(expected: Expected, feed: Any) -> Delivered:
             if total < wanted:
                 sample.append(images[: wanted - total])
         total += len(images)
-        if total > 2 * len(expected.images) + expected.task.batch_size:
-            endless = True
+        if total > most:
             break
+    sizes, shapes, image_dtypes, label_forms = zip(*forms, strict=True) if forms else [()] * 4
     whole = set(shapes) == {expected.shape}
     return Delivered(
         sizes,
@@ -125,5 +122,5 @@ def read_epoch(expected: Expected, feed: Any) -> Delivered:
         np.concatenate(signatures) if whole else None,
         np.concatenate(fingerprints) if whole else None,
         np.concatenate(sample) if whole else None,
-        endless,
+        endless=total > most,
     )

@@ -9,14 +9,15 @@ import numpy as np
 
 from helpers.tasks import transforms
 
+WARP = ("shear", "zx", "zy", "flip")  # what shear_zoom_flip draws
+
 
 def _noise(delivered, sources):
     return {"noise": delivered - sources.astype(np.float32) * transforms.SCALE}
 
 
 def _brightness(delivered, sources):
-    difference = delivered - sources.astype(np.float32) * transforms.SCALE
-    return {"delta": np.median(difference, axis=(1, 2, 3), keepdims=True)}
+    return {"delta": np.median(_noise(delivered, sources)["noise"], axis=(1, 2, 3), keepdims=True)}
 
 
 def _flip_brightness(delivered, sources):
@@ -25,8 +26,8 @@ def _flip_brightness(delivered, sources):
     transform = transforms.get("flip_brightness")
 
     def error(flip, delta):
-        flips = np.full(delta.shape, flip)
-        return np.abs(transform.apply_numpy(sources, {"flip": flips, "delta": delta}) - delivered).mean((1, 2, 3))
+        draws = {"flip": np.full(delta.shape, flip), "delta": delta}
+        return np.abs(transform.apply_numpy(sources, draws) - delivered).mean((1, 2, 3))
 
     flip = (error(True, mirrored) < error(False, straight))[:, None, None, None]
     return {"flip": flip, "delta": np.where(flip, mirrored, straight)}
@@ -34,9 +35,7 @@ def _flip_brightness(delivered, sources):
 
 def _shear_zoom_flip(delivered, sources):
     fitted = [_fit_warp(image, source) for image, source in zip(delivered, sources, strict=True)]
-    return {
-        name: np.array([fit[name] for fit in fitted]).reshape(-1, 1, 1, 1) for name in ("shear", "zx", "zy", "flip")
-    }
+    return {name: np.array([fit[name] for fit in fitted]).reshape(-1, 1, 1, 1) for name in WARP}
 
 
 def _fit_warp(image, source):
@@ -45,9 +44,8 @@ def _fit_warp(image, source):
 
     transform = transforms.get("shear_zoom_flip")
 
-    def warp(shear, zx, zy, flip):
-        draws = {"shear": shear, "zx": zx, "zy": zy, "flip": flip}
-        draws = {name: np.reshape(drawn, (-1, 1, 1, 1)) for name, drawn in draws.items()}
+    def warp(*point):
+        draws = {name: np.reshape(drawn, (-1, 1, 1, 1)) for name, drawn in zip(WARP, point, strict=True)}
         copies = np.broadcast_to(source, (draws["zx"].size, *source.shape))
         return transform.apply_numpy(copies, draws)
 
@@ -58,8 +56,7 @@ def _fit_warp(image, source):
     for start in np.argsort(errors)[:STARTS]:
 
         def residual(point, flipped=flip[start]):
-            shear, zoom_x, zoom_y = point
-            return (warp(shear, zoom_x, zoom_y, flipped)[0] - image).ravel()
+            return (warp(*point, flipped)[0] - image).ravel()
 
         fit = least_squares(residual, (0.0, zx[start], zy[start]), diff_step=1e-3, x_scale=(0.2, 0.1, 0.1), xtol=1e-6)
         fit = least_squares(residual, fit.x, diff_step=1e-6, x_scale=(0.2, 0.1, 0.1))
@@ -67,7 +64,7 @@ def _fit_warp(image, source):
         if np.abs(fit.fun).max() < EXPLAINED:
             break
     fit, flipped = min(fits, key=lambda fitted: fitted[0].cost)
-    return {"shear": fit.x[0], "zx": fit.x[1], "zy": fit.x[2], "flip": flipped}
+    return dict(zip(WARP, (*fit.x, flipped), strict=True))
 
 
 _RECOVER = {
@@ -80,7 +77,7 @@ _RECOVER = {
 STARTS = 3  # points of the grid to fit from
 EXPLAINED = 5e-3  # largest difference of a pixel, 0 to 1, of a fit that need not be tried again
 
-# Fitting costs about a hundred warps an image, the others almost nothing.
+# Fitting costs about a hundred warps per image, the others almost nothing.
 SAMPLE = {"shear_zoom_flip": 24}
 
 

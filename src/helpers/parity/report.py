@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from markupsafe import escape
 
 from helpers.errors import StudyError
 from helpers.parity import matching, recovered_draws
@@ -71,10 +72,9 @@ class Report:
     def overview(self) -> pd.DataFrame:
         """A table for people: one row per feed, one column per aspect; "same", "differs", or "-" if not reached."""
         table = pd.DataFrame("-", index=list(self.labels), columns=list(ASPECTS))
-        for row in self.details.itertuples():
-            table.loc[row.pipeline, row.aspect] = "same"
-        for row in self.differences.itertuples():
-            table.loc[row.pipeline, row.aspect] = "differs"
+        for checks, outcome in ((self.details, "same"), (self.differences, "differs")):
+            for row in checks.itertuples():
+                table.loc[row.pipeline, row.aspect] = outcome
         return table
 
     @property
@@ -86,18 +86,15 @@ class Report:
         return f"Not the same work: {', '.join(unlike)} deliver something else; no ranking."
 
     def __str__(self):
-        lines = [self.verdict]
-        for row in self.differences.itertuples():
-            lines.append(f"  {row.pipeline}: {row.aspect}: expected {row.expected}, found {row.found}")
-        return "\n".join(lines)
+        told = [
+            f"  {row.pipeline}: {row.aspect}: expected {row.expected}, found {row.found}"
+            for row in self.differences.itertuples()
+        ]
+        return "\n".join([self.verdict, *told])
 
     def _repr_html_(self):
-        from markupsafe import escape
-
-        html = f"<p><strong>{escape(self.verdict)}</strong></p>{self.overview.to_html()}"
-        if not self.same:
-            html += self.differences.to_html(index=False)
-        return html
+        differences = "" if self.same else self.differences.to_html(index=False)
+        return f"<p><strong>{escape(self.verdict)}</strong></p>{self.overview.to_html()}{differences}"
 
 
 def check(task: Task, feeds: Mapping[str, object]) -> Report:
@@ -115,33 +112,31 @@ def check(task: Task, feeds: Mapping[str, object]) -> Report:
     for feed in feeds.values():
         feed_kinds.kind(feed)
     expected = Expected(task)
-    found = {label: _check_feed(expected, feed) for label, feed in feeds.items()}
-    differences = [(label, *row) for label, (unlike, _) in found.items() for row in unlike]
-    details = [(label, *row) for label, (_, seen) in found.items() for row in seen]
+    checks: list[tuple[str, str, bool, str, str]] = []
+    for label, feed in feeds.items():
+
+        def compare(aspect, holds, wanted, found, label=label):
+            checks.append((label, aspect, bool(holds), str(wanted), str(found)))
+
+        _check_feed(expected, feed, compare)
+    made = pd.DataFrame(checks, columns=["pipeline", "aspect", "holds", "expected", "found"])
     return Report(
         task=task,
         labels=tuple(feeds),
-        differences=pd.DataFrame(differences, columns=["pipeline", "aspect", "expected", "found"]),
-        details=pd.DataFrame(details, columns=["pipeline", "aspect", "found"]),
+        differences=made.loc[~made["holds"], ["pipeline", "aspect", "expected", "found"]].reset_index(drop=True),
+        details=made[["pipeline", "aspect", "found"]],
     )
 
 
-def _check_feed(expected, feed):
-    """Returns (differences: [(aspect, expected, found)], details: [(aspect, found)]) of one feed."""
-    differences, details = [], []
-
-    def compare(aspect, holds, wanted, found):
-        details.append((aspect, str(found)))
-        if not holds:
-            differences.append((aspect, str(wanted), str(found)))
-
+def _check_feed(expected, feed, compare):
+    """Calls `compare(aspect, whether it holds, expected, found)` for every check of one feed."""
     first = read_epoch(expected, feed)
     if not first.sizes:
         compare("batches", False, f"{len(expected.labels)} examples", "none")
-        return differences, details
+        return
     _check_form(expected, first, compare)
     if first.signatures is None or first.endless:
-        return differences, details
+        return
     order = matching.match(first.signatures, first.labels, expected.signatures, expected.labels)
     _check_examples(expected, first, order, compare)
     _check_pixels(expected, first, order, compare)
@@ -149,7 +144,6 @@ def _check_feed(expected, feed):
     if second.signatures is not None:
         order_again = matching.match(second.signatures, second.labels, expected.signatures, expected.labels)
         _check_epochs(expected, first, second, order, order_again, compare)
-    return differences, details
 
 
 def _sizes_in_words(sizes):
@@ -159,11 +153,12 @@ def _sizes_in_words(sizes):
 def _check_form(expected, seen, compare):
     examples, batch = len(expected.labels), expected.task.batch_size
     wanted = [batch] * (examples // batch) + ([examples % batch] if examples % batch else [])
-    found = "does not end" if seen.endless else _sizes_in_words(seen.sizes)
+    sizes = "does not end" if seen.endless else _sizes_in_words(seen.sizes)
     same = not seen.endless and Counter(seen.sizes) == Counter(wanted)
-    compare("batches", same, _sizes_in_words(wanted), found)
-    compare("image shape", set(seen.shapes) == {expected.shape}, expected.shape, ", ".join(map(str, seen.shapes)))
-    compare("image dtype", set(seen.image_dtypes) == {"float32"}, "float32", ", ".join(seen.image_dtypes))
+    compare("batches", same, _sizes_in_words(wanted), sizes)
+    shapes, dtypes = dict.fromkeys(seen.shapes), dict.fromkeys(seen.image_dtypes)
+    compare("image shape", set(shapes) == {expected.shape}, expected.shape, ", ".join(map(str, shapes)))
+    compare("image dtype", set(dtypes) == {"float32"}, "float32", ", ".join(dtypes))
     low, high = expected.transform.value_range
     slack = 1e-3
     compare(
@@ -172,8 +167,8 @@ def _check_form(expected, seen, compare):
         f"{low:g} to {high:g}",
         f"{seen.low:.3g} to {seen.high:.3g}",
     )
-    forms = ", ".join(f"{dtype} {('batch', *shape)}".replace("'", "") for dtype, shape in seen.label_forms)
-    compare("labels", set(seen.label_forms) == {("int64", ())}, "int64 (batch,)", forms)
+    forms = [f"{dtype} {('batch', *shape)}".replace("'", "") for dtype, shape in dict.fromkeys(seen.label_forms)]
+    compare("labels", set(seen.label_forms) == {("int64", ())}, "int64 (batch,)", ", ".join(forms))
 
 
 def _check_examples(expected, seen, order, compare):
@@ -226,10 +221,8 @@ def _check_distribution(name, values, family, parameters, compare):
     values = np.asarray(values, float).ravel()
     if family == "bernoulli":
         p = stats.binomtest(int(values.sum()), len(values), parameters[0]).pvalue
-        wanted, found = (
-            f"{name}: true in {parameters[0]:.0%}",
-            f"{name}: {values.mean():.0%} of {len(values)}",
-        )
+        wanted = f"{name}: true in {parameters[0]:.0%}"
+        found = f"{name}: {values.mean():.0%} of {len(values)}"
     else:
         thinned = values if len(values) <= 5000 else np.random.default_rng(0).choice(values, 5000, replace=False)
         p = stats.kstest(thinned, family, parameters).pvalue
@@ -240,11 +233,10 @@ def _check_distribution(name, values, family, parameters, compare):
 
 def _check_epochs(expected, first, second, order, order_again, compare):
     """Freshness and shuffling: what changes from epoch to epoch, and what must not."""
-    place = {index: position for position, index in enumerate(order_again)}
-    pairs = np.array([(position, place[index]) for position, index in enumerate(order) if index in place])
+    again = {index: position for position, index in enumerate(order_again)}
+    pairs = np.array([(position, again[index]) for position, index in enumerate(order) if index in again])
     moved = np.abs(first.fingerprints[pairs[:, 0]] - second.fingerprints[pairs[:, 1]]).max(axis=1) > 1e-6
-    share = float(moved.mean())
-    random = expected.transform.random
+    share, random = float(moved.mean()), expected.transform.random
     compare(
         "freshness",
         share >= 0.9 if random else share <= max(0, 1 - expected.recognised / len(order)) + 1e-9,
@@ -255,17 +247,12 @@ def _check_epochs(expected, first, second, order, order_again, compare):
 
     if len(order) < 8:
         return
-    stored = np.arange(len(order))
-    kept = abs(stats.spearmanr(stored, order).statistic)
+    kept = abs(stats.spearmanr(np.arange(len(order)), order).statistic)
     repeated = abs(stats.spearmanr(order, order_again[: len(order)]).statistic) if len(order_again) == len(order) else 0
     limit = max(0.1, stats.norm.isf(SIGNIFICANCE / 2) / np.sqrt(len(order) - 1))
     found = f"rank correlation {kept:.2f} with the stored order, {repeated:.2f} with the next epoch"
     if expected.task.shuffle:
-        compare(
-            "shuffling",
-            kept <= limit and repeated <= limit,
-            f"an order of its own every epoch (≤ {limit:.2f})",
-            found,
-        )
+        wanted = f"an order of its own every epoch (≤ {limit:.2f})"
+        compare("shuffling", kept <= limit and repeated <= limit, wanted, found)
     else:
         compare("shuffling", kept >= 0.99, "the stored order", found)

@@ -2,10 +2,14 @@
 
 from typing import Any
 
-from helpers.pipelines.specs import AUTOTUNE, Spec, describe, names, read_specs
+from helpers.pipelines.specs import (
+    AUTOTUNE as AUTOTUNE,
+    Spec as Spec,
+    describe as describe,
+    names as names,
+    read_specs as read_specs,
+)
 from helpers.tasks import Task
-
-__all__ = ["AUTOTUNE", "Spec", "build", "describe", "names", "read_specs"]
 
 
 def build(name: str, task: Task, **knobs: Any) -> Any:

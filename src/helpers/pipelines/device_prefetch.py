@@ -1,9 +1,11 @@
 """Feeds whose batches are copied to the device ahead of their steps, where Keras does not do it by itself."""
 
-import functools
 import queue
 import threading
 from typing import Any
+
+import keras
+import tensorflow as tf
 
 from helpers.errors import StudyError
 from helpers.machine import device
@@ -20,75 +22,64 @@ def prefetched(feed: Any, *, batches: int = 2) -> Any:
     Raises:
         StudyError: for a feed that cannot be.
     """
-    import keras
-    import tensorflow as tf
-
     device.prepare()
     if batches < 1:
         raise StudyError(f"batches must be >= 1 (got {batches}); leave prefetched() out instead")
     if keras.backend.backend() == "jax":
-        return _on_device()(feed, batches)
+        return _OnDevice(feed, batches)
     if feeds.kind(feed) != "tf.data":
         raise StudyError("on TensorFlow only a tf.data.Dataset prefetches to the device (got a PyDataset)")
-    place = "/GPU:0" if device.has_tensorflow_gpu() else "/CPU:0"
-    sent = feed.apply(tf.data.experimental.prefetch_to_device(place, buffer_size=batches))
+    target = "/GPU:0" if device.has_tensorflow_gpu() else "/CPU:0"
+    sent = feed.apply(tf.data.experimental.prefetch_to_device(target, buffer_size=batches))
     sent.cardinality = feed.cardinality  # it is forgotten on the way, and fit would warn at the end of every epoch
     return sent
 
 
-@functools.cache
-def _on_device():
-    import keras
+class _OnDevice(keras.utils.PyDataset):
+    """Another feed's batches in its own order, sent by a thread; every END starts the feed anew."""
 
-    class OnDevice(keras.utils.PyDataset):
-        """Another feed's batches in its own order, sent by a thread; every END starts the feed anew."""
+    END = object()
 
-        END = object()
+    def __init__(self, feed, ahead):
+        super().__init__()
+        self.feed, self.ahead = feed, ahead
+        self.length = int(feed.cardinality()) if feeds.kind(feed) == "tf.data" else feed.num_batches
+        self.ready: queue.Queue | None = None
+        self.stopped = threading.Event()
 
-        def __init__(self, feed, ahead):
-            super().__init__()
-            self.feed, self.ahead = feed, ahead
-            self.length = int(feed.cardinality()) if feeds.kind(feed) == "tf.data" else feed.num_batches
-            self.ready: queue.Queue | None = None
-            self.stopped: threading.Event | None = None
+    def __len__(self):
+        return self.length
 
-        def __len__(self):
-            return self.length
+    def __getitem__(self, index):
+        batch = (self.ready or self._start()).get()
+        if batch is self.END:
+            batch = self._start().get()
+        if isinstance(batch, Exception):
+            raise batch
+        return batch
 
-        def __getitem__(self, index):
-            ready = self.ready or self._start()
-            batch = ready.get()
-            if batch is self.END:
-                batch = self._start().get()
-            if isinstance(batch, Exception):
-                raise batch
-            return batch
+    def on_epoch_end(self):
+        self.stopped.set()
+        self.ready = None
 
-        def on_epoch_end(self):
-            if self.stopped is not None:
-                self.stopped.set()
-            self.ready = None
+    def _start(self):
+        self.ready, self.stopped = queue.Queue(self.ahead), threading.Event()
+        threading.Thread(target=self._send_all, args=(self.ready, self.stopped), daemon=True).start()
+        return self.ready
 
-        def _start(self):
-            self.ready, self.stopped = queue.Queue(self.ahead), threading.Event()
-            threading.Thread(target=self._send_all, args=(self.ready, self.stopped), daemon=True).start()
-            return self.ready
+    def _send_all(self, ready, stopped):
+        def put(item):
+            while not stopped.is_set():
+                try:
+                    return ready.put(item, timeout=0.05)
+                except queue.Full:
+                    continue
 
-        def _send_all(self, ready, stopped):
-            def put(item):
-                while not stopped.is_set():
-                    try:
-                        return ready.put(item, timeout=0.05)
-                    except queue.Full:
-                        continue
-
-            try:
-                for batch in feeds.batches_of(self.feed):
-                    if stopped.is_set():
-                        return
-                    put(device.send(batch))
-                put(self.END)
-            except Exception as error:
-                put(error)
-
-    return OnDevice
+        try:
+            for batch in feeds.batches_of(self.feed):
+                if stopped.is_set():
+                    return
+                put(device.send(batch))
+            put(self.END)
+        except Exception as error:
+            put(error)

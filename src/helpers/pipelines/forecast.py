@@ -4,17 +4,15 @@ Counted is what grows with the data: arrays, copies, caches, buffers, batches in
 and the model are not.
 """
 
+import math
 from collections.abc import Mapping
 
-import numpy as np
-
 from helpers.errors import StudyError
-from helpers.machine import memory
+from helpers.machine import GIB, memory
 from helpers.pipelines.specs import AUTOTUNE, Spec
 from helpers.tasks import Task, transforms
 
 SOURCE = "source images in one array"  # held once, however many pipelines read it
-GIB = 2**30
 _FLOAT = 4
 _AUTOTUNED_BATCHES = 8  # what AUTOTUNE holds ready differs; a few batches
 
@@ -29,33 +27,27 @@ def parts(task: Task, spec: Spec) -> dict[str, int]:
     Raises:
         StudyError: for data that is not there.
     """
-    builder, knobs = spec.builder, spec.knobs
-    what = task.describe()
-    count, source = what.examples, what.bytes
-    result = int(np.prod(transforms.get(task.transform).output_shape(what.image_shape))) * _FLOAT
-    if builder == "tf_data":
-        return _of_tf_data(task, source, count, result, knobs)
-    streams = task.source == "folder"
-    held = {} if streams else {SOURCE: source}
-    if builder == "image_data_generator" and not streams:
+    knobs, data = spec.knobs, task.describe()
+    source = data.bytes
+    result = math.prod(transforms.get(task.transform).output_shape(data.image_shape)) * _FLOAT
+    if spec.builder == "tf_data":
+        return _of_tf_data(task, source, data.examples, result, knobs)
+    held = {} if task.source == "folder" else {SOURCE: source}
+    if spec.builder == "image_data_generator" and held:
         held["flow's float32 copy of it"] = source * _FLOAT
-    if builder == "tf_image_data_generator":
+    if spec.builder == "tf_image_data_generator":
         held["a copy as a tensor"] = source
     waiting = knobs.get("max_queue_size", 10) + 1 if knobs.get("workers", 1) > 1 else _AUTOTUNED_BATCHES
     return held | {"batches held ready": waiting * task.batch_size * result}
 
 
 def _of_tf_data(task, source, count, result, knobs):
-    held = {}
-    if task.source == "arrays":
-        held = {SOURCE: source, "a copy as a tensor": source}
+    held = {SOURCE: source, "a copy as a tensor": source} if task.source == "arrays" else {}
     by_index = knobs.get("map") == "gather" and task.source == "arrays"
     cache, cache_at = knobs.get("cache", "none"), knobs.get("cache_at", "source")
     if cache == "memory" and not (cache_at == "source" and by_index):
-        after = cache_at == "after_map"
-        held["the cache of float32 results" if after else "the cache of uint8 images"] = (
-            count * result if after else source
-        )
+        results = {"the cache of float32 results": count * result}
+        held |= results if cache_at == "after_map" else {"the cache of uint8 images": source}
     paths_only = task.source == "folder" and (cache == "none" or cache_at == "after_map")
     if task.shuffle and not by_index and not paths_only:
         buffer = min(knobs.get("shuffle_buffer", 0) or count, count)
@@ -79,18 +71,18 @@ def check(task: Task, specs: Mapping[str, Spec], *, available_bytes: float | Non
         StudyError: naming the pipeline that takes most, of what, and the remedy.
     """
     available = memory.available_bytes() if available_bytes is None else available_bytes
-    needed = {label: parts(task, spec) for label, spec in specs.items()}
-    own = {label: sum(n for part, n in held.items() if part != SOURCE) for label, held in needed.items()}
+    own = {label: parts(task, spec) | {SOURCE: 0} for label, spec in specs.items()}
+    totals = {label: sum(held.values()) for label, held in own.items()}
     source = task.describe().bytes
-    if source + sum(own.values()) <= available:
-        return
-    most = max(own, key=own.__getitem__)
-    largest = max((part for part in needed[most] if part != SOURCE), key=needed[most].__getitem__)
-    raise StudyError(
-        f"what is compared must fit in memory (got a forecast of {_gib(source + sum(own.values()))} for "
-        f"{_gib(available)} free: {_gib(source)} for the source, {_gib(own[most])} for {most}, most of it {largest}); "
-        "give fewer examples, or knobs that keep less"
-    )
+    needed = source + sum(totals.values())
+    if needed > available:
+        most = max(totals, key=totals.__getitem__)
+        largest = max(own[most], key=own[most].__getitem__)
+        raise StudyError(
+            f"what is compared must fit in memory (got a forecast of {_gib(needed)} for {_gib(available)} free: "
+            f"{_gib(source)} for the source, {_gib(totals[most])} for {most}, most of it {largest}); "
+            "give fewer examples, or knobs that keep less"
+        )
 
 
 def _gib(count):

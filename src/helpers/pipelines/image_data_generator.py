@@ -23,31 +23,21 @@ def options_of(task: Task) -> tuple[dict[str, Any], bool]:
     transform = transforms.get(task.transform)
     generator = np.random.default_rng(task.seed)
 
-    def draw(image):
-        return {name: drawn[0] for name, drawn in transform.draw_numpy(generator, 1, image.shape).items()}
+    def add(image):
+        drawn = transform.draw_numpy(generator, 1, image.shape)
+        return image + drawn["noise" if task.transform == "noise" else "delta"][0] * WHITE
 
-    def add_noise(image):
-        return image + draw(image)["noise"] * WHITE
-
-    def add_brightness(image):
-        return image + draw(image)["delta"] * WHITE
-
-    rescale: dict[str, Any] = {"rescale": 1 / 255.0}
     if task.transform == "resize_standardize":
         return {}, True
-    options = {
-        "rescale": rescale,
-        "noise": {**rescale, "preprocessing_function": add_noise},
-        "brightness": {**rescale, "preprocessing_function": add_brightness},
-        "flip_brightness": {**rescale, "preprocessing_function": add_brightness, "horizontal_flip": True},
-        "shear_zoom_flip": {
-            **rescale,
-            "shear_range": transforms.SHEAR_DEGREES,
-            "zoom_range": transforms.ZOOM,
-            "horizontal_flip": True,
-        },
-    }[task.transform]
-    return options, False
+    warp = {"shear_range": transforms.SHEAR_DEGREES, "zoom_range": transforms.ZOOM}
+    options: dict[str, dict[str, Any]] = {
+        "rescale": {},
+        "noise": {"preprocessing_function": add},
+        "brightness": {"preprocessing_function": add},
+        "flip_brightness": {"preprocessing_function": add, "horizontal_flip": True},
+        "shear_zoom_flip": {**warp, "horizontal_flip": True},
+    }
+    return {"rescale": 1 / 255.0, **options[task.transform]}, False
 
 
 def flow(generator: Any, task: Task) -> Any:
@@ -78,10 +68,8 @@ def build(task: Task, *, workers: int = 1, max_queue_size: int = 10) -> Any:
     options, to_resize = options_of(task)
     with contextlib.redirect_stdout(io.StringIO()):  # "Found … images belonging to … classes."
         iterator = flow(ImageDataGenerator(**options), task)
-    from_directory = task.source == "folder" and task.examples is None
-    if not to_resize and not from_directory:
-        iterator.workers = workers
-        iterator.max_queue_size = max_queue_size
+    if not to_resize and not (task.source == "folder" and task.examples is None):  # from a directory labels are floats
+        iterator.workers, iterator.max_queue_size = workers, max_queue_size
         return iterator
 
     def finish(images, labels):

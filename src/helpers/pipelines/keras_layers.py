@@ -23,26 +23,24 @@ def layers_of(task: Task) -> list:
     seed, rescaling = task.seed, keras.layers.Rescaling(1 / 255)
     added = transforms.ADDED.get(task.transform)
     flip = keras.layers.RandomFlip("horizontal", seed=seed)
-    if task.transform == "rescale":
-        return [rescaling]
-    if task.transform == "noise":
-        return [rescaling, keras.layers.GaussianNoise(transforms.NOISE_SD, seed=seed)]
-    if task.transform == "brightness":
-        return [rescaling, keras.layers.RandomBrightness(added, value_range=(0, 1), seed=seed)]
-    if task.transform == "flip_brightness":
-        return [rescaling, flip, keras.layers.RandomBrightness(added, value_range=(0, 1), seed=seed)]
-    if task.transform == "shear_zoom_flip":
-        slant = math.tan(math.radians(transforms.SHEAR_DEGREES))
-        zoom = (-transforms.ZOOM, transforms.ZOOM)
-        return [
-            rescaling,
-            keras.layers.RandomShear(x_factor=(0.0, slant), y_factor=0, fill_mode="nearest", seed=seed),
-            keras.layers.RandomZoom(zoom, zoom, fill_mode="nearest", seed=seed),
-            flip,
-        ]
-    raise StudyError(
-        f"keras_layers has no layer for {task.transform!r} (standardising image by image); use tf_data or py_dataset"
-    )
+    match task.transform:
+        case "rescale":
+            return [rescaling]
+        case "noise":
+            return [rescaling, keras.layers.GaussianNoise(transforms.NOISE_SD, seed=seed)]
+        case "brightness":
+            return [rescaling, keras.layers.RandomBrightness(added, value_range=(0, 1), seed=seed)]
+        case "flip_brightness":
+            return [rescaling, flip, keras.layers.RandomBrightness(added, value_range=(0, 1), seed=seed)]
+        case "shear_zoom_flip":
+            slant = math.tan(math.radians(transforms.SHEAR_DEGREES))
+            shear = keras.layers.RandomShear(x_factor=(0.0, slant), y_factor=0, fill_mode="nearest", seed=seed)
+            zoom = (-transforms.ZOOM, transforms.ZOOM)
+            return [rescaling, shear, keras.layers.RandomZoom(zoom, zoom, fill_mode="nearest", seed=seed), flip]
+        case name:
+            raise StudyError(
+                f"keras_layers has no layer for {name!r} (standardising image by image); use tf_data or py_dataset"
+            )
 
 
 def stack(task: Task) -> keras.Sequential:

@@ -4,11 +4,14 @@ They are here to be shown and measured as they were published; the fair counterp
 pipelines. What makes each unlike the others is named in its docstring.
 """
 
+import contextlib
+import io
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+from tensorflow.keras.preprocessing.image import ImageDataGenerator
 
 from helpers.errors import StudyError
 from helpers.tasks import Task
@@ -16,10 +19,9 @@ from helpers.tasks import Task
 BATCH = 32
 
 
-def _uniform_images(task):
+def _uniform_images(task) -> tuple[np.ndarray, np.ndarray]:
     """1,000 images (or the task's number), float64 0 to 1 (n, 32, 32, 3), and labels 0 or 1."""
-    generator = np.random.RandomState(task.seed)
-    count = task.examples or 1000
+    count, generator = task.examples or 1000, np.random.RandomState(task.seed)
     return generator.rand(count, 32, 32, 3), generator.randint(0, 2, count)
 
 
@@ -44,14 +46,12 @@ class NoiseSequence(keras.utils.PyDataset):
 
 def a1_sequence(task: Task) -> NoiseSequence:
     """First answer, example 1. Faults: no shuffling of its own; float64, which the model converts."""
-    images, labels = _uniform_images(task)
-    return NoiseSequence(images, labels, BATCH)
+    return NoiseSequence(*_uniform_images(task), BATCH)
 
 
 def a2_tf_data(task: Task) -> tf.data.Dataset:
     """First answer, example 2. Faults: brightness, one number per image, instead of noise; no shuffling."""
-    dataset = tf.data.Dataset.from_tensor_slices(_uniform_images(task))
-    dataset = dataset.map(
+    dataset = tf.data.Dataset.from_tensor_slices(_uniform_images(task)).map(
         lambda image, label: (tf.image.random_brightness(image, 0.1), label),
         num_parallel_calls=tf.data.AUTOTUNE,
     )
@@ -65,24 +65,18 @@ def a3_tf_data_heavy(task: Task) -> tf.data.Dataset:
         return tf.image.per_image_standardization(tf.image.resize(image, (224, 224))), label
 
     dataset = tf.data.Dataset.from_tensor_slices(_uniform_images(task))
-    dataset = dataset.map(prepare, num_parallel_calls=tf.data.AUTOTUNE).cache()
-    return dataset.shuffle(1000).batch(BATCH).prefetch(tf.data.AUTOTUNE)
+    prepared = dataset.map(prepare, num_parallel_calls=tf.data.AUTOTUNE).cache()
+    return prepared.shuffle(1000).batch(BATCH).prefetch(tf.data.AUTOTUNE)
 
 
 def b1_tfds(task: Task) -> tf.data.Dataset:
     """Second answer, example 1. Faults: a map without parallelism; shuffles 10,000 of 60,000."""
-    dataset = _tfds(task, "mnist")
-    dataset = dataset.map(lambda image, label: (tf.image.convert_image_dtype(image, tf.float32), label))
-    return dataset.cache().shuffle(10_000).batch(BATCH).prefetch(tf.data.AUTOTUNE)
+    scaled = _tfds(task, "mnist").map(lambda image, label: (tf.image.convert_image_dtype(image, tf.float32), label))
+    return scaled.cache().shuffle(10_000).batch(BATCH).prefetch(tf.data.AUTOTUNE)
 
 
 def b2_image_data_generator(task: Task) -> Any:
     """Second answer, example 2. Faults: labels are one-hot float32, unlike 1 and 3; shear 0.2 is in degrees."""
-    import contextlib
-    import io
-
-    from tensorflow.keras.preprocessing.image import ImageDataGenerator
-
     generator = ImageDataGenerator(rescale=1.0 / 255, shear_range=0.2, zoom_range=0.2, horizontal_flip=True)
     with contextlib.redirect_stdout(io.StringIO()):
         return generator.flow_from_directory(

@@ -16,32 +16,28 @@ class TaskPyDataset(keras.utils.PyDataset):
     workers gives the same batches.
     """
 
-    def __init__(self, read, labels, transform, *, batch_size, shuffle, seed, **workers):
+    def __init__(self, task, read, labels, **workers):
         """Takes the labels, int64 (n,), and `read`: indices -> uint8 images (m, height, width, channels)."""
         super().__init__(**workers)
-        self.read = read
-        self.labels = labels
-        self.transform = transform
-        self.batch_size = batch_size
-        self.shuffle = shuffle
-        self.seed = seed
+        self.task, self.transform = task, transforms.get(task.transform)
+        self.read, self.labels = read, labels
         self.epoch = 0
         self._order()
 
     def _order(self):
         self.order = np.arange(len(self.labels))
-        if self.shuffle:
-            np.random.default_rng((self.seed, self.epoch)).shuffle(self.order)
+        if self.task.shuffle:
+            np.random.default_rng((self.task.seed, self.epoch)).shuffle(self.order)
 
     def __len__(self):
         """Returns the number of batches per epoch, the partial one included."""
-        return math.ceil(len(self.labels) / self.batch_size)
+        return math.ceil(len(self.labels) / self.task.batch_size)
 
     def __getitem__(self, batch):
         """Returns batch number `batch`: (images float32, labels int64)."""
-        chosen = self.order[batch * self.batch_size : (batch + 1) * self.batch_size]
+        chosen = self.order[batch * self.task.batch_size :][: self.task.batch_size]
         images = self.read(chosen)
-        generator = np.random.default_rng((self.seed, self.epoch, batch))
+        generator = np.random.default_rng((self.task.seed, self.epoch, batch))
         draws = self.transform.draw_numpy(generator, len(images), images.shape[1:])
         return self.transform.apply_numpy(images, draws), self.labels[chosen]
 
@@ -57,8 +53,7 @@ class Transformed(keras.utils.PyDataset):
     def __init__(self, batches, change, **workers):
         """Takes a PyDataset and the function."""
         super().__init__(**workers)
-        self.batches = batches
-        self.change = change
+        self.batches, self.change = batches, change
 
     def __len__(self):
         """Returns the number of batches per epoch."""
@@ -88,14 +83,5 @@ def build(
     else:
         data = task.arrays()
         read, labels = data.images.__getitem__, data.labels
-    return TaskPyDataset(
-        read,
-        labels,
-        transforms.get(task.transform),
-        batch_size=task.batch_size,
-        shuffle=task.shuffle,
-        seed=task.seed,
-        workers=workers,
-        use_multiprocessing=use_multiprocessing,
-        max_queue_size=max_queue_size,
-    )
+    queue = {"workers": workers, "use_multiprocessing": use_multiprocessing, "max_queue_size": max_queue_size}
+    return TaskPyDataset(task, read, labels, **queue)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import Any
 
 from helpers import checks, service
@@ -70,8 +70,7 @@ class Spec:
     def build(self, task: Task) -> Any:
         """Builds the pipeline; see `helpers.pipelines.build`."""
         device.prepare()
-        module, function = describe(self.builder).build.split(":")
-        return getattr(import_module(module), function)(task, **self.knobs)
+        return resolve_name(describe(self.builder).build)(task, **self.knobs)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns {"builder": name, **knobs}, as grids and tables write it."""

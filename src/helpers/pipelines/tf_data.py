@@ -1,6 +1,7 @@
 """The task in tf.data, every stage a knob."""
 
 import atexit
+import math
 import shutil
 import tempfile
 from pathlib import Path
@@ -10,11 +11,12 @@ import tensorflow as tf
 
 from helpers import service as data_service
 from helpers.errors import StudyError
+from helpers.machine import GIB
 from helpers.pipelines import AUTOTUNE
 from helpers.tasks import Task, transforms
 from helpers.tf_image_data_generator import files
 
-GRAPH_LIMIT = 2**31  # bytes of one serialised graph
+GRAPH_LIMIT = 2 * GIB  # bytes of one serialised graph
 DEALT_ROWS = 32  # examples that a service's worker is given at once
 
 
@@ -77,7 +79,7 @@ def build(
 
     Args:
         task: what to deliver.
-        map: "element": one example a call; "batch": a batch a call; "gather": a batch a call, taken by
+        map: "element": one example per call; "batch": one batch per call; "gather": likewise, taken by
             index from one array in memory (arrays only, elsewhere the same as "batch").
         num_parallel_calls: calls of the map at once; -1: AUTOTUNE; 0: one after the other.
         cache: "none", "memory", or "file" (in a temporary folder, removed at the end).
@@ -97,13 +99,12 @@ def build(
     if service:
         _check_service(task, service, sharding, cache)
     seed = None if service else task.seed  # one seed would give every worker the same draws, in every epoch
-    transform = transforms.get(task.transform)
-    calls = num_parallel_calls or None
+    transform, calls = transforms.get(task.transform), num_parallel_calls or None
     dataset, decode, examples = source_of(task, map, service, sharding)
     by_index = map == "gather" and task.source == "arrays"
     whole_batches = map != "element"
 
-    # Sharded by data, workers skip each other's places: their orders must be one, and so stay the same every epoch.
+    # Sharded by data, workers skip each other's elements: their orders must be one, and so stay the same every epoch.
     order_seed = task.seed if service and sharding == "data" else seed
     # Undecoded elements are shuffled where no cache of decoded ones stands before: names are small, pictures are not.
     names_first = decode and not by_index and (cache == "none" or cache_at == "after_map")
@@ -142,7 +143,7 @@ def build(
         dataset = data_service.distribute(dataset.with_options(options), address=service, sharding=sharding)
         dataset = dataset.rebatch(task.batch_size)  # each worker's last batch is partial
         if sharding != "off":
-            batches = -(-examples // task.batch_size)
+            batches = math.ceil(examples / task.batch_size)
             # The client asks for the end only once a second; who takes the known number waits for no answer.
             dataset = dataset.take(batches).apply(tf.data.experimental.assert_cardinality(batches))
     if prefetch:
@@ -170,13 +171,11 @@ def _check_service(task, service, sharding, cache):
             raise StudyError(
                 f"sharding file needs at least as many record files as workers (got {files} for {count}); use dynamic"
             )
-    if task.source == "arrays":
-        height, width, channels = (what := task.describe()).image_shape
-        if what.examples * height * width * channels > GRAPH_LIMIT * 0.9:
-            raise StudyError(
-                "arrays reach a service's workers inside the graph, which holds 2 GiB (got "
-                f"{what.examples * height * width * channels / 2**30:.1f} GiB); use source tfds or folder"
-            )
+    if task.source == "arrays" and (size := task.describe().bytes) > GRAPH_LIMIT * 0.9:
+        raise StudyError(
+            "arrays reach a service's workers inside the graph, which holds 2 GiB "
+            f"(got {size / GIB:.1f} GiB); use source tfds or folder"
+        )
     data_service.require(service, sharding)
 
 

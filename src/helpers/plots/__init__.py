@@ -4,21 +4,12 @@ Each function returns a matplotlib figure made with pyplot, whose label is its t
 displays it with that text. Meaning is carried by position, marker, hatch and words, never by colour alone.
 """
 
-from helpers.plots.images import augmented
-from helpers.plots.results import comparison_ratios, condition, epoch_parts, ratios
-from helpers.plots.style import look, png, show, styled
-from helpers.plots.who_wins import crossover, heat_map
-
-__all__ = [
-    "augmented",
-    "comparison_ratios",
-    "condition",
-    "crossover",
-    "epoch_parts",
-    "heat_map",
-    "look",
-    "png",
-    "ratios",
-    "show",
-    "styled",
-]
+from helpers.plots.images import augmented as augmented
+from helpers.plots.results import (
+    comparison_ratios as comparison_ratios,
+    condition as condition,
+    epoch_parts as epoch_parts,
+    ratios as ratios,
+)
+from helpers.plots.style import look as look, png as png, show as show, styled as styled
+from helpers.plots.who_wins import crossover as crossover, heat_map as heat_map

@@ -45,18 +45,16 @@ def slice_of(
     chosen = pd.Series(True, index=results.index)
     controls = {"dataset": dataset, "transform": transform, "batch_size": batch_size, "pipeline": pipeline}
     for name, value in controls.items():
-        if value in EVERYTHING:
-            continue
-        column = CONTROLS[name]
-        rows = results[column] == value
-        if name == "dataset":
-            rows |= results["dataset"] == value
-        if not rows.any():
-            known = ", ".join(map(str, sorted(results[column].unique())))
-            raise StudyError(f"{name} must be one of {known} (got {value!r})")
-        if name == "pipeline":
-            rows |= results["pipeline"] == results["reference"]
-        chosen &= rows
+        if value not in EVERYTHING:
+            rows = results[CONTROLS[name]] == value
+            if name == "dataset":
+                rows |= results["dataset"] == value
+            if not rows.any():
+                known = ", ".join(map(str, sorted(results[CONTROLS[name]].unique())))
+                raise StudyError(f"{name} must be one of {known} (got {value!r})")
+            if name == "pipeline":
+                rows |= results["pipeline"] == results["reference"]
+            chosen &= rows
     return results[chosen]
 
 

@@ -10,7 +10,7 @@ from matplotlib.transforms import blended_transform_factory
 from helpers.comparison import Comparison
 from helpers.errors import NothingToShow
 from helpers.plots.style import COLOURS, look, ratio_axis, styled
-from helpers.results.winners import fair_rows
+from helpers.results.pairs import fair_rows
 
 RIGHT_OF_AXES: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "va": "center", "annotation_clip": False}
 
@@ -55,8 +55,8 @@ def condition(row: Any) -> str:
     Args:
         row: of a results table, as `itertuples` gives it.
     """
-    tail = "" if row.shuffle else ", in order"
-    return f"{row.dataset_label}, {row.transform}, batch {row.batch_size}, {row.examples:,} images{tail}"
+    order = "" if row.shuffle else ", in order"
+    return f"{row.dataset_label}, {row.transform}, batch {row.batch_size}, {row.examples:,} images{order}"
 
 
 def epoch_parts(results: pd.DataFrame, *, limit: int = 30) -> Figure:
@@ -117,8 +117,7 @@ def _labelled(rows):
     heights = (is_new.cumsum() + range(len(rows))).tolist()
     with styled(height=1.1 + 0.27 * (heights[-1] + 1)) as (figure, axes):
         yield figure, axes, heights
-        axes.set_yticks(heights, rows["pipeline"])
-        axes.set_ylim(heights[-1] + 0.6, -0.6)
+        axes.set(yticks=heights, yticklabels=rows["pipeline"], ylim=(heights[-1] + 0.6, -0.6))
         axes.grid(axis="y", visible=False)
         axes.spines["left"].set_visible(False)
         axes.tick_params(axis="y", length=0)
@@ -126,9 +125,7 @@ def _labelled(rows):
         across = blended_transform_factory(figure.transFigure, axes.transData)
         white = {"facecolor": "white", "edgecolor": "none", "pad": 1}
         for height, heading in zip(heights, rows["heading"].where(is_new, ""), strict=True):
-            size = min(
-                9, 9 * 105 / max(len(heading), 1)
-            )  # a long heading is set smaller, so that it ends in the figure
-            bold = {"fontsize": size, "fontweight": "bold", "bbox": white}
             if heading:
+                # A long heading is set smaller, so that it ends in the figure.
+                bold = {"fontsize": min(9, 9 * 105 / len(heading)), "fontweight": "bold", "bbox": white}
                 axes.text(0.01, height - 0.9, heading, transform=across, va="center", **bold).set_in_layout(False)

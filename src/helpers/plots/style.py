@@ -8,7 +8,6 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
 # Okabe and Ito's colours, which the colour-blind tell apart; ordered so that neighbours differ in grey too.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
@@ -49,9 +48,8 @@ def show(figure: Figure, *, alt: str | None = None) -> None:
     """
     from IPython.display import Image, display
 
-    text = alt or str(figure.get_label())
     # Made here, not by the notebook's backend, which a kernel started with MPLBACKEND=agg has not.
-    display(Image(data=png(figure), format="png", alt=text))
+    display(Image(data=png(figure), format="png", alt=alt or str(figure.get_label())))
 
 
 def png(figure: Figure) -> bytes:
@@ -77,14 +75,11 @@ def ratio_axis(axis: Any, values: Iterable[float]) -> None:
         values: those drawn; infinite ones and NaN have no say.
     """
     finite = [value for value in values if math.isfinite(value) and value > 0]
-    low, high = min([*finite, 0.9]), max([*finite, 1.1])
+    low, high = min([*finite, 0.9]) / 1.06, max([*finite, 1.1]) * 1.06
     steps = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]
-    if high / low < 4:
+    if high / low < 4 * 1.06**2:
         steps = sorted({*steps, 0.3, 0.4, 0.6, 0.7, 0.8, 0.9, 1.1, 1.25, 1.5, 1.75, 2.5, 3})
-    low, high = low / 1.06, high * 1.06
-    scale = {f"{axis.axis_name}scale": "log", f"{axis.axis_name}lim": (low, high)}
-    axis.axes.set(**scale)
-    axis.set_major_locator(FixedLocator([step for step in steps if low <= step <= high]))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_locator(NullLocator())
-    axis.set_minor_formatter(NullFormatter())
+    axis.axes.set(**{f"{axis.axis_name}scale": "log", f"{axis.axis_name}lim": (low, high)})
+    shown = [step for step in steps if low <= step <= high]
+    axis.set_ticks(shown, [f"{step:g}" for step in shown])
+    axis.set_ticks([], minor=True)

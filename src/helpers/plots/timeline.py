@@ -20,9 +20,8 @@ def queue(trace: Trace) -> tuple[np.ndarray, np.ndarray]:
         raise StudyError("a timeline needs a prefetch (got none in the trace); use prefetch, or one worker")
     made = np.sort(made)[: len(taken)]  # the last call finds that the data is over, and makes no batch
     times = np.concatenate([made, taken])
-    change = np.concatenate([np.ones(len(made)), -np.ones(len(taken))])
     order = np.argsort(times, kind="stable")
-    return times[order], np.cumsum(change[order]).astype(int)
+    return times[order], np.cumsum(np.where(order < len(made), 1, -1))
 
 
 def draw(traces: dict[str, Trace], *, batches: int = 12) -> Figure:
@@ -36,8 +35,7 @@ def draw(traces: dict[str, Trace], *, batches: int = 12) -> Figure:
     length = max(end - start for start, end in spans.values())
     with styled(len(traces), 1, height=1.0 + 1.45 * len(traces), sharex=True, squeeze=False) as (figure, all_axes):
         for axes, (label, trace) in zip(all_axes[:, 0], traces.items(), strict=True):
-            start = spans[label][0]
-            _draw_one(axes, trace, start, length)
+            _draw_trace(axes, trace, spans[label][0], length)
             axes.set_title(f"{label}: {trace.waiting_share:.0%} of the epoch waiting", fontsize=10)
         all_axes[-1, 0].set_xlabel("time from the middle of the epoch on (ms)")
         handles, names = all_axes[0, 0].get_legend_handles_labels()
@@ -54,7 +52,7 @@ def _window(trace, batches):
     return steps["start_s"].iloc[first], steps["end_s"].iloc[last]
 
 
-def _draw_one(axes, trace, start, length):
+def _draw_trace(axes, trace, start, length):
     def bars(events, row, label, **looks):
         shown = events[(events["end_s"] > start) & (events["start_s"] < start + length)]
         left = np.clip(shown["start_s"] - start, 0, length) * 1e3
@@ -69,6 +67,6 @@ def _draw_one(axes, trace, start, length):
     deepest = max(int(ready.max()), 1)
     axes.step((times - start) * 1e3, 1 + 0.8 * ready / deepest, where="post", color="black", label="batches ready")
     axes.axhline(1, color="0.6", linewidth=0.6)
-    axes.set(xlim=(0, length * 1e3), ylim=(-0.15, 2.95), yticks=[2.4, 1.4, 0.4])
-    axes.set_yticklabels(["producer", f"queue (0 to {deepest})", "consumer"])
+    axes.set(xlim=(0, length * 1e3), ylim=(-0.15, 2.95))
+    axes.set_yticks([2.4, 1.4, 0.4], ["producer", f"queue (0 to {deepest})", "consumer"])
     axes.grid(visible=False)

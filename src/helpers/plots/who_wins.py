@@ -9,7 +9,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from helpers.errors import NothingToShow, StudyError
+from helpers import checks
+from helpers.errors import NothingToShow
 from helpers.plots.style import COLOURS, MARKERS, WIDTH, look, ratio_axis, styled
 from helpers.results.winners import winners
 
@@ -34,8 +35,7 @@ def heat_map(results: pd.DataFrame, *, columns: str = "batch_size", limit: int =
         NothingToShow: where no cell has two pipelines that did the same work.
         StudyError: where the column is another.
     """
-    if columns not in ("batch_size", "examples"):
-        raise StudyError(f"columns must be batch_size or examples (got {columns!r})")
+    checks.one_of("columns", columns, ("batch_size", "examples"))
     table = winners(results)
     if table.empty:
         raise NothingToShow("a heat map needs cells with two pipelines of the same work (got none)")
@@ -73,8 +73,8 @@ def heat_map(results: pd.DataFrame, *, columns: str = "batch_size", limit: int =
 def _kind(cell, columns):
     """A cell's conditions but the one that the columns tell."""
     other = f"{cell.batch_size:,} per batch" if columns == "examples" else f"{cell.examples:,} images"
-    tail = "" if cell.shuffle else ", in order"
-    return f"{cell.dataset_label}, {cell.transform}, {other}, {cell.source}{tail}"
+    order = "" if cell.shuffle else ", in order"
+    return f"{cell.dataset_label}, {cell.transform}, {other}, {cell.source}{order}"
 
 
 def _filling(name, labels):
@@ -98,10 +98,9 @@ def crossover(pairs: pd.DataFrame, *, along: str = "batch_size") -> Figure:
         NothingToShow: where there are no pairs, or none that differ in the column alone.
         StudyError: where the column is another.
     """
-    if along not in AXES:
-        raise StudyError(f"along must be one of {', '.join(AXES)} (got {along!r})")
-    fixed = ["dataset_label", "source", "transform", *AXES, "shuffle", "pipeline", "reference"]
-    fixed.remove(along)
+    checks.one_of("along", along, AXES)
+    conditions = ("dataset_label", "source", "transform", *AXES, "shuffle", "pipeline", "reference")
+    fixed = [name for name in conditions if name != along]
     pairs = pairs.dropna(subset=["ratio"])
     pairs = pairs[pairs.groupby(fixed)[along].transform("nunique") > 1]
     if pairs.empty:

@@ -1,20 +1,19 @@
 """The report of a run: its verdicts, and one self-contained HTML page."""
 
-from helpers.report.page import NOTEBOOK, REPORT, to_html, verdict_table, write
-from helpers.report.run import EVIDENCE, MACHINE, SIGNS, Run, find, judge, open_runs, print_verdicts
-
-__all__ = [
-    "EVIDENCE",
-    "MACHINE",
-    "NOTEBOOK",
-    "REPORT",
-    "SIGNS",
-    "Run",
-    "find",
-    "judge",
-    "open_runs",
-    "print_verdicts",
-    "to_html",
-    "verdict_table",
-    "write",
-]
+from helpers.report.page import (
+    NOTEBOOK as NOTEBOOK,
+    REPORT as REPORT,
+    to_html as to_html,
+    verdict_table as verdict_table,
+    write as write,
+)
+from helpers.report.run import (
+    EVIDENCE as EVIDENCE,
+    MACHINE as MACHINE,
+    SIGNS as SIGNS,
+    Run as Run,
+    find as find,
+    judge as judge,
+    open_runs as open_runs,
+    print_verdicts as print_verdicts,
+)

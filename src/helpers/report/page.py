@@ -12,7 +12,7 @@ from markupsafe import Markup
 from helpers import files, paths
 from helpers.errors import StudyError
 from helpers.report.render import render
-from helpers.report.run import SIGNS, judge, open_runs
+from helpers.report.run import SIGNS, folder_of, judge, open_runs
 
 NOTEBOOK = "10_read_the_verdicts.ipynb"
 REPORT = "report.html"
@@ -51,7 +51,7 @@ def write(run: str | Path, other: str | Path | None = None) -> Path:
         executed = Path(folder) / NOTEBOOK
         _execute(executed, results_path=run, other_path=other)
         page = to_html(executed, title=f"Verdicts: {', '.join(dict.fromkeys(opened.name for opened in runs))}")
-    target = (run if run.is_dir() else run.parent) / REPORT
+    target = folder_of(run) / REPORT
     try:
         files.write_whole(target, lambda path: path.write_text(page, encoding="utf-8"))
     except OSError as error:

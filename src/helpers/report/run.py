@@ -25,13 +25,13 @@ class Run:
 
     Attributes:
         name: of the run, for people.
-        place: its folder, or the Parquet file.
+        path: its folder, or the Parquet file.
         results: the rows, of one machine.
         machine: what is known of it, from machine.json; {} if there is no such file.
     """
 
     name: str
-    place: Path
+    path: Path
     results: pd.DataFrame
     machine: dict[str, Any] = field(default_factory=dict)
 
@@ -70,52 +70,49 @@ class Run:
         return render("run.html", facts=self.facts(), stand_ins=self.stand_ins)
 
 
-def find(place: str | Path = "") -> Path:
-    """Returns where results are: the place given, or else the newest run, or else the project's reference.
+def find(path: str | Path = "") -> Path:
+    """Returns where results are: the path given, or else the newest run, or else the project's reference.
 
     Raises:
         StudyError: where there are none.
     """
-    if place:
-        return Path(place)
+    if path:
+        return Path(path)
     tables = sorted((paths.project_root() / "data" / "results").glob("**/*.parquet"))
-    tables += sorted((paths.data_dir() / "runs").glob(f"*/{results.TABLE}"), key=lambda path: path.stat().st_mtime)
+    tables += sorted((paths.data_dir() / "runs").glob(f"*/{results.TABLE}"), key=lambda table: table.stat().st_mtime)
     if not tables:
         raise StudyError("no results are here yet (no run under data/runs, none in data/results); run `make study`")
     return tables[-1].parent if tables[-1].name == results.TABLE else tables[-1]
 
 
-def open_runs(*places: str | Path) -> list[Run]:
-    """Opens results, one Run per place and machine: rows of different machines are never merged.
+def open_runs(*runs: str | Path) -> list[Run]:
+    """Opens results, one Run per path and machine: rows of different machines are never merged.
 
     Args:
-        *places: runs' folders or Parquet files; an empty one is left out.
+        *runs: runs' folders or Parquet files; an empty one is left out.
 
     Raises:
         StudyError: where a table is not there, not whole, of another schema, or empty.
     """
-    runs = []
-    for place in (Path(given) for given in places if given):
-        table = results.read(place)
+    opened = []
+    for path in (Path(run) for run in runs if run):
+        table = results.read(path)
         if table.empty:
-            raise StudyError(f"a report needs results (got a table without rows in {place}); run the sweep again")
-        known = _described(_folder(place) / MACHINE)
-        name = place.name if place.is_dir() else place.stem
+            raise StudyError(f"a report needs results (got a table without rows in {path}); run the sweep again")
+        described = folder_of(path) / MACHINE
+        try:
+            known = json.loads(described.read_text()) if described.is_file() else {}
+        except ValueError:
+            raise StudyError(f"{described} must be JSON; run `study sweep` again with --resume") from None
         for machine_id, rows in table.groupby("machine_id", sort=False):
             of_it = known if known.get("id", machine_id) == machine_id else {}
-            runs.append(Run(name, place, rows.reset_index(drop=True), of_it))
-    return runs
+            opened.append(Run(path.name if path.is_dir() else path.stem, path, rows.reset_index(drop=True), of_it))
+    return opened
 
 
-def _folder(place):
-    return place if place.is_dir() else place.parent
-
-
-def _described(file):
-    try:
-        return json.loads(file.read_text()) if file.is_file() else {}
-    except ValueError:
-        raise StudyError(f"{file} must be JSON; run `study sweep` again with --resume") from None
+def folder_of(run: Path) -> Path:
+    """Returns the folder that a run's other files are in: itself, or that of its Parquet file."""
+    return run if run.is_dir() else run.parent
 
 
 def judge(run: Run, *, keeps: bool = False, retry: bool = False) -> pd.DataFrame:
@@ -130,13 +127,12 @@ def judge(run: Run, *, keeps: bool = False, retry: bool = False) -> pd.DataFrame
         retry: whether what was kept undecided is tried again.
     """
     asked = claims.load()
-    keep = _folder(run.place) / EVIDENCE
+    keep = folder_of(run.path) / EVIDENCE
     shown = evidence.kept_for(keep, run.machine_id)
     here = machine.describe().id
-    again = retry and here == run.machine_id
-    missing = [name for name in claims.wanted_evidence(asked) if name not in shown or again]
+    where = "" if here == run.machine_id else f" (tried on machine {here})"
+    missing = [name for name in claims.wanted_evidence(asked) if name not in shown or (retry and not where)]
     if missing:
-        where = "" if here == run.machine_id else f" (tried on machine {here})"
         tried = evidence.kept_for(keep, here)
         if retry or not set(missing) <= set(tried):
             writable = keeps and os.access(keep.parent, os.W_OK)

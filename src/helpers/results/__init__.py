@@ -1,27 +1,14 @@
 """The table that every run appends to, and what it says in short."""
 
-from helpers.measurement import SCHEMA_VERSION
-from helpers.results.pairs import pairs_of
+from helpers.measurement import SCHEMA_VERSION as SCHEMA_VERSION
+from helpers.results.pairs import pairs_of as pairs_of
 from helpers.results.table import (
-    COLUMNS,
-    ROWS,
-    TABLE,
-    gather,
-    read,
-    read_cell,
-    write_cell,
-    write_table,
+    COLUMNS as COLUMNS,
+    ROWS as ROWS,
+    TABLE as TABLE,
+    gather as gather,
+    read as read,
+    read_cell as read_cell,
+    write_cell as write_cell,
+    write_table as write_table,
 )
-
-__all__ = [
-    "COLUMNS",
-    "ROWS",
-    "SCHEMA_VERSION",
-    "TABLE",
-    "gather",
-    "pairs_of",
-    "read",
-    "read_cell",
-    "write_cell",
-    "write_table",
-]

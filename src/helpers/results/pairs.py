@@ -1,5 +1,6 @@
 """Pairs of pipelines of one cell that did the same work, compared on the raw seconds of their common rounds."""
 
+import itertools
 import json
 import math
 from typing import Any
@@ -42,6 +43,11 @@ LOOKS = 2
 NO_RATIO = (math.nan, math.nan, math.nan, Verdict.UNDECIDED)
 
 
+def fair_rows(results: pd.DataFrame) -> pd.DataFrame:
+    """Returns the rows that did the same work; only their speeds may be compared."""
+    return results[results["same_work"].astype(bool)]
+
+
 def select_cells(results: pd.DataFrame, conditions: dict[str, Any]) -> pd.DataFrame:
     """Returns the rows whose cells meet all conditions: a value, a list of them, or {from:, to:}, both included."""
     chosen = pd.Series(True, index=results.index)
@@ -60,20 +66,15 @@ def select_pipelines(rows: pd.DataFrame, wanted: dict[str, Any]) -> pd.DataFrame
     A knob that was not set counts as "default". Knobs that are not named may have any value, unless
     `others: default` is given.
     """
-    wanted = dict(wanted)
-    others = wanted.pop("others", "any")
-    chosen = []
-    for _, row in rows.iterrows():
+    allowed = {key: value if isinstance(value, list) else [value] for key, value in wanted.items() if key != "others"}
+
+    def meets(row):
         knobs = json.loads(row["knobs"] or "{}")
-        meets = True
-        for key, value in wanted.items():
-            found = row[key] if key in ("builder", "pipeline") else knobs.get(key, "default")
-            allowed = value if isinstance(value, list) else [value]
-            meets &= any(type(found) is type(one) and found == one for one in allowed)
-        if others == "default":
-            meets &= set(knobs) <= set(wanted)
-        chosen.append(bool(meets))
-    return rows[np.array(chosen, dtype=bool)]
+        has = {**dict.fromkeys(allowed, "default"), **knobs, "builder": row["builder"], "pipeline": row["pipeline"]}
+        alike = (any(type(has[key]) is type(value) and has[key] == value for value in allowed[key]) for key in allowed)
+        return all(alike) and (wanted.get("others") != "default" or set(knobs) <= set(allowed))
+
+    return rows[np.array([meets(row) for _, row in rows.iterrows()], dtype=bool)]
 
 
 def cell_ratio(
@@ -96,9 +97,8 @@ def cell_ratio(
         if len(mine) != len(other) or len(mine) < ratios.LEAST_ROUNDS:
             return NO_RATIO
         level = ratios.sequential_confidence(0.95, looks=LOOKS, comparisons=comparisons)
-        ratio = ratios.paired_ratio(mine, other, confidence=level)
-        inner = ratios.paired_ratio(mine, other, confidence=ratios.equivalence_confidence(level))
-        return ratio.ratio, ratio.low, ratio.high, ratios.verdict(ratio, margin=margin, equivalence=inner)
+        ratio, verdict = ratios.compared(mine, other, confidence=level, margin=margin)
+        return ratio.ratio, ratio.low, ratio.high, verdict
     quotient = float(row[measure]) / (float(reference[measure]) or math.nan)
     if not 0 < quotient < math.inf:
         return NO_RATIO
@@ -129,18 +129,16 @@ def pairs_of(
         margin: within which ratios count as the same, share.
     """
     pairs = []
-    fair = select_cells(results, cells or {})
-    fair = fair[fair["same_work"].astype(bool)]
+    fair = select_cells(fair_rows(results), cells or {})
     for (machine, cell, launcher), rows in fair.groupby(["machine_id", "cell_id", "launcher"], sort=False):
         mine, others = select_pipelines(rows, pipeline), select_pipelines(rows, reference)
         if take == "best":
             mine, others = mine.nsmallest(1, measure), others.nsmallest(1, measure)
-        for _, row in mine.iterrows():
-            for _, other in others.iterrows():
-                if row["pipeline"] == other["pipeline"]:
-                    continue
+        comparisons = max(1, len(rows) - 1)
+        for (_, row), (_, other) in itertools.product(mine.iterrows(), others.iterrows()):
+            if row["pipeline"] != other["pipeline"]:
                 ratio, low, high, verdict = cell_ratio(
-                    row, other, measure=measure, comparisons=max(1, len(rows) - 1), margin=margin
+                    row, other, measure=measure, comparisons=comparisons, margin=margin
                 )
                 pairs.append(
                     {"machine_id": machine, "cell_id": cell, "launcher": launcher}

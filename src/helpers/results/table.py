@@ -35,10 +35,6 @@ def _conform(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[list(COLUMNS)].astype(COLUMNS)
 
 
-def _with_added(rows):
-    return rows.assign(**{name: value for name, value in ADDED.items() if name not in rows})
-
-
 def write_table(path: Path, rows: pd.DataFrame) -> None:
     """Writes rows as a Parquet file, whole or not at all.
 
@@ -51,21 +47,21 @@ def write_table(path: Path, rows: pd.DataFrame) -> None:
 
 def write_cell(folder: Path | str, rows: pd.DataFrame) -> Path:
     """Writes the rows of one cell into its folder and returns the file."""
-    place = Path(folder) / ROWS
-    write_table(place, rows)
-    return place
+    path = Path(folder) / ROWS
+    write_table(path, rows)
+    return path
 
 
-def read(place: Path | str) -> pd.DataFrame:
+def read(path: Path | str) -> pd.DataFrame:
     """Reads a results table.
 
     Args:
-        place: a run's folder, or a Parquet file.
+        path: a run's folder, or a Parquet file.
 
     Raises:
         StudyError: if there is none, it is not whole, or it is of another schema.
     """
-    path = Path(place)
+    path = Path(path)
     path = path / TABLE if path.is_dir() else path
     if not path.is_file():
         raise StudyError(f"a results table must be there (got {path}, which is not); run `study sweep GRID --out RUN`")
@@ -73,11 +69,11 @@ def read(place: Path | str) -> pd.DataFrame:
         table = pd.read_parquet(path)
     except (OSError, ValueError) as error:
         raise StudyError(f"{path} must be a whole Parquet file ({error}); run the sweep again with --resume") from error
-    found = set(table.get("schema_version", []))
-    table = _with_added(table)
-    if not found <= {SCHEMA_VERSION} or set(table) != set(COLUMNS):
+    versions = set(table.get("schema_version", []))
+    table = table.assign(**{name: value for name, value in ADDED.items() if name not in table})
+    if not versions <= {SCHEMA_VERSION} or set(table) != set(COLUMNS):
         raise StudyError(
-            f"{path} must have schema {SCHEMA_VERSION} (got {', '.join(map(str, sorted(found))) or 'none'}); "
+            f"{path} must have schema {SCHEMA_VERSION} (got {', '.join(map(str, sorted(versions))) or 'none'}); "
             "read it with the version of the kit that wrote it, or run the sweep again"
         )
     return table.astype(COLUMNS)

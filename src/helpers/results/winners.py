@@ -5,7 +5,7 @@ import json
 import pandas as pd
 
 from helpers.ratios import Verdict
-from helpers.results.pairs import cell_ratio
+from helpers.results.pairs import cell_ratio, fair_rows
 
 CELL = (
     "cell_id",
@@ -19,11 +19,6 @@ CELL = (
 )
 
 
-def fair_rows(results: pd.DataFrame) -> pd.DataFrame:
-    """Returns the rows that did the same work; only their speeds may be compared."""
-    return results[results["same_work"].astype(bool)]
-
-
 def winners(results: pd.DataFrame, *, margin: float = 0.05) -> pd.DataFrame:
     """Finds the fastest pipeline of every cell, and by how much it leads the next.
 
@@ -31,17 +26,15 @@ def winners(results: pd.DataFrame, *, margin: float = 0.05) -> pd.DataFrame:
         One row per cell: its conditions, winner, builder, second, lead (time of the second over the winner's),
         and clear: whether the interval of that ratio lies beyond 1 and the two are not the same.
     """
-    found = []
+    cells = []
     for _, rows in fair_rows(results).groupby(["machine_id", "cell_id"], sort=False):
-        ordered = rows.sort_values("epoch_s")
-        if len(ordered) < 2:
-            continue
-        first, second = ordered.iloc[0], ordered.iloc[1]
-        lead, _, _, verdict = cell_ratio(second, first, comparisons=len(ordered) - 1, margin=margin)
-        cell = {name: first[name] for name in CELL}
-        cell |= {"winner": first["pipeline"], "builder": first["builder"], "second": second["pipeline"]}
-        found.append(cell | {"lead": lead, "clear": verdict == Verdict.SLOWER})
-    return pd.DataFrame(found)
+        if len(rows) > 1:
+            first, second = (row for _, row in rows.sort_values("epoch_s").head(2).iterrows())
+            lead, _, _, verdict = cell_ratio(second, first, comparisons=len(rows) - 1, margin=margin)
+            cell = {name: first[name] for name in CELL}
+            cell |= {"winner": first["pipeline"], "builder": first["builder"], "second": second["pipeline"]}
+            cells.append(cell | {"lead": lead, "clear": verdict == Verdict.SLOWER})
+    return pd.DataFrame(cells)
 
 
 def knob_costs(results: pd.DataFrame) -> pd.DataFrame:
@@ -50,7 +43,7 @@ def knob_costs(results: pd.DataFrame) -> pd.DataFrame:
     Returns:
         A table: builder, knob setting, cells, ratio (median over cells), lowest and highest; above 1: slower.
     """
-    found = []
+    costs = []
     for _, rows in fair_rows(results).groupby(["machine_id", "cell_id", "builder"], sort=False):
         settings = {index: json.loads(row["knobs"] or "{}") for index, row in rows.iterrows()}
         plain = [index for index, knobs in settings.items() if not knobs]
@@ -58,8 +51,6 @@ def knob_costs(results: pd.DataFrame) -> pd.DataFrame:
             if plain and knobs:
                 ratio, *_ = cell_ratio(rows.loc[index], rows.loc[plain[0]])
                 setting = ", ".join(f"{name}={value}" for name, value in knobs.items())
-                found.append({"builder": rows.loc[index, "builder"], "setting": setting, "ratio": ratio})
-    if not found:
-        return pd.DataFrame(columns=["builder", "setting", "cells", "ratio", "lowest", "highest"])
-    grouped = pd.DataFrame(found).groupby(["builder", "setting"])["ratio"]
+                costs.append({"builder": rows.loc[index, "builder"], "setting": setting, "ratio": ratio})
+    grouped = pd.DataFrame(costs, columns=["builder", "setting", "ratio"]).groupby(["builder", "setting"])["ratio"]
     return grouped.agg(cells="count", ratio="median", lowest="min", highest="max").round(2).reset_index()

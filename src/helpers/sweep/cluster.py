@@ -22,9 +22,7 @@ from typing import Any
 from helpers import datasets, files, machine, results
 from helpers.datasets import preparing
 from helpers.errors import StudyError, first_line
-from helpers.sweep import cell as cells
-from helpers.sweep import grid as grids
-from helpers.sweep import identity
+from helpers.sweep import cell as cells, grid as grids, identity
 
 KEPT = ("executed.ipynb", "kernel.log", "error.txt", results.ROWS)
 ATTEMPTS = 3

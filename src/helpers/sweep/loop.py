@@ -14,8 +14,7 @@ import yaml
 from helpers import datasets, files, machine, results
 from helpers.datasets import preparing
 from helpers.errors import StudyError
-from helpers.sweep import grid as grids
-from helpers.sweep import kernels
+from helpers.sweep import grid as grids, kernels
 from helpers.sweep.cell import run_cell, scratch_name
 
 CELL_TIMEOUT_S = 1800

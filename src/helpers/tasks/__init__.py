@@ -1,8 +1,3 @@
 """What every pipeline of one comparison must deliver: the task, and the transforms that it may ask for."""
 
-from helpers.tasks.task import SOURCES, Task
-
-__all__ = [
-    "SOURCES",
-    "Task",
-]
+from helpers.tasks.task import SOURCES as SOURCES, Task as Task

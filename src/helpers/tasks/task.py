@@ -22,7 +22,7 @@ class Task:
     """One piece of work: any pipeline that does it delivers the same examples in the same form.
 
     A pipeline delivers pairs of images, float32 of shape (batch, height, width, channels), and labels,
-    int64 of shape (batch,), 0 … classes - 1; every example once an epoch, the last batch partial.
+    int64 of shape (batch,), 0 … classes - 1; every example once per epoch, the last batch partial.
 
     Attributes:
         dataset: "synthetic", "mnist", "cifar10", "mnist-standin", "cifar10-standin" or "folder:PATH".

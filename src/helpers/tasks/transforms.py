@@ -85,24 +85,15 @@ def _noise_tf(images, draws):
     return _rescale_tf(images) + draws["noise"]
 
 
-def _uniform_numpy(generator, count, low, high):
-    return generator.uniform(low, high, (count, 1, 1, 1)).astype(np.float32)
+def _draw_brightness_numpy(generator, count, image_shape, largest=ADDED["brightness"]):
+    return {"delta": generator.uniform(-largest, largest, (count, 1, 1, 1)).astype(np.float32)}
 
 
-def _uniform_tf(seed, batch_shape, low, high):
+def _draw_brightness_tf(seed, batch_shape, image_shape):
     import tensorflow as tf
 
-    return tf.random.stateless_uniform([*batch_shape, 1, 1, 1], seed, low, high)
-
-
-def _brightness(max_delta):
-    def draw_numpy(generator, count, image_shape):
-        return {"delta": _uniform_numpy(generator, count, -max_delta, max_delta)}
-
-    def draw_tf(seed, batch_shape, image_shape):
-        return {"delta": _uniform_tf(seed, batch_shape, -max_delta, max_delta)}
-
-    return draw_numpy, draw_tf
+    largest = ADDED["brightness"]
+    return {"delta": tf.random.stateless_uniform([*batch_shape, 1, 1, 1], seed, -largest, largest)}
 
 
 def _brightness_numpy(images, draws):
@@ -114,10 +105,8 @@ def _brightness_tf(images, draws):
 
 
 def _draw_flip_brightness_numpy(generator, count, image_shape):
-    return {
-        "flip": generator.random((count, 1, 1, 1)) < 0.5,
-        "delta": _uniform_numpy(generator, count, -ADDED["flip_brightness"], ADDED["flip_brightness"]),
-    }
+    flip = generator.random((count, 1, 1, 1)) < 0.5
+    return {"flip": flip, **_draw_brightness_numpy(generator, count, image_shape, ADDED["flip_brightness"])}
 
 
 def _draw_flip_brightness_tf(seed, batch_shape, image_shape):
@@ -128,15 +117,13 @@ def _draw_flip_brightness_tf(seed, batch_shape, image_shape):
 
 
 def _flip_brightness_numpy(images, draws):
-    flipped = np.where(draws["flip"], images[:, :, ::-1], images)
-    return _brightness_numpy(flipped, draws)
+    return _brightness_numpy(np.where(draws["flip"], images[:, :, ::-1], images), draws)
 
 
 def _flip_brightness_tf(images, draws):
     import tensorflow as tf
 
-    flipped = tf.where(draws["flip"], tf.reverse(images, [-2]), images)
-    return _brightness_tf(flipped, draws)
+    return _brightness_tf(tf.where(draws["flip"], tf.reverse(images, [-2]), images), draws)
 
 
 def bilinear_matrix(length: int, target: int) -> np.ndarray:
@@ -157,10 +144,8 @@ def bilinear_matrix(length: int, target: int) -> np.ndarray:
 
 def _resize_standardize_numpy(images, draws=None):
     count, height, width, channels = images.shape
-    rows = bilinear_matrix(height, RESIZED)
-    columns = bilinear_matrix(width, RESIZED)
-    resized = rows @ _rescale_numpy(images).reshape(count, height, width * channels)
-    resized = columns @ resized.reshape(count, RESIZED, width, channels)
+    rows = bilinear_matrix(height, RESIZED) @ _rescale_numpy(images).reshape(count, height, width * channels)
+    resized = bilinear_matrix(width, RESIZED) @ rows.reshape(count, RESIZED, width, channels)
     pixels = resized.reshape(count, -1)
     mean = pixels.mean(axis=1, keepdims=True)
     deviation = np.maximum(pixels.std(axis=1, keepdims=True), np.float32(1 / np.sqrt(pixels.shape[1])))
@@ -176,11 +161,10 @@ def _resize_standardize_tf(images, draws=None):
 
 
 def _draw_shear_zoom_flip_numpy(generator, count, image_shape):
-    low, high = 1 - ZOOM, 1 + ZOOM
     return {
         "shear": generator.uniform(-SHEAR_DEGREES, SHEAR_DEGREES, (count, 1, 1, 1)),
-        "zx": generator.uniform(low, high, (count, 1, 1, 1)),
-        "zy": generator.uniform(low, high, (count, 1, 1, 1)),
+        "zx": generator.uniform(1 - ZOOM, 1 + ZOOM, (count, 1, 1, 1)),
+        "zy": generator.uniform(1 - ZOOM, 1 + ZOOM, (count, 1, 1, 1)),
         "flip": generator.random((count, 1, 1, 1)) < 0.5,
     }
 
@@ -225,7 +209,6 @@ def _shear_zoom_flip_tf(images, draws):
 
 
 INFINITE = (-np.inf, np.inf)
-_DRAW_BRIGHTNESS = _brightness(ADDED["brightness"])
 
 _ALL = (
     Transform(
@@ -247,8 +230,8 @@ _ALL = (
     Transform(
         name="brightness",
         summary="rescale, then one number per image added, uniform in ±0.1",
-        draw_numpy=_DRAW_BRIGHTNESS[0],
-        draw_tf=_DRAW_BRIGHTNESS[1],
+        draw_numpy=_draw_brightness_numpy,
+        draw_tf=_draw_brightness_tf,
         apply_numpy=_brightness_numpy,
         apply_tf=_brightness_tf,
         value_range=(-0.1, 1.1),

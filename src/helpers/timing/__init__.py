@@ -1,27 +1,14 @@
 """Times a feed through `fit`, alone or in a process of its own, and the parts of its epochs."""
 
 from helpers.timing.epochs import (
-    Epoch,
-    Fitted,
-    Training,
-    first_batch,
-    garbage_collection_paused,
-    garbage_set_aside,
-    held,
-    step_seconds,
-    take_training_apart,
-    time_epoch,
+    Epoch as Epoch,
+    Fitted as Fitted,
+    Training as Training,
+    first_batch as first_batch,
+    garbage_collection_paused as garbage_collection_paused,
+    garbage_set_aside as garbage_set_aside,
+    held as held,
+    step_seconds as step_seconds,
+    take_training_apart as take_training_apart,
+    time_epoch as time_epoch,
 )
-
-__all__ = [
-    "Epoch",
-    "Fitted",
-    "Training",
-    "first_batch",
-    "garbage_collection_paused",
-    "garbage_set_aside",
-    "held",
-    "step_seconds",
-    "take_training_apart",
-    "time_epoch",
-]

@@ -1,6 +1,8 @@
 """The limit that no pipeline passes: what memory and conversion allow."""
 
+import operator
 import time
+import timeit
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,7 +20,7 @@ SCALE = np.float32(1 / 255.0)
 
 @dataclass(frozen=True, kw_only=True)
 class Ceiling:
-    """The most images a second that a way of measuring found.
+    """The most images per second that a way of measuring found.
 
     Attributes:
         images_per_s: of the best method.
@@ -68,14 +70,20 @@ def gather_ceiling(
     Raises:
         StudyError: where there are no images, they are not uint8, or a number is below 1.
     """
-    _check(images, batch_size, passes)
+    if images.ndim != 4 or not len(images) or images.dtype != np.uint8:
+        raise StudyError(
+            f"images must be uint8 of shape (n, height, width, channels), n >= 1 "
+            f"(got {images.dtype} of shape {images.shape})"
+        )
+    checks.whole("batch_size", batch_size, least=1)
+    checks.whole("passes", passes, least=1)
     batches = _index_batches(images, batch_size, seed)
     count = sum(len(batch) for batch in batches)
     by_method = {}
     with ThreadPoolExecutor() as pool:
         for method, one_pass in _methods(images, batches, pool):
             one_pass()
-            best_ns = min(_timed(one_pass, clock) for _ in range(passes))
+            best_ns = min(timeit.repeat(one_pass, timer=clock, repeat=passes, number=1))
             by_method[method] = count / max(best_ns, 1) * 1e9
     method = max(by_method, key=by_method.__getitem__)
     return Ceiling(images_per_s=by_method[method], method=method, by_method=by_method, batch_size=batch_size)
@@ -92,35 +100,17 @@ def of_task(task: Task, *, passes: int = 5, seed: int = 0) -> Ceiling:
     return gather_ceiling(task.arrays().images, batch_size=task.batch_size, passes=passes, seed=seed)
 
 
-def _check(images, batch_size, passes):
-    if images.ndim != 4 or not len(images) or images.dtype != np.uint8:
-        raise StudyError(
-            f"images must be uint8 of shape (n, height, width, channels), n >= 1 "
-            f"(got {images.dtype} of shape {images.shape})"
-        )
-    checks.whole("batch_size", batch_size, least=1)
-    checks.whole("passes", passes, least=1)
-
-
 def _index_batches(images, batch_size, seed):
     most = max(4 * batch_size, PASS_BYTES // (4 * images[0].size))
     order = np.random.default_rng(seed).permutation(len(images))[:most]
     return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
 
 
-def _timed(one_pass, clock):
-    start = clock()
-    one_pass()
-    return clock() - start
-
-
 def _methods(images, batches, pool) -> Iterator[tuple[str, Callable[[], None]]]:
     """Yields each method's name and a function that gathers and converts every batch once."""
-    workers = max(1, len(limits.core_numbers()))
 
     def numpy_share(share):
-        longest = max(len(batch) for batch in share)
-        gathered = np.empty((longest, *images.shape[1:]), np.uint8)
+        gathered = np.empty((max(map(len, share)), *images.shape[1:]), np.uint8)
         converted = np.empty(gathered.shape, np.float32)
 
         def one_pass():
@@ -133,11 +123,11 @@ def _methods(images, batches, pool) -> Iterator[tuple[str, Callable[[], None]]]:
 
     yield "NumPy, one thread", numpy_share(batches)
 
-    shares = [numpy_share(batches[worker::workers]) for worker in range(min(workers, len(batches)))]
+    workers = min(len(limits.core_numbers()), len(batches))
+    shares = [numpy_share(batches[worker::workers]) for worker in range(workers)]
 
     def threaded():
-        for done in [pool.submit(share) for share in shares]:
-            done.result()
+        list(pool.map(operator.call, shares))
 
     yield f"NumPy, {len(shares)} threads", threaded
     yield "TensorFlow graph", _tensorflow_pass(images, batches)

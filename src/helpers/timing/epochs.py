@@ -4,17 +4,19 @@ Keras' batch callbacks do not see the input stalls, because the batch is fetched
 the parts are therefore told apart by timing `fit` on the pipeline and `fit` on one batch held ready.
 """
 
+import collections
 import gc
-import threading
+import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from helpers.errors import StudyError
-from helpers.machine import processes
+from helpers.machine import allocator
+from helpers.machine.gpu_monitor import Monitor
+from helpers.pipelines import feeds
 from helpers.pipelines.feeds import Batch
 
 NO_BATCH = "a feed must give at least one batch (got none); look at its length and its source"
@@ -94,45 +96,6 @@ def garbage_set_aside() -> Iterator[None]:
         gc.unfreeze()
 
 
-@cache
-def _epoch_clock():
-    import keras
-
-    class EpochClock(keras.callbacks.Callback):
-        """Reads the clock at the ends of the first and the last step and of the epoch.
-
-        Keras hands a step's loss over once it is there, so a step has ended when its callback is called. On JAX
-        an ordinary callback would make the host wait for every step, which a plain `fit` does not; one that is
-        `async_safe` is called from threads of Keras' own instead, in any order.
-        """
-
-        async_safe = True
-
-        def __init__(self, clock):
-            super().__init__()
-            self.clock = clock
-            self.batches = 0
-            self.begin = self.first = self.last = self.end = 0
-            self.lock = threading.Lock()
-
-        def on_epoch_begin(self, epoch, logs=None):
-            self.begin_cpu = processes.cpu_seconds()
-            self.begin = self.clock()
-
-        def on_train_batch_end(self, batch, logs=None):
-            with self.lock:
-                now = self.clock()
-                self.first = min(self.first or now, now)
-                self.last = max(self.last, now)
-                self.batches += 1
-
-        def on_epoch_end(self, epoch, logs=None):
-            self.end = self.clock()
-            self.end_cpu = processes.cpu_seconds()
-
-    return EpochClock
-
-
 def time_epoch(model: Any, feed: Any, *, clock: Callable[[], int] = time.perf_counter_ns) -> Epoch:
     """Runs one epoch of `fit` and times it, with memory freed as in a process that reads no other feed.
 
@@ -148,10 +111,9 @@ def time_epoch(model: Any, feed: Any, *, clock: Callable[[], int] = time.perf_co
     """
     import keras
 
-    from helpers.machine import allocator
-    from helpers.pipelines import feeds
+    from helpers.timing.keras_parts import EpochClock
 
-    watch = _epoch_clock()(clock)
+    watch = EpochClock(clock)
     shuffle = feeds.kind(feed) == "PyDataset"  # fit's default; a Dataset has its own order, and fit warns
     # On TensorFlow, fit reads a PyDataset through a generator dataset.
     allocator.keep_freed_memory(of_a_generator=shuffle and keras.backend.backend() == "tensorflow")
@@ -160,13 +122,12 @@ def time_epoch(model: Any, feed: Any, *, clock: Callable[[], int] = time.perf_co
         model.fit(feed, epochs=1, verbose=0, shuffle=shuffle, callbacks=[watch])
     if watch.batches == 0:
         raise StudyError(NO_BATCH)
-    second = 1e-9
     return Epoch(
-        epoch_s=(watch.end - watch.begin) * second,
-        first_batch_s=(watch.first - watch.begin) * second,
-        steady_s=(watch.last - watch.first) * second,
-        end_s=(watch.end - watch.last) * second,
-        set_up_s=(watch.begin - start) * second,
+        epoch_s=(watch.end - watch.begin) * 1e-9,
+        first_batch_s=(watch.first - watch.begin) * 1e-9,
+        steady_s=(watch.last - watch.first) * 1e-9,
+        end_s=(watch.end - watch.last) * 1e-9,
+        set_up_s=(watch.begin - start) * 1e-9,
         cpu_s=watch.end_cpu - watch.begin_cpu,
         batches=watch.batches,
     )
@@ -180,13 +141,11 @@ def first_batch(feed: Any) -> Batch:
     Raises:
         StudyError: if the feed is none that `fit` takes, or does not give pairs.
     """
-    from helpers.pipelines.feeds import batches_of
-
-    first = None
-    for batch in batches_of(feed):
-        first = first or batch
+    batches = feeds.batches_of(feed)
+    first = next(batches, None)
     if first is None:
         raise StudyError(NO_BATCH)
+    collections.deque(batches, maxlen=0)
     return first
 
 
@@ -205,8 +164,6 @@ def step_seconds(model: Any, batch: Batch, *, batches: int = 32) -> float:
         batch: (images, labels) as NumPy arrays.
         batches: steps in each of the three epochs, at least 2.
     """
-    import statistics
-
     feed = held(batch, batches)
     time_epoch(model, held(batch, 2))
     return statistics.median(time_epoch(model, feed).steady_batch_s for _ in range(3))
@@ -220,23 +177,18 @@ def take_training_apart(model: Any, feed: Any, *, epochs: int = 3) -> Training:
         feed: what `fit` takes.
         epochs: timed epochs, one warm-up apart; the median counts.
     """
-    import statistics
-
-    from helpers.machine.gpu_monitor import Monitor
-
     batch = first_batch(feed)
-    warm_up = time_epoch(model, feed)
-    steps = max(2, min(32, warm_up.batches))
+    batches = time_epoch(model, feed).batches
     alone, through, monitor = [], [], Monitor()
     time_epoch(model, held(batch, 2))
     for _ in range(epochs):
         with monitor:
             through.append(time_epoch(model, feed).epoch_s)
-        alone.append(time_epoch(model, held(batch, steps)).steady_batch_s)
+        alone.append(time_epoch(model, held(batch, max(2, min(32, batches)))).steady_batch_s)
     return Training(
         epoch_s=statistics.median(through),
         step_s=statistics.median(alone),
-        batches=warm_up.batches,
+        batches=batches,
         device_busy_share=monitor.busy_share,
     )
 

@@ -1,24 +1,10 @@
 """The two models that pipelines are timed with: the smallest one, and a small CNN."""
 
 from collections.abc import Sequence
-from functools import cache
 from typing import Any
 
 from helpers.machine import device
 from helpers.pipelines.feeds import Batch
-
-
-@cache
-def _one_pixel():
-    import keras
-
-    class OnePixel(keras.layers.Layer):
-        """Looks at one pixel of every image, so that the step costs as little as `fit` allows."""
-
-        def call(self, images):
-            return images[:, 0, 0, :]
-
-    return OnePixel
 
 
 def _compiled(layers, images, outputs, loss):
@@ -42,10 +28,11 @@ def smallest(batch: Batch, *, before_last: Any = None) -> Any:
         batch: (images (n, height, width, channels), labels (n,) or one-hot (n, classes)) as NumPy arrays.
         before_last: a layer that comes before the last one; None: no other.
     """
+    from helpers.timing.keras_parts import OnePixel
+
     images, labels = batch
-    outputs = labels.shape[1] if labels.ndim > 1 else 1
-    layers = [_one_pixel()(), *([before_last] if before_last is not None else [])]
-    return _compiled(layers, images, outputs, "mean_squared_error")
+    layers = [OnePixel(), *([before_last] if before_last is not None else [])]
+    return _compiled(layers, images, labels.shape[1] if labels.ndim > 1 else 1, "mean_squared_error")
 
 
 def small_cnn(
@@ -70,6 +57,5 @@ def small_cnn(
         keras.layers.Conv2D(2 * filters, 3, strides=2, activation="relu"),
         keras.layers.GlobalAveragePooling2D(),
     ]
-    one_hot = labels.ndim > 1
-    loss = keras.losses.CategoricalCrossentropy if one_hot else keras.losses.SparseCategoricalCrossentropy
+    loss = keras.losses.CategoricalCrossentropy if labels.ndim > 1 else keras.losses.SparseCategoricalCrossentropy
     return _compiled(layers, images, classes, loss(from_logits=True))

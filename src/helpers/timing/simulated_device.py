@@ -5,8 +5,9 @@ copied to it, and no transform can run on it. What is measured with it is called
 """
 
 import time
-from functools import cache
 from typing import Any
+
+import keras
 
 from helpers.errors import StudyError
 from helpers.machine import device
@@ -14,37 +15,31 @@ from helpers.pipelines.feeds import Batch
 from helpers.timing import models
 
 
-@cache
-def _wait():
-    import keras
+class _Wait(keras.layers.Layer):
+    """Hands its input on after `seconds` of sleep, which other threads use; keeps nothing for the gradient."""
 
-    class Wait(keras.layers.Layer):
-        """Hands its input on after `seconds` of sleep, which other threads use; keeps nothing for the gradient."""
+    def __init__(self, seconds):
+        super().__init__()
+        self.seconds = seconds
 
-        def __init__(self, seconds):
-            super().__init__()
-            self.seconds = seconds
+    def call(self, inputs):
+        scalar = keras.ops.stop_gradient(keras.ops.reshape(inputs, (-1,))[0])
+        return inputs + 0 * self._sleep(scalar)
 
-        def call(self, inputs):
-            flat = keras.ops.stop_gradient(keras.ops.reshape(inputs, (-1,))[0])
-            return inputs + 0 * self._sleep(flat)
+    def _sleep(self, scalar):
+        """A scalar goes through Python and comes back later; never the batch, which would be copied."""
 
-        def _sleep(self, one):
-            """A scalar goes through Python and comes back later; never the batch, which would be copied."""
+        def sleep(value):
+            time.sleep(self.seconds)
+            return value
 
-            def sleep(value):
-                time.sleep(self.seconds)
-                return value
+        if keras.backend.backend() == "jax":
+            import jax
 
-            if keras.backend.backend() == "jax":
-                import jax
+            return jax.pure_callback(sleep, jax.ShapeDtypeStruct((), scalar.dtype), scalar)
+        import tensorflow as tf
 
-                return jax.pure_callback(sleep, jax.ShapeDtypeStruct((), one.dtype), one)
-            import tensorflow as tf
-
-            return tf.ensure_shape(tf.numpy_function(sleep, [one], one.dtype), ())
-
-    return Wait
+        return tf.ensure_shape(tf.numpy_function(sleep, [scalar], scalar.dtype), ())
 
 
 def model(batch: Batch, *, step_s: float) -> Any:
@@ -60,4 +55,4 @@ def model(batch: Batch, *, step_s: float) -> Any:
     if step_s < 0:
         raise StudyError(f"step_s must be >= 0 (got {step_s}); give the seconds of a step")
     device.prepare()
-    return models.smallest(batch, before_last=_wait()(step_s))
+    return models.smallest(batch, before_last=_Wait(step_s))
