@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 
 import pytest
@@ -170,3 +171,21 @@ def test_a_dispatcher_and_a_worker_serve_as_processes_of_their_own_until_ctrl_c(
         finally:
             dispatcher.kill()
             worker.kill()
+
+
+def test_something_unforeseen_is_one_line_exit_code_70_and_a_log_with_the_traceback(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr("helpers.machine.describe", lambda: 1 / 0)
+    assert cli.main(["machine"]) == cli.UNFORESEEN == 70
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1 and "ZeroDivisionError: division by zero" in told
+    (log,) = tmp_path.glob("study-error-*.log")
+    assert str(log) in told and "Traceback" in log.read_text()
+    with pytest.raises(ZeroDivisionError):
+        cli.main(["--debug", "machine"])
+
+
+def test_a_reader_who_has_enough_of_the_output_is_no_error():
+    command = f"{sys.executable} -m helpers.cli machine --json | head -c 1"
+    ran = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True)
+    assert (ran.returncode, ran.stderr) == (0, "")

@@ -6,7 +6,9 @@ import os
 import re
 import socket
 import sys
+import tempfile
 import time
+import traceback
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,9 +16,9 @@ from typing import Any
 import click
 import yaml
 
-from helpers.errors import StudyError
+from helpers.errors import StudyError, first_line
 
-DONE, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+DONE, SOME_FAILED, BAD_INPUT, UNFORESEEN, INTERRUPTED = 0, 1, 2, 70, 130
 PATH = click.Path(path_type=Path)
 PORT = click.IntRange(0, 65535)
 
@@ -291,17 +293,22 @@ def machine(check: bool, as_json: bool) -> int:
 
 @study.command()
 @click.option("--out", type=PATH, help="Where it goes (default: notebooks/workshop/learner).")
-def exercises(out: Path | None) -> int:
+@click.option("--force", is_flag=True, help="Replace also what it did not write, or what was changed; keeps a .bak.")
+def exercises(out: Path | None, force: bool) -> int:
     """Write the lessons without solutions."""
     from helpers import paths, workshop
 
-    written = workshop.write(out or paths.project_root() / "notebooks" / "workshop" / "learner")
+    written = workshop.write(out or paths.project_root() / "notebooks" / "workshop" / "learner", force=force)
     print(f"{len(written)} lessons without solutions are in {written[0].parent}")
     return DONE
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command line; returns 0 done, 1 some cells failed, 2 bad usage or input, 130 interrupted."""
+    """Runs the command line.
+
+    Returns:
+        0 done, 1 some cells failed, 2 bad usage or input, 70 something unforeseen, 130 interrupted.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
@@ -318,6 +325,17 @@ def main(arguments: list[str] | None = None) -> int:
     except click.Abort:
         print("study: interrupted", file=sys.stderr)
         return INTERRUPTED
+    except BrokenPipeError:  # who read our output has enough of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except Exception as error:
+        if arguments[:1] == ["--debug"]:
+            raise
+        with tempfile.NamedTemporaryFile("w", prefix="study-error-", suffix=".log", delete=False) as log:
+            traceback.print_exc(file=log)
+        told = f"{type(error).__name__}: {first_line(error)}"
+        print(f"study: this should not have happened ({told}); the traceback is in {log.name}", file=sys.stderr)
+        return UNFORESEEN
 
 
 if __name__ == "__main__":

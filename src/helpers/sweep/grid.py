@@ -97,9 +97,7 @@ def load(path: Path | str, *, machine_id: str = "", notebook: Path | None = None
     if not isinstance(content, dict) or not isinstance(content.get("cells"), list) or not content["cells"]:
         raise StudyError(f"{path} must be a grid: a mapping with a list `cells` (see notebooks/sweeps/quick.yml)")
     _only(content, TOP, f"{path.name}")
-    notebook = notebook or paths.project_root() / "notebooks" / "sweeps" / content.get("notebook", COMPARE)
-    if not notebook.is_file():
-        raise StudyError(f"{path.name}: notebook must be a file in notebooks/sweeps (got {content['notebook']!r})")
+    notebook = notebook or _notebook(content.get("notebook", COMPARE), path.name)
     name = str(content.get("name", path.stem))
     defaults = content.get("defaults") or {}
     _only(defaults, {*TASK_KEYS, *RUN_KEYS, "pipelines"}, f"{path.name}: defaults")
@@ -117,6 +115,15 @@ def load(path: Path | str, *, machine_id: str = "", notebook: Path | None = None
             if cell_id not in cells:
                 cells[cell_id] = Cell(cell_id, {**parameters, "grid": name, "cell_id": cell_id})
     return Grid(name, notebook, tuple(cells.values()), text)
+
+
+def _notebook(name, where):
+    """Returns the notebook of that plain name in notebooks/sweeps; nothing else is ever run."""
+    folder = paths.project_root() / "notebooks" / "sweeps"
+    is_plain = isinstance(name, str) and Path(name).name == name and "\0" not in name
+    if not is_plain or not (folder / name).is_file() or (folder / name).resolve().parent != folder.resolve():
+        raise StudyError(f"{where}: notebook must be a plain name of a file in notebooks/sweeps (got {name!r})")
+    return folder / name
 
 
 def _only(mapping, allowed, where):
