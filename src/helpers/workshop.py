@@ -133,8 +133,8 @@ def write(folder: Path, *, force: bool = False) -> list[Path]:
     others = sorted(name for name in present - mine if _hash_of(folder / name) != _hash(made[name]))
     if others and not force:
         raise StudyError(
-            f"only what `study exercises` wrote may be replaced (got {folder / others[0]}, which is not, or was changed "
-            "since); give --force to keep it as .bak, or another folder"
+            f"only what `study exercises` wrote may be replaced (got {folder / others[0]}, which it did not write, or "
+            "was changed since); give --force to keep that as .bak, or another folder"
         )
     folder.mkdir(parents=True, exist_ok=True)
     for name in others:
