@@ -2,6 +2,8 @@
 
 import json
 import os
+import platform
+import re
 import secrets
 import shutil
 import tempfile
@@ -13,7 +15,7 @@ from typing import Any
 import psutil
 
 PART = ".part"  # how the name of a file that is being written ends
-WORK = ".preparing-"  # how the name of a working folder begins; the number of its process follows
+WORK = ".preparing-"  # how the name of a working folder begins; its host and the number of its process follow
 
 
 def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
@@ -43,6 +45,11 @@ def write_json(path: Path, content: Any) -> None:
     write_whole(Path(path), lambda place: place.write_text(json.dumps(content, indent=2) + "\n"))
 
 
+def own_prefix() -> str:
+    """Returns how the names of this host's working folders begin: a shared disk holds other hosts' too."""
+    return f"{WORK}{re.sub('[^A-Za-z0-9]', '_', platform.node())}-"
+
+
 @contextmanager
 def working_folder(root: Path) -> Iterator[Path]:
     """Gives an empty hidden folder in `root` that is gone afterwards; what killed processes left there goes first.
@@ -53,11 +60,12 @@ def working_folder(root: Path) -> Iterator[Path]:
         OSError: where `root` cannot be written.
     """
     root.mkdir(parents=True, exist_ok=True)
-    for left in root.glob(f"{WORK}*"):
-        pid = left.name.removeprefix(WORK).partition("-")[0]
+    here = own_prefix()
+    for left in root.glob(f"{here}*"):
+        pid = left.name.removeprefix(here).partition("-")[0]
         if pid.isdigit() and not psutil.pid_exists(int(pid)):
             shutil.rmtree(left, ignore_errors=True)
-    work = Path(tempfile.mkdtemp(prefix=f"{WORK}{os.getpid()}-", dir=root))
+    work = Path(tempfile.mkdtemp(prefix=f"{here}{os.getpid()}-", dir=root))
     try:
         yield work
     finally:
@@ -65,10 +73,14 @@ def working_folder(root: Path) -> Iterator[Path]:
 
 
 def move_whole(made: Path, place: Path) -> None:
-    """Moves a finished folder to its place on the same disk, at once.
+    """Moves a finished folder to its place on the same disk, at once; where another process was faster, its stays.
 
     Raises:
-        OSError: where something is there already, or the folder around it cannot be written.
+        OSError: where the folder around it cannot be written, or a file is in its place.
     """
     place.parent.mkdir(parents=True, exist_ok=True)
-    os.rename(made, place)
+    try:
+        os.rename(made, place)
+    except OSError:
+        if not place.is_dir():
+            raise

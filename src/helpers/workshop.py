@@ -6,6 +6,7 @@ An exercise is a heading `### Exercise: …`, code tagged `exercise` where there
 
 import ast
 import copy
+import functools
 import hashlib
 import itertools
 import json
@@ -142,7 +143,7 @@ def write(folder: Path, *, force: bool = False) -> list[Path]:
     for name in mine - set(made):
         (folder / name).unlink()
     for name, content in made.items():
-        files.write_whole(folder / name, lambda path, content=content: path.write_bytes(content))
+        files.write_whole(folder / name, functools.partial(Path.write_bytes, data=content))
     files.write_json(folder / MANIFEST, {name: _hash(content) for name, content in made.items()})
     return [folder / name for name in made]
 

@@ -10,7 +10,7 @@ import numpy as np
 from helpers.datasets import decoded_cache
 from helpers.datasets.sources import Description, Source
 from helpers.errors import NotPrepared, StudyError
-from helpers.paths import data_dir
+from helpers.paths import data_dir, expanded
 
 PICTURES = (".jpg", ".jpeg", ".png")
 # What flow_from_directory would read besides: left out here it would be another set of examples there.
@@ -41,7 +41,7 @@ class Folder(Source):
             raise StudyError(
                 f"a folder dataset must read folder:PATH (got {self.name!r}); give the folder of the classes"
             )
-        path = Path(self.given).expanduser()
+        path = expanded(self.given)
         for candidate in (path, data_dir() / "folders" / path):
             if candidate.is_dir():
                 return candidate.resolve()
@@ -100,8 +100,12 @@ class Folder(Source):
         paths, labels, classes = self._list(examples, split)
         key = fingerprint_of(paths)
         if key not in _checked:
-            for path in paths:
-                _check_picture(path)
+            damaged = damaged_pictures(paths)
+            if damaged:
+                raise StudyError(
+                    f"every file of an image folder must be a whole JPEG or PNG (got {told(damaged)}); "
+                    "replace or remove it"
+                )
             _checked.add(key)
         return paths, labels, classes
 
@@ -161,20 +165,23 @@ def _listing(root):
         raise StudyError(f"an image folder must have one folder per class (got none in {root}); make PATH/CLASS/*.jpg")
     files = []
     for name in classes:
-        mine = []
-        for place, _, found in sorted(os.walk(root / name), key=lambda step: step[0]):
-            for file in sorted(found):
-                suffix = os.path.splitext(file)[1].lower()
-                if suffix in PICTURES:
-                    mine.append(os.path.join(place, file))
-                elif suffix in _OTHER_PICTURES:
-                    raise StudyError(
-                        f"pictures must be JPEG or PNG (got {os.path.join(place, file)}); convert it or move it away"
-                    )
-        if not mine:
+        walked = sorted(os.walk(root / name, onerror=_raise), key=lambda step: step[0])
+        mine = [os.path.join(folder, file) for folder, _, names in walked for file in sorted(names)]
+        for path in mine:
+            if path.lower().endswith(_OTHER_PICTURES):
+                raise StudyError(f"pictures must be JPEG or PNG (got {path}); convert it or move it away")
+        pictures = [path for path in mine if path.lower().endswith(PICTURES)]
+        if not pictures:
             raise StudyError(f"every class folder must hold pictures (got none in {root / name}); fill or remove it")
-        files.append(mine)
+        for path in pictures:
+            if not os.path.isfile(path):  # a pipe, or a link to nothing
+                raise StudyError(f"every picture must be a file (got {path}, which is none); remove it")
+        files.append(pictures)
     return classes, files
+
+
+def _raise(error):
+    raise error
 
 
 def _evenly(files, examples):
@@ -198,18 +205,32 @@ def fingerprint_of(paths: list[str]) -> str:
     return digest.hexdigest()
 
 
-def _check_picture(path):
-    """Raises StudyError unless the file begins and ends as a whole JPEG or PNG does, or can be decoded."""
+def damaged_pictures(paths: list[str]) -> list[str]:
+    """Returns the files that are no whole pictures: their ends are looked at, and a doubtful one is decoded."""
+    return [path for path in paths if not _is_whole(path)]
+
+
+def told(names: list[str], most: int = 3) -> str:
+    """Returns some names in one line: the first ones, and how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _is_whole(path):
+    """Returns whether the file begins and ends as a whole JPEG or PNG does, or can be decoded."""
     with open(path, "rb") as file:
         start = file.read(8)
         file.seek(0, os.SEEK_END)
         file.seek(max(0, file.tell() - 12))
         end = file.read()
     if start[:3] == b"\xff\xd8\xff" and end[-2:] == b"\xff\xd9":
-        return
+        return True
     if start == b"\x89PNG\r\n\x1a\n" and b"IEND" in end:
-        return
-    read_picture(path)
+        return True
+    try:
+        read_picture(path)
+    except StudyError:
+        return False
+    return True
 
 
 def read_picture(path: str, *, image_size: tuple[int, int] | None = None, channels: int = 3) -> np.ndarray:

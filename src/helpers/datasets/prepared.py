@@ -11,7 +11,7 @@ import numpy as np
 from helpers.datasets import decoded_cache
 from helpers.datasets.sources import Description, Source
 from helpers.errors import NotPrepared, StudyError, first_line
-from helpers.paths import data_dir
+from helpers.paths import data_dir, expanded
 
 LABELS = {"mnist": "MNIST", "cifar10": "CIFAR-10"}
 STAND_IN = "-standin"
@@ -47,7 +47,7 @@ class Prepared(Source):
             roots = [data_dir() / "standin"]
         else:
             others = [os.environ.get("TFDS_DATA_DIR"), "~/tensorflow_datasets"]
-            roots = [data_dir() / "tfds", *(Path(other).expanduser() for other in others if other)]
+            roots = [data_dir() / "tfds", *(expanded(other) for other in others if other)]
         versions = (newest_version(root, self.tfds_name) for root in roots)
         return next((folder for folder in versions if folder is not None), None)
 

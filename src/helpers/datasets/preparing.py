@@ -65,9 +65,9 @@ def prepare(
             too small or cannot be written.
     """
     source = names.named(name)
-    root = paths.data_dir() if data_dir is None else Path(data_dir).expanduser().resolve()
-    archives = None if archives is None else Path(archives).expanduser()
-    if archives is not None and not archives.exists():
+    root = paths.data_dir() if data_dir is None else paths.expanded(data_dir).resolve()
+    archives = None if archives is None else paths.expanded(archives)
+    if archives is not None and not (archives.is_file() or archives.is_dir()):
         raise StudyError(f"--archives must name a folder or file that exists (got {archives}); check the path")
     if isinstance(source, Folder):
         return _prepare_folder(source, root, archives, progress)
@@ -199,7 +199,7 @@ def _prepare_folder(source, root, archives, progress):
     target = root / "folders" / short
     is_plain = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", short) is not None
     if archives is None:
-        if Path(short).expanduser().is_dir() or target.is_dir():
+        if paths.expanded(short).is_dir() or target.is_dir():
             place = Folder(name, str(target) if target.is_dir() else short).path()
             progress(f"{name} is there: {place}")
             return place

@@ -1,0 +1,185 @@
+"""What was thrown at the kit, and what it says now: one line, nothing left behind, nothing of the user's touched."""
+
+import bz2
+import gzip
+import io
+import lzma
+import os
+import shutil
+import tarfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from helpers import cli, files
+from helpers.datasets import preparing
+from helpers.errors import StudyError
+
+
+def picture(colour=(1, 2, 3)):
+    """A whole JPEG file, as bytes."""
+    content = io.BytesIO()
+    Image.new("RGB", (8, 8), colour).save(content, "JPEG")
+    return content.getvalue()
+
+
+def tar_of(entries, **headers):
+    """An uncompressed tar file, as bytes, of (name, content)."""
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w", **headers) as tar:
+        for name, data in entries:
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return content.getvalue()
+
+
+def whole_tar():
+    return tar_of([(f"{kind}/{number}.jpg", picture((number, 9, 9))) for kind in ("cat", "dog") for number in range(4)])
+
+
+@pytest.fixture
+def refused(capsys, own_data_dir, tmp_path, monkeypatch):
+    """Runs a command that must be refused: exit code 2, one line, nothing left behind."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        before = sorted(tmp_path.rglob("*"))
+        code = cli.main([str(argument) for argument in arguments])
+        said = capsys.readouterr()
+        assert (code, said.err.count("\n")) == (cli.BAD_INPUT, 1), said.err
+        assert "Traceback" not in said.err
+        assert [path for path in sorted(tmp_path.rglob("*")) if path != own_data_dir] == before
+        return said.err
+
+    return run
+
+
+def prepare(refused, tmp_path, content, name="bad.tar.gz"):
+    (tmp_path / name).write_bytes(content)
+    return refused("prepare", "folder:bad", "--archives", tmp_path / name)
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress, bz2.compress], ids=["gz", "xz", "bz2"])
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.9, 0.999])
+def test_09_an_archive_cut_short_anywhere_is_refused(refused, tmp_path, pack, share):
+    packed = pack(whole_tar())
+    suffix = {gzip.compress: "gz", lzma.compress: "xz", bz2.compress: "bz2"}[pack]
+    cut = packed[: min(len(packed) - 1, int(share * len(packed)))]
+    assert "must be whole" in prepare(refused, tmp_path, cut, f"bad.tar.{suffix}")
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress, bz2.compress], ids=["gz", "xz", "bz2"])
+def test_10_a_flipped_bit_of_an_archive_is_refused_or_changes_no_picture(tmp_path, own_data_dir, pack):
+    suffix = {gzip.compress: "gz", lzma.compress: "xz", bz2.compress: "bz2"}[pack]
+    packed = pack(whole_tar())
+    archive, place = tmp_path / f"bad.tar.{suffix}", own_data_dir / "folders" / "bad"
+    right = sorted(picture((number, 9, 9)) for number in range(4) for _ in ("cat", "dog"))
+    accepted = 0
+    for bit in np.random.default_rng(0).integers(0, 8 * len(packed), 60):
+        damaged = bytearray(packed)
+        damaged[bit // 8] ^= 1 << (bit % 8)
+        archive.write_bytes(damaged)
+        try:
+            preparing.prepare("folder:bad", archives=archive, progress=lambda line: None)
+        except StudyError:
+            assert not place.exists()
+        else:  # in gzip's time stamp, or in bits that bzip2 leaves unused
+            assert sorted(path.read_bytes() for path in place.rglob("*.jpg")) == right
+            shutil.rmtree(place)
+            accepted += 1
+    assert accepted < 6
+
+
+def test_04_a_name_that_is_a_file_and_a_folder_is_refused(refused, tmp_path):
+    both = tar_of([("cat/a.png", picture()), ("cat/a.png/b.jpg", picture()), ("dog/a.jpg", picture())])
+    assert "must be a file or a folder" in prepare(refused, tmp_path, gzip.compress(both))
+
+
+@pytest.mark.parametrize("name", ["cat/" + 300 * "x" + ".jpg", "/".join(["cat", *(["folder"] * 700)]) + "/x.jpg"])
+def test_05_06_a_name_that_no_disk_takes_is_refused(refused, tmp_path, name):
+    content = tar_of([(name, picture())], format=tarfile.GNU_FORMAT)
+    assert "names must have at most" in prepare(refused, tmp_path, gzip.compress(content))
+
+
+def test_11_headers_take_no_memory_without_bound(refused, tmp_path):
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for number in range(3):
+            member = tarfile.TarInfo(f"cat/{number}.jpg")
+            member.pax_headers = {"comment": "x" * (1 << 20)}
+            tar.addfile(member)
+    assert "header must be at most" in prepare(refused, tmp_path, gzip.compress(content.getvalue()))
+
+
+def test_13_an_archive_that_is_a_pipe_is_refused_at_once(refused, tmp_path):
+    os.mkfifo(tmp_path / "bad.tar.gz")
+    assert "must name a folder or file" in refused("prepare", "folder:bad", "--archives", tmp_path / "bad.tar.gz")
+
+
+@pytest.mark.parametrize("content", [b"", b"no picture", picture()[:40]], ids=["empty", "garbage", "cut"])
+def test_14_an_archive_with_a_file_that_is_no_picture_is_refused_by_name(refused, tmp_path, content):
+    packed = gzip.compress(tar_of([("cat/1.jpg", picture()), ("dog/2.jpg", content)]))
+    assert "dog/2.jpg" in prepare(refused, tmp_path, packed)
+
+
+def test_15_whoever_prepares_second_takes_what_the_first_made(tmp_path, own_data_dir, monkeypatch):
+    archive = tmp_path / "flowers.tar.gz"
+    archive.write_bytes(gzip.compress(whole_tar()))
+    move = files.move_whole
+
+    def after_another(made, place):
+        monkeypatch.setattr(files, "move_whole", move)
+        preparing.prepare("folder:flowers", archives=archive, progress=lambda line: None)
+        move(made, place)
+
+    monkeypatch.setattr(files, "move_whole", after_another)
+    place = preparing.prepare("folder:flowers", archives=archive, progress=lambda line: None)
+    assert len(list(place.rglob("*.jpg"))) == 8
+    assert not [path for path in own_data_dir.iterdir() if path.name.startswith(files.WORK)]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("prepare", "folder:bad", "--archives", "~nosuchuser/x.tar.gz"),
+        ("prepare", "mnist", "--data-dir", "~nosuchuser/data"),
+        ("prepare", "folder:~nosuchuser/pictures"),
+        ("compare", "--dataset", "folder:~nosuchuser/pictures"),
+    ],
+)
+def test_19_the_home_of_nobody_is_refused(refused, arguments):
+    assert "~nosuchuser" in refused(*arguments)
+
+
+def test_20_another_hosts_working_folder_stays(own_data_dir, tmp_path):
+    theirs = own_data_dir / f"{files.WORK}another_host-999999999-x"
+    theirs.mkdir(parents=True)
+    (tmp_path / "flowers.tar.gz").write_bytes(gzip.compress(whole_tar()))
+    preparing.prepare("folder:flowers", archives=tmp_path, progress=lambda line: None)
+    assert theirs.is_dir()
+
+
+def test_55_a_pipe_as_a_picture_is_not_waited_for(refused, tmp_path):
+    for kind in ("cat", "dog"):
+        (tmp_path / "mine" / kind).mkdir(parents=True)
+        (tmp_path / "mine" / kind / "1.jpg").write_bytes(picture())
+    os.mkfifo(tmp_path / "mine" / "dog" / "2.jpg")
+    assert "2.jpg" in refused("compare", "--dataset", f"folder:{tmp_path / 'mine'}", "--transform", "rescale")
+
+
+def test_54_a_link_to_nothing_is_refused_by_name(refused, tmp_path):
+    for kind in ("cat", "dog"):
+        (tmp_path / "mine" / kind).mkdir(parents=True)
+        (tmp_path / "mine" / kind / "1.jpg").write_bytes(picture())
+    (tmp_path / "mine" / "dog" / "2.jpg").symlink_to(tmp_path / "nothing.jpg")
+    assert "2.jpg" in refused("compare", "--dataset", f"folder:{tmp_path / 'mine'}")
+
+
+def test_75_all_damaged_pictures_are_told_of(refused, tmp_path):
+    for number in range(6):
+        folder = tmp_path / "mine" / ("cat" if number % 2 else "dog")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{number}.jpg").write_bytes(picture()[: None if number == 1 else 300])
+    assert "2 more" in refused("compare", "--dataset", f"folder:{tmp_path / 'mine'}", "--source", "folder")
