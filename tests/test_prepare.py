@@ -186,7 +186,7 @@ def test_a_read_only_data_folder_is_refused(tmp_path):
 
 
 def test_what_a_killed_preparation_left_is_removed(own_data_dir, tmp_path):
-    orphan = own_data_dir / ".preparing-999999999-x"
+    orphan = own_data_dir / f"{files.own_prefix()}999999999-x"
     orphan.mkdir(parents=True)
     archive = pack(tmp_path / "red.tar.xz", [("red/a/0.jpg", picture())])
     preparing.prepare("folder:red", archives=archive, progress=lambda line: None)
