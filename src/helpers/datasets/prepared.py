@@ -48,8 +48,7 @@ class Prepared(Source):
         else:
             others = [os.environ.get("TFDS_DATA_DIR"), "~/tensorflow_datasets"]
             roots = [data_dir() / "tfds", *(Path(other).expanduser() for other in others if other)]
-        versions = (newest_version(root, self.tfds_name) for root in roots)
-        return next((folder for folder in versions if folder is not None), None)
+        return next(filter(None, (newest_version(root, self.tfds_name) for root in roots)), None)
 
     @property
     def is_ready(self) -> bool:
@@ -61,8 +60,7 @@ class Prepared(Source):
         self._required_folder()
 
     def _required_folder(self) -> Path:
-        folder = self.folder()
-        if folder is not None:
+        if folder := self.folder():
             return folder
         if self.stands_for:
             raise NotPrepared(f"{self.name} is not there yet; run `study prepare {self.name}` (offline, some seconds)")
