@@ -40,14 +40,14 @@ def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
 
 def write_json(path: Path, content: Any) -> None:
     """Writes JSON, whole or not at all."""
-    write_whole(Path(path), lambda place: place.write_text(json.dumps(content, indent=2) + "\n"))
+    write_whole(Path(path), lambda part: part.write_text(json.dumps(content, indent=2) + "\n"))
 
 
 @contextmanager
 def working_folder(root: Path) -> Iterator[Path]:
     """Gives an empty hidden folder in `root` that is gone afterwards; what killed processes left there goes first.
 
-    A folder is made in it, and `move_whole` brings it to its place.
+    A folder is made in it, and `move_whole` brings it to where it belongs.
 
     Raises:
         OSError: where `root` cannot be written.
@@ -57,18 +57,16 @@ def working_folder(root: Path) -> Iterator[Path]:
         pid = left.name.removeprefix(WORK).partition("-")[0]
         if pid.isdigit() and not psutil.pid_exists(int(pid)):
             shutil.rmtree(left, ignore_errors=True)
-    work = Path(tempfile.mkdtemp(prefix=f"{WORK}{os.getpid()}-", dir=root))
-    try:
-        yield work
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+    prefix = f"{WORK}{os.getpid()}-"
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=root, ignore_cleanup_errors=True) as work:
+        yield Path(work)
 
 
-def move_whole(made: Path, place: Path) -> None:
-    """Moves a finished folder to its place on the same disk, at once.
+def move_whole(made: Path, target: Path) -> None:
+    """Moves a finished folder to `target` on the same disk, at once.
 
     Raises:
         OSError: where something is there already, or the folder around it cannot be written.
     """
-    place.parent.mkdir(parents=True, exist_ok=True)
-    os.rename(made, place)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    os.rename(made, target)

@@ -141,11 +141,11 @@ class Prepared(Source):
 def newest_version(folder: Path, tfds_name: str) -> Path | None:
     """Returns the folder of the newest version of a TFDS set prepared in the data_dir `folder`, or None."""
     try:
-        versions = [file.parent for file in folder.glob(f"{tfds_name}/*/dataset_info.json")]
+        files = list(folder.glob(f"{tfds_name}/*/dataset_info.json"))
     except OSError:
         return None
     # Not the "incomplete.…" folder of a preparation that was killed.
-    versions = [version for version in versions if version.name.replace(".", "").isdigit()]
+    versions = [file.parent for file in files if file.parent.name.replace(".", "").isdigit()]
     return max(versions, key=lambda version: tuple(map(int, version.name.split("."))), default=None)
 
 

@@ -21,9 +21,7 @@ from typing import Any
 from helpers import datasets, files, machine, results
 from helpers.datasets import preparing
 from helpers.errors import StudyError, first_line
-from helpers.sweep import cell as cells
-from helpers.sweep import grid as grids
-from helpers.sweep import identity
+from helpers.sweep import cell as cells, grid as grids, identity
 
 KEPT = ("executed.ipynb", "kernel.log", "error.txt", results.ROWS)
 ATTEMPTS = 3
@@ -151,7 +149,6 @@ class _Sweep:
         self.notebook = plan.notebook.read_bytes()
         self.out = out
         self.cell_timeout_s = cell_timeout_s
-        self.software = software()
         self.hosts: dict[str, str] = {}  # a worker's address -> the host that it shares with others
         self.refused: dict[str, str] = {}  # a worker's address -> why it is refused
         self.running: dict[Any, tuple[grids.Cell, str]] = {}  # future -> the cell, its worker's address
@@ -197,13 +194,13 @@ class _Sweep:
         """Returns why a worker that told this of itself is refused; "" where it is not."""
         if not isinstance(told, dict):
             return f"the kit must be installed there ({type(told).__name__}: {told})"
-        unlike = {
-            name: (told["software"].get(name, "none"), self.software.get(name, "none"))
-            for name in {*told["software"], *self.software}
-            if told["software"].get(name) != self.software.get(name)
-        }
-        named = ", ".join(f"{name} {theirs} there, {ours} here" for name, (theirs, ours) in sorted(unlike.items()))
-        return f"its software must be ours: {named}" if unlike else ""
+        theirs, ours = told["software"], software()
+        unlike = [
+            f"{name} {theirs.get(name, 'none')} there, {ours.get(name, 'none')} here"
+            for name in sorted({*theirs, *ours})
+            if theirs.get(name) != ours.get(name)
+        ]
+        return f"its software must be ours: {', '.join(unlike)}" if unlike else ""
 
     def _collect(self, present, bar):
         for future, (cell, address) in list(self.running.items()):

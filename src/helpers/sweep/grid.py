@@ -122,9 +122,7 @@ def load(path: Path | str, *, machine_id: str = "", notebook: Path | None = None
 def _only(mapping, allowed, where):
     if not isinstance(mapping, dict):
         raise StudyError(f"{where} must be a mapping (got {type(mapping).__name__})")
-    for key in mapping:
-        if key not in allowed:
-            raise StudyError(f"{where} has an unknown key {key!r}; it may have {', '.join(sorted(allowed))}")
+    checks.known(f"{where} has an unknown key", mapping, allowed)
 
 
 def _points(block, defaults, where, stand_in):

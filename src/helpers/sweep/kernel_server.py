@@ -82,10 +82,10 @@ class _Server:
     def _accept(self):
         """Forks one kernel; returns False when the owner is gone."""
         try:
-            channel, *outputs = (recv_handle(self.control) for _ in range(3))
+            handle, *outputs = (recv_handle(self.control) for _ in range(3))
         except (EOFError, OSError):
             return False
-        channel = Connection(channel)
+        channel = Connection(handle)
         if refusal := why_not():
             channel.send(refusal)
         elif pid := os.fork():

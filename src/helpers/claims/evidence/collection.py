@@ -58,11 +58,8 @@ def interpreter_jit() -> Evidence:
     """Whether this Python has a just-in-time compiler, by what it says about its own build."""
     version = f"{sys.implementation.name} {sys.version_info.major}.{sys.version_info.minor}"
     told = getattr(sys, "_jit", None)  # CPython 3.14 and later
-    built = "--enable-experimental-jit" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
-    if told is not None:
-        built, running = told.is_available(), told.is_enabled()
-    else:
-        running = built
+    configured = "--enable-experimental-jit" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
+    built, running = (told.is_available(), told.is_enabled()) if told else (configured, configured)
     if sys.implementation.name != "cpython":
         return Evidence("not testable", f"{version} is not CPython; the claim is about Keras' usual interpreter")
     if not running:
