@@ -5,8 +5,7 @@ import sys
 import made_up_pictures
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from helpers import datasets, files
 from helpers.datasets import folders, sources

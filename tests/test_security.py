@@ -6,8 +6,7 @@ import tarfile
 import nbformat
 import papermill
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from papermill.parameterize import parameterize_notebook
 
 from helpers.datasets import unpack

@@ -36,6 +36,14 @@ def one_of(name: str, value: Value, choices: Iterable[Value], *, remedy: str = "
         raise StudyError(f"{name} must be one of {named} (got {value!r})" + (f"; {remedy}" if remedy else ""))
 
 
+def known(what: str, keys: Iterable[str], choices: Iterable[str]) -> None:
+    """Raises StudyError for the first of `keys` that is none of `choices`; `what` comes before its name."""
+    listed = sorted(choices)
+    for key in keys:
+        if key not in listed:
+            raise StudyError(f"{what} {key!r}; it may have {', '.join(listed)}")
+
+
 def image_size(value: object) -> tuple[int, int] | None:
     """Returns (height, width) as whole numbers >= 1, or None for None.
 

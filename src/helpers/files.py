@@ -42,7 +42,7 @@ def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
 
 def write_json(path: Path, content: Any) -> None:
     """Writes JSON, whole or not at all."""
-    write_whole(Path(path), lambda place: place.write_text(json.dumps(content, indent=2) + "\n"))
+    write_whole(Path(path), lambda part: part.write_text(json.dumps(content, indent=2) + "\n"))
 
 
 def own_prefix() -> str:
@@ -54,7 +54,7 @@ def own_prefix() -> str:
 def working_folder(root: Path) -> Iterator[Path]:
     """Gives an empty hidden folder in `root` that is gone afterwards; what killed processes left there goes first.
 
-    A folder is made in it, and `move_whole` brings it to its place.
+    A folder is made in it, and `move_whole` brings it to where it belongs.
 
     Raises:
         OSError: where `root` cannot be written.
@@ -65,22 +65,20 @@ def working_folder(root: Path) -> Iterator[Path]:
         pid = left.name.removeprefix(here).partition("-")[0]
         if pid.isdigit() and not psutil.pid_exists(int(pid)):
             shutil.rmtree(left, ignore_errors=True)
-    work = Path(tempfile.mkdtemp(prefix=f"{here}{os.getpid()}-", dir=root))
-    try:
-        yield work
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+    prefix = f"{here}{os.getpid()}-"
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=root, ignore_cleanup_errors=True) as work:
+        yield Path(work)
 
 
-def move_whole(made: Path, place: Path) -> None:
-    """Moves a finished folder to its place on the same disk, at once; where another process was faster, its stays.
+def move_whole(made: Path, target: Path) -> None:
+    """Moves a finished folder to `target` on the same disk, at once; where another process was faster, its stays.
 
     Raises:
         OSError: where the folder around it cannot be written, or a file is in its place.
     """
-    place.parent.mkdir(parents=True, exist_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        os.rename(made, place)
+        os.rename(made, target)
     except OSError:
-        if not place.is_dir():
+        if not target.is_dir():
             raise

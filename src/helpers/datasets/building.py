@@ -29,10 +29,10 @@ def build(tfds_name: str, work: Path, target: Path, *, manual: Path | None = Non
     )
     builder.download_and_prepare(download_dir=str(work / "downloads"), download_config=config)
     made = Path(builder.data_path)
-    place = target / made.relative_to(work / "prepared")
-    if not place.exists():  # another process may have been faster
-        files.move_whole(made, place)
-    return place
+    folder = target / made.relative_to(work / "prepared")
+    if not folder.exists():  # another process may have been faster
+        files.move_whole(made, folder)
+    return folder
 
 
 def build_stand_in(

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,8 +123,8 @@ class Folder(Source):
             if examples > available:
                 raise StudyError(f"examples must be <= {available}, what {self.name} has (got {examples}); give fewer")
             files = _evenly(files, examples)
-        labels = np.repeat(np.arange(len(classes), dtype=np.int64), [len(mine) for mine in files])
-        return [path for mine in files for path in mine], labels, classes
+        labels = np.repeat(np.arange(len(classes), dtype=np.int64), [len(of_class) for of_class in files])
+        return [path for of_class in files for path in of_class], labels, classes
 
     def _describe(self, split, image_size, examples, channels, classes) -> Description:
         if classes is not None:
@@ -166,17 +167,14 @@ def _listing(root):
     files = []
     for name in classes:
         walked = sorted(os.walk(root / name, onerror=_raise), key=lambda step: step[0])
-        mine = [os.path.join(folder, file) for folder, _, names in walked for file in sorted(names)]
-        for path in mine:
-            if path.lower().endswith(_OTHER_PICTURES):
-                raise StudyError(f"pictures must be JPEG or PNG (got {path}); convert it or move it away")
-        pictures = [path for path in mine if path.lower().endswith(PICTURES)]
-        if not pictures:
+        all_files = [os.path.join(folder, file) for folder, _, names in walked for file in sorted(names)]
+        if other := next((file for file in all_files if file.lower().endswith(_OTHER_PICTURES)), ""):
+            raise StudyError(f"pictures must be JPEG or PNG (got {other}); convert it or move it away")
+        files.append([file for file in all_files if file.lower().endswith(PICTURES)])
+        if not files[-1]:
             raise StudyError(f"every class folder must hold pictures (got none in {root / name}); fill or remove it")
-        for path in pictures:
-            if not os.path.isfile(path):  # a pipe, or a link to nothing
-                raise StudyError(f"every picture must be a file (got {path}, which is none); remove it")
-        files.append(pictures)
+        if other := next((file for file in files[-1] if not os.path.isfile(file)), ""):  # a pipe, a link to nothing
+            raise StudyError(f"every picture must be a file (got {other}, which is none); remove it")
     return classes, files
 
 
@@ -186,14 +184,13 @@ def _raise(error):
 
 def _evenly(files, examples):
     """Returns `examples` files of the classes' lists, balanced over the classes, evenly spaced within each."""
-    counts, left = [0] * len(files), examples
-    while left:  # rounds, because small classes run out
-        unfilled = [k for k in range(len(files)) if counts[k] < len(files[k])]
-        share = left // len(unfilled)
-        for k in unfilled if share else unfilled[:left]:
-            counts[k] = min(len(files[k]), counts[k] + max(1, share))
-        left = examples - sum(counts)
-    return [[mine[i * len(mine) // count] for i in range(count)] for mine, count in zip(files, counts, strict=True)]
+    # One of each class in turn, because small classes run out.
+    turns = sorted((turn, number) for number, of_class in enumerate(files) for turn in range(len(of_class)))
+    counts = Counter(number for _, number in turns[:examples])
+    return [
+        [of_class[i * len(of_class) // counts[number]] for i in range(counts[number])]
+        for number, of_class in enumerate(files)
+    ]
 
 
 def fingerprint_of(paths: list[str]) -> str:
@@ -219,12 +216,11 @@ def _is_whole(path):
     """Returns whether the file begins and ends as a whole JPEG or PNG does, or can be decoded."""
     with open(path, "rb") as file:
         start = file.read(8)
-        file.seek(0, os.SEEK_END)
-        file.seek(max(0, file.tell() - 12))
+        file.seek(max(0, os.fstat(file.fileno()).st_size - 12))
         end = file.read()
-    if start[:3] == b"\xff\xd8\xff" and end[-2:] == b"\xff\xd9":
-        return True
-    if start == b"\x89PNG\r\n\x1a\n" and b"IEND" in end:
+    is_jpeg = start[:3] == b"\xff\xd8\xff" and end[-2:] == b"\xff\xd9"
+    is_png = start == b"\x89PNG\r\n\x1a\n" and b"IEND" in end
+    if is_jpeg or is_png:
         return True
     try:
         read_picture(path)

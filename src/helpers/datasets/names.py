@@ -5,8 +5,7 @@ import difflib
 from helpers.datasets.folders import Folder
 from helpers.datasets.prepared import LABELS, STAND_IN, Prepared
 from helpers.datasets.sources import Source
-from helpers.datasets.synthetic import NAME as SYNTHETIC
-from helpers.datasets.synthetic import Synthetic
+from helpers.datasets.synthetic import NAME as SYNTHETIC, Synthetic
 from helpers.errors import StudyError
 from helpers.paths import data_dir
 

@@ -48,8 +48,7 @@ class Prepared(Source):
         else:
             others = [os.environ.get("TFDS_DATA_DIR"), "~/tensorflow_datasets"]
             roots = [data_dir() / "tfds", *(expanded(other) for other in others if other)]
-        versions = (newest_version(root, self.tfds_name) for root in roots)
-        return next((folder for folder in versions if folder is not None), None)
+        return next(filter(None, (newest_version(root, self.tfds_name) for root in roots)), None)
 
     @property
     def is_ready(self) -> bool:
@@ -61,8 +60,7 @@ class Prepared(Source):
         self._required_folder()
 
     def _required_folder(self) -> Path:
-        folder = self.folder()
-        if folder is not None:
+        if folder := self.folder():
             return folder
         if self.stands_for:
             raise NotPrepared(f"{self.name} is not there yet; run `study prepare {self.name}` (offline, some seconds)")
@@ -143,11 +141,11 @@ class Prepared(Source):
 def newest_version(folder: Path, tfds_name: str) -> Path | None:
     """Returns the folder of the newest version of a TFDS set prepared in the data_dir `folder`, or None."""
     try:
-        versions = [file.parent for file in folder.glob(f"{tfds_name}/*/dataset_info.json")]
+        files = list(folder.glob(f"{tfds_name}/*/dataset_info.json"))
     except OSError:
         return None
     # Not the "incomplete.…" folder of a preparation that was killed.
-    versions = [version for version in versions if version.name.replace(".", "").isdigit()]
+    versions = [file.parent for file in files if file.parent.name.replace(".", "").isdigit()]
     return max(versions, key=lambda version: tuple(map(int, version.name.split("."))), default=None)
 
 

@@ -6,6 +6,7 @@ import hashlib
 import io
 import re
 import ssl
+import sys
 import threading
 import urllib.request
 from collections.abc import Callable
@@ -82,12 +83,10 @@ def prepare(
 def _prepare_tfds(source, root, archives, progress):
     name, tfds_name = source.name, source.tfds_name
     target = root / ("standin" if source.stands_for else "tfds")
-    place = newest_version(target, tfds_name)
-    if place is None and root == paths.data_dir():
-        place = source.folder()
-    if place is not None:
-        progress(f"{name} is already prepared in {place}")
-        return place
+    prepared = newest_version(target, tfds_name) or (source.folder() if root == paths.data_dir() else None)
+    if prepared is not None:
+        progress(f"{name} is already prepared in {prepared}")
+        return prepared
     manual = None
     if archives is not None:
         manual = _archive_folder(name, archives)
@@ -117,9 +116,11 @@ def _run(work, name, *, quiet):
 
     remedy = f"run it again, or give the official archives with `study prepare {name} --archives DIR`"
     try:
-        with contextlib.ExitStack() as silence:
-            for redirect in (contextlib.redirect_stdout, contextlib.redirect_stderr) if quiet else ():
-                silence.enter_context(redirect(io.StringIO()))
+        printed = io.StringIO()
+        with (
+            contextlib.redirect_stdout(printed if quiet else sys.stdout),
+            contextlib.redirect_stderr(printed if quiet else sys.stderr),
+        ):
             return work()
     except internals.checksum_error() as error:
         raise StudyError(f"{first_line(error)}; what was fetched is not the official file: {remedy}") from None
@@ -197,17 +198,16 @@ def _probe(url):
 def _prepare_folder(source, root, archives, progress):
     name, short = source.name, source.given
     target = root / "folders" / short
-    is_plain = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", short) is not None
     if archives is None:
         if paths.expanded(short).is_dir() or target.is_dir():
-            place = Folder(name, str(target) if target.is_dir() else short).path()
-            progress(f"{name} is there: {place}")
-            return place
+            folder = Folder(name, str(target) if target.is_dir() else short).path()
+            progress(f"{name} is there: {folder}")
+            return folder
         raise StudyError(
             f"there is no folder {short!r}; name the folder of your pictures as folder:PATH, or unpack an archive "
             f"with `study prepare {name} --archives FILE`"
         )
-    if not is_plain:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", short):
         raise StudyError(
             f"the name in folder:NAME must be letters, digits, '.', '_' or '-' to unpack an archive (got {short!r}); "
             "such as folder:flowers"
@@ -216,12 +216,12 @@ def _prepare_folder(source, root, archives, progress):
         progress(f"{name} is already prepared in {target}")
         return target
     if archives.is_dir():
-        found = [archives / (short + suffix) for suffix in unpack.SUFFIXES if (archives / (short + suffix)).is_file()]
-        if not found:
+        there = [archives / (short + suffix) for suffix in unpack.SUFFIXES if (archives / (short + suffix)).is_file()]
+        if not there:
             raise StudyError(
                 f"{archives} must hold {short}.tar.xz or the like (got no such file); give the file itself"
             )
-        archives = found[0]
+        archives = there[0]
     with _working_folder(root) as work:
         unpack.unpack_folder(archives.resolve(), target, work=work, progress=progress)
     return target

@@ -102,18 +102,18 @@ def load(path: Path | str, *, machine_id: str = "", notebook: Path | None = None
     defaults = content.get("defaults") or {}
     _only(defaults, {*TASK_KEYS, *RUN_KEYS, "pipelines"}, f"{path.name}: defaults")
     version = _version(notebook, machine_id)
-    pictures: dict[str, str] = {}  # dataset -> a text that changes with its files
     stand_in = content.get("stand_in", False)
+    points = [
+        parameters
+        for number, block in enumerate(content["cells"], start=1)
+        for parameters in _points(block, defaults, f"{path.name}: cells, entry {number}", stand_in)
+    ]
+    pictures = {name: datasets.named(name).fingerprint() for name in {point["dataset"] for point in points}}
     cells = {}
-    for number, block in enumerate(content["cells"], start=1):
-        for parameters in _points(block, defaults, f"{path.name}: cells, entry {number}", stand_in):
-            dataset = parameters["dataset"]
-            if dataset not in pictures:
-                pictures[dataset] = datasets.named(dataset).fingerprint()
-            depends_on = version + pictures[dataset] + json.dumps(parameters, sort_keys=True)
-            cell_id = hashlib.sha256(depends_on.encode()).hexdigest()[:16]
-            if cell_id not in cells:
-                cells[cell_id] = Cell(cell_id, {**parameters, "grid": name, "cell_id": cell_id})
+    for parameters in points:
+        depends_on = version + pictures[parameters["dataset"]] + json.dumps(parameters, sort_keys=True)
+        cell_id = hashlib.sha256(depends_on.encode()).hexdigest()[:16]
+        cells[cell_id] = Cell(cell_id, {**parameters, "grid": name, "cell_id": cell_id})
     return Grid(name, notebook, tuple(cells.values()), text)
 
 
@@ -129,9 +129,7 @@ def _notebook(name, where):
 def _only(mapping, allowed, where):
     if not isinstance(mapping, dict):
         raise StudyError(f"{where} must be a mapping (got {type(mapping).__name__})")
-    for key in mapping:
-        if key not in allowed:
-            raise StudyError(f"{where} has an unknown key {key!r}; it may have {', '.join(sorted(allowed))}")
+    checks.known(f"{where} has an unknown key", mapping, allowed)
 
 
 def _points(block, defaults, where, stand_in):
@@ -181,7 +179,7 @@ def _check(choices, where):
 
 @contextmanager
 def _located(where):
-    """Puts the place in the grid before what is said of a value."""
+    """Puts where in the grid it stands before what is said of a value."""
     try:
         yield
     except StudyError as error:

@@ -14,8 +14,7 @@ import yaml
 from helpers import datasets, files, machine, results
 from helpers.datasets import preparing
 from helpers.errors import StudyError
-from helpers.sweep import grid as grids
-from helpers.sweep import kernels
+from helpers.sweep import grid as grids, kernels
 from helpers.sweep.cell import run_cell, scratch_name
 
 CELL_TIMEOUT_S = 1800
@@ -87,7 +86,7 @@ def run(
         for left in Path(tempfile.gettempdir()).glob(f"{scratch_name(out / 'cells')}*"):
             shutil.rmtree(left, ignore_errors=True)
         files.write_json(out / "machine.json", here.to_dict())
-        files.write_whole(out / "grid.yml", lambda place: place.write_text(plan.text))
+        files.write_whole(out / "grid.yml", lambda part: part.write_text(plan.text))
         missing = [cell for cell in plan.cells if results.read_cell(out / "cells" / cell.id) is None]
         before = len(plan.cells) - len(missing)
         if before:
@@ -97,8 +96,8 @@ def run(
         finally:  # also when interrupted: what is done may be looked at
             table = results.gather(out, [cell.id for cell in plan.cells])
     wall_s = time.monotonic() - start
-    ran = {cell.id for cell in missing}
-    timed_s = table[table["cell_id"].isin(ran)].drop_duplicates("cell_id")["timed_s"].sum() if len(table) else 0.0
+    ran = table[table["cell_id"].isin([cell.id for cell in missing])]
+    timed_s = ran.drop_duplicates("cell_id")["timed_s"].sum()
     summary = SweepSummary(len(missing) - len(failed), before, tuple(failed), wall_s, timed_s / wall_s)
     _say(summary, out)
     return summary
