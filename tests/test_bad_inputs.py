@@ -15,6 +15,7 @@ from PIL import Image
 from helpers import cli, files
 from helpers.datasets import preparing
 from helpers.errors import StudyError
+from helpers.sweep import grid
 
 
 def picture(colour=(1, 2, 3)):
@@ -183,3 +184,85 @@ def test_75_all_damaged_pictures_are_told_of(refused, tmp_path):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{number}.jpg").write_bytes(picture()[: None if number == 1 else 300])
     assert "2 more" in refused("compare", "--dataset", f"folder:{tmp_path / 'mine'}", "--source", "folder")
+
+
+GRID = """
+name: {name}
+cells:
+  - dataset: {dataset}
+    transform: {transform}
+    pipelines: {pipelines}
+    {more}
+"""
+GOOD = {"name": "mine", "dataset": "synthetic", "transform": "noise", "pipelines": "[py_dataset, tf_data]", "more": ""}
+LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join([f'*{chr(97 + n)}'] * 9)}]\n" for n in range(9)
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        pytest.param(b"\xff\xfe\x00\x01", "UTF-8", id="21 binary"),
+        pytest.param("name: \xe9\ncells: []".encode("latin-1"), "UTF-8", id="21 latin-1"),
+        pytest.param(GRID.format(**GOOD).encode("utf-16"), "UTF-8", id="21 utf-16"),
+        pytest.param(LAUGHS.encode(), "at most 100000 values", id="24 billion laughs"),
+        pytest.param(b"[" * 20_000 + b"]" * 20_000, "must be YAML", id="25 levels"),
+        pytest.param(b"? [1, 2]\n: x\n", "keys must be text", id="26 unhashable key"),
+        pytest.param(b"name: x\ncells: [1]\n2: x", "keys must be text", id="31 a number as a key"),
+    ],
+)
+def test_21_to_26_a_grid_that_is_no_plain_text_is_refused(refused, tmp_path, content, said):
+    (tmp_path / "grid.yml").write_bytes(content)
+    assert said in refused("sweep", tmp_path / "grid.yml", "--out", tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"more": "notebook: 5"}, "unknown key"),
+        ({"more": f"seed: {list(range(1000))}\n    batch_size: {list(range(1, 999))}"}, "at most 100000 points"),
+        ({"pipelines": "{1: {builder: py_dataset}, x: {builder: tf_data}}"}, "keys must be text"),
+        ({"pipelines": "[1, tf_data]"}, "list of names"),
+        ({"pipelines": "{py_dataset: abc, tf_data: {}}"}, "knobs of py_dataset must be a mapping"),
+        ({"pipelines": "{py_dataset: {workers: 2026-01-01}, tf_data: {}}"}, "workers must be"),
+        ({"transform": "!!binary aGVsbG8="}, "transform must be one of"),
+        ({"dataset": "2026-01-01"}, "dataset must be one of"),
+        ({"dataset": "!!binary aGVsbG8="}, "dataset must be one of"),
+        ({"more": "reference: 2026-01-01"}, "reference must be one of"),
+        ({"more": "precision: .nan"}, "precision must be above"),
+        ({"more": "budget_s: .inf"}, "budget_s must be above"),
+        ({"more": "shuffle: 'no'"}, "shuffle must be one of True, False"),
+        ({"more": f"seed: {2**63}"}, "seed must be a whole number <= 2147483647"),
+        ({"more": "batch_size: []"}, "batch_size must have at least one value"),
+        ({"more": "examples: {from: 1}"}, "examples must be"),
+        ({"more": "image_size: [[1, 2]]"}, "image_size must be"),
+        ({"dataset": '"folder:a\\0b"'}, "there is no folder"),
+    ],
+)  # fmt: skip
+def test_27_to_38_a_grids_value_that_cannot_be_is_refused_by_name(refused, tmp_path, change, said):
+    (tmp_path / "grid.yml").write_text(GRID.format(**(GOOD | change)))
+    assert said in refused("sweep", tmp_path / "grid.yml", "--out", tmp_path / "run")
+
+
+def test_22_a_byte_order_mark_is_no_harm(tmp_path):
+    (tmp_path / "grid.yml").write_bytes(b"\xef\xbb\xbf" + GRID.format(**GOOD).encode())
+    assert grid.load(tmp_path / "grid.yml").name == "mine"
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "/dev/null", "."])
+def test_30_a_grid_that_is_no_file_is_refused_at_once(refused, tmp_path, path):
+    assert "a grid must be" in refused("sweep", path, "--out", tmp_path / "run")
+
+
+def test_30_a_grid_that_is_a_pipe_is_refused_at_once(refused, tmp_path):
+    os.mkfifo(tmp_path / "grid.yml")
+    assert "a grid must be" in refused("sweep", tmp_path / "grid.yml", "--out", tmp_path / "run")
+
+
+def test_74_a_seed_without_end_is_refused(refused):
+    assert "seed must be a whole number <=" in refused("compare", "--seed", "99999999999999999999999")
+
+
+def test_52_a_knob_that_is_no_yaml_is_refused(refused):
+    assert "map" in refused("compare", "--pipelines", "py_dataset,tf_data:map=[")

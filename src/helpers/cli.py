@@ -61,7 +61,12 @@ def parse_pipelines(text: str) -> dict[str, dict[str, Any]]:
             if not equals:
                 raise StudyError(f"a knob must read name=value (got {setting!r}); as in tf_data:cache=memory")
             # YAML would read "none" as text and "true" as a switch, which is what the knobs take.
-            specs[entry][knob] = yaml.safe_load(value)
+            try:
+                specs[entry][knob] = yaml.safe_load(value)
+            except yaml.YAMLError:
+                raise StudyError(
+                    f"a knob's value must be plain (got {setting!r}); as in tf_data:cache=memory"
+                ) from None
     return specs
 
 
