@@ -6,16 +6,23 @@ import io
 import lzma
 import os
 import shutil
+import sys
 import tarfile
+from pathlib import Path
 
 import numpy as np
 import pytest
+from made_up_results import quick_like
 from PIL import Image
 
-from helpers import cli, files
+from helpers import cli, files, plots, results, sweep
+from helpers.claims import evidence
 from helpers.datasets import preparing
 from helpers.errors import StudyError
-from helpers.sweep import grid
+from helpers.sweep import grid, kernels, loop
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
+import trivial_cells
 
 
 def picture(colour=(1, 2, 3)):
@@ -266,3 +273,113 @@ def test_74_a_seed_without_end_is_refused(refused):
 
 def test_52_a_knob_that_is_no_yaml_is_refused(refused):
     assert "map" in refused("compare", "--pipelines", "py_dataset,tf_data:map=[")
+
+
+@pytest.fixture
+def run_of_three(tmp_path, monkeypatch):
+    """A finished run of three trivial cells: (its plan, its folder)."""
+    monkeypatch.setattr(kernels, "MODULES", ("helpers.results", "pyarrow.parquet"))
+    written, out = trivial_cells.write_grid(tmp_path, [0, 1, 2]), tmp_path / "run"
+    assert sweep.run(written, out, notebook=trivial_cells.notebook_of(written), progress=False).done == 3
+    return written, out
+
+
+def resumed(written, out):
+    return sweep.run(written, out, notebook=trivial_cells.notebook_of(written), resume=True, progress=False)
+
+
+def flip(path, bit):
+    content = bytearray(path.read_bytes())
+    content[bit // 8 % len(content)] ^= 1 << (bit % 8)
+    path.write_bytes(content)
+
+
+def test_41_no_flipped_bit_of_a_cells_rows_is_used(run_of_three, capsys):
+    _, out = run_of_three
+    cell = sorted((out / "cells").iterdir())[0]
+    rows = cell / results.ROWS
+    whole = rows.read_bytes()
+    for bit in np.random.default_rng(0).integers(0, 8 * len(whole), 200):
+        flip(rows, int(bit))
+        assert results.read_cell(cell, cell.name) is None
+        rows.write_bytes(whole)
+    assert results.read_cell(cell, cell.name) is not None
+
+
+@pytest.mark.parametrize("damage", ["flipped", "another's", "none", "no mark", "a mark of nothing"])
+def test_41_42_damaged_rows_and_another_cells_run_again_and_the_sweep_says_so(run_of_three, capsys, damage):
+    written, out = run_of_three
+    first, second, _ = sorted((out / "cells").iterdir())
+    before = results.read(out)
+    if damage == "flipped":
+        flip(first / results.ROWS, 4000)
+    elif damage == "another's":
+        for name in (results.ROWS, results.DONE):
+            shutil.copyfile(second / name, first / name)
+    elif damage == "none":
+        results.write_cell(first, results.read_cell(first).iloc[:0])
+    elif damage == "no mark":
+        (first / results.DONE).unlink()
+    else:
+        (first / results.DONE).write_text("[]")
+    capsys.readouterr()
+    assert resumed(written, out).done == 1
+    assert "1 cells have rows that are damaged, or not theirs" in capsys.readouterr().out
+    assert sorted(results.read(out)["seed"]) == sorted(before["seed"])
+
+
+def test_51_cells_that_the_grid_lost_are_told_of(run_of_three, tmp_path, capsys):
+    _written, out = run_of_three
+    fewer = trivial_cells.write_grid(tmp_path, [0, 1])
+    capsys.readouterr()
+    assert sweep.run(fewer, out, notebook=trivial_cells.notebook_of(fewer), resume=True, progress=False).before == 2
+    assert "1 cells of another machine, kit, grid or state of the data stay" in capsys.readouterr().out
+    assert sorted(set(results.read(out)["seed"])) == [0, 1]
+
+
+@pytest.mark.parametrize("content", [b"", b"[", b"- 1", b"\xff\xfe", b"cells: ["])
+def test_40_a_runs_damaged_grid_is_refused(refused, tmp_path, content):
+    (tmp_path / "run" / "cells").mkdir(parents=True)
+    (tmp_path / "run" / "grid.yml").write_bytes(content)
+    (tmp_path / "grid.yml").write_text(GRID.format(**GOOD))
+    assert "it is damaged" in refused("sweep", tmp_path / "grid.yml", "--out", tmp_path / "run", "--resume")
+
+
+def test_39_a_name_that_yaml_reads_as_a_number_can_be_resumed(tmp_path):
+    (tmp_path / "run" / "cells").mkdir(parents=True)
+    (tmp_path / "grid.yml").write_text(GRID.format(**(GOOD | {"name": "2026"})))
+    shutil.copyfile(tmp_path / "grid.yml", tmp_path / "run" / "grid.yml")
+    loop._check_folder(tmp_path / "run", grid.load(tmp_path / "grid.yml"), True)
+
+
+def test_44_a_lock_that_is_a_folder_is_refused(refused, tmp_path):
+    (tmp_path / "run" / "cells").mkdir(parents=True)
+    (tmp_path / "run" / ".lock").mkdir()
+    (tmp_path / "grid.yml").write_text(GRID.format(**GOOD))
+    assert "disk with locks" in refused("sweep", tmp_path / "grid.yml", "--out", tmp_path / "run", "--resume")
+
+
+@pytest.mark.parametrize("out", ["", 300 * "x", "run\0"])
+def test_46_47_a_folder_that_cannot_be_is_refused(refused, tmp_path, out):
+    (tmp_path / "grid.yml").write_text(GRID.format(**GOOD))
+    assert refused("sweep", tmp_path / "grid.yml", "--out", out)
+
+
+@pytest.mark.parametrize("content", ["[]", "{", '{"schema_version": 1, "machines": []}',
+                                     '{"schema_version": 1, "machines": {"m": {"profiler": {"verdict": "so so"}}}}',
+                                     '{"schema_version": 1, "machines": {"m": {"profiler": []}}}'])  # fmt: skip
+def test_63_kept_evidence_that_is_damaged_is_tried_again(tmp_path, content):
+    (tmp_path / "evidence.json").write_text(content)
+    assert evidence.kept_for(tmp_path / "evidence.json", "m") == {}
+
+
+def test_64_a_machine_that_is_none_is_refused(refused, tmp_path):
+    (tmp_path / "run").mkdir()
+    results.write_table(tmp_path / "run" / results.TABLE, quick_like())
+    (tmp_path / "run" / "machine.json").write_text("[]")
+    assert "must be JSON of a machine" in refused("report", tmp_path / "run")
+
+
+def test_66_a_label_with_dollars_is_drawn_as_it_is():
+    table = quick_like().replace({"pipeline": {"tf_data": "$x_$"}, "reference": {"tf_data": "$x_$"}})
+    assert plots.png(plots.ratios(table))

@@ -19,7 +19,19 @@ import yaml
 from helpers.errors import StudyError, first_line
 
 DONE, SOME_FAILED, BAD_INPUT, UNFORESEEN, INTERRUPTED = 0, 1, 2, 70, 130
-PATH = click.Path(path_type=Path)
+
+
+class _Path(click.Path):
+    """A path that can be: "" would be the current folder, and no name holds a NUL."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """Returns the path."""
+        if not str(value) or "\0" in str(value):
+            self.fail(f"must be a path (got {str(value)!r})", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+PATH = _Path(path_type=Path)
 PORT = click.IntRange(0, 65535)
 
 

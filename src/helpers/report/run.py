@@ -113,9 +113,12 @@ def _folder(place):
 
 def _described(file):
     try:
-        return json.loads(file.read_text()) if file.is_file() else {}
+        known = json.loads(file.read_text()) if file.is_file() else {}
     except ValueError:
-        raise StudyError(f"{file} must be JSON; run `study sweep` again with --resume") from None
+        known = None
+    if not isinstance(known, dict):
+        raise StudyError(f"{file} must be JSON of a machine; run `study sweep` again with --resume")
+    return known
 
 
 def judge(run: Run, *, keeps: bool = False, retry: bool = False) -> pd.DataFrame:

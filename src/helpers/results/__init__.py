@@ -4,6 +4,7 @@ from helpers.measurement import SCHEMA_VERSION
 from helpers.results.pairs import pairs_of
 from helpers.results.table import (
     COLUMNS,
+    DONE,
     ROWS,
     TABLE,
     gather,
@@ -15,6 +16,7 @@ from helpers.results.table import (
 
 __all__ = [
     "COLUMNS",
+    "DONE",
     "ROWS",
     "SCHEMA_VERSION",
     "TABLE",

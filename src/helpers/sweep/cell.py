@@ -36,10 +36,11 @@ def run_cell(
     error = _execute(notebook, cell, folder, cell_timeout_s, starter)
     if isinstance(error, RuntimeError) and NEVER_BEGAN in str(error):
         error = _execute(notebook, cell, folder, cell_timeout_s, starter)
-    if error is None and results.read_cell(folder) is not None:
+    if error is None and results.read_cell(folder, cell.id) is not None:
         return True
     reason = "".join(traceback.format_exception_only(error)) if error else "the cell wrote no whole rows file"
-    (folder / results.ROWS).unlink(missing_ok=True)
+    for name in (results.DONE, results.ROWS):
+        (folder / name).unlink(missing_ok=True)
     (folder / "error.txt").write_text(f"{json.dumps(cell.parameters, indent=2)}\n\n{reason}\n")
     return False
 

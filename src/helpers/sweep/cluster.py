@@ -23,7 +23,7 @@ from helpers.datasets import preparing
 from helpers.errors import StudyError, first_line
 from helpers.sweep import cell as cells, grid as grids, identity
 
-KEPT = ("executed.ipynb", "kernel.log", "error.txt", results.ROWS)
+KEPT = ("executed.ipynb", "kernel.log", "error.txt", results.ROWS, results.DONE)
 ATTEMPTS = 3
 CONNECT_S = 10.0
 NO_WORKER_S = 60.0

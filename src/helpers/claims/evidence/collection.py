@@ -4,6 +4,7 @@ Every function returns an `Evidence`. Those in `APART` need TensorFlow and some 
 the modules beside this one. `collect` runs what a claims file asks for, and may keep the answers in a file.
 """
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from helpers import checks, files, machine
+from helpers.claims.judgement import Judgement
 from helpers.errors import first_line
 
 SCHEMA_VERSION = 1
@@ -182,7 +184,13 @@ def _failed(reason):
 
 def kept_for(path: Path, machine_id: str) -> dict[str, Evidence]:
     """Returns what a file holds of one machine; {} if there is no such file or it holds nothing of it."""
-    return {name: Evidence(**fields) for name, fields in _stored(path).get(machine_id, {}).items() if name in names()}
+    kept = _stored(path).get(machine_id)
+    evidence: dict[str, Evidence] = {}
+    for name, fields in kept.items() if isinstance(kept, dict) else ():
+        with contextlib.suppress(TypeError, ValueError, LookupError):  # somebody else's, or damaged: it is tried again
+            Judgement(fields["verdict"])
+            evidence |= {name: Evidence(**fields)} if name in names() else {}
+    return evidence
 
 
 def _stored(path):
@@ -190,4 +198,5 @@ def _stored(path):
         stored = json.loads(Path(path).read_text())
     except (OSError, ValueError):
         return {}
-    return stored.get("machines", {}) if stored.get("schema_version") == SCHEMA_VERSION else {}
+    machines = stored.get("machines") if isinstance(stored, dict) else None
+    return machines if isinstance(machines, dict) and stored.get("schema_version") == SCHEMA_VERSION else {}
