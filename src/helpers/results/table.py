@@ -61,11 +61,11 @@ def write_cell(folder: Path | str, rows: pd.DataFrame) -> Path:
 
 
 def _told_of(path, cell_ids):
-    return {
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-        "rows": len(cell_ids),
-        "cell_ids": [*set(cell_ids)],
-    }
+    return {"sha256": _hash_of(path), "rows": len(cell_ids), "cell_ids": sorted(set(cell_ids))}
+
+
+def _hash_of(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def read(place: Path | str) -> pd.DataFrame:
