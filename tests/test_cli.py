@@ -65,8 +65,11 @@ def test_bad_input_is_one_clear_line_and_exit_code_2(arguments, said, own_data_d
         (["compare", "--bugdet", "3"], "No such option '--bugdet'"),
         (["sweep", "grid.yml"], "Missing option '--out'; see `study sweep --help`"),
         (["sweep", "grid.yml", "--out", "x", "--launcher", "hot"], "'hot' is not one of"),
-        (["service", "start", "--port", "70000"], "'--port': 70000 is not in the range"),
-        (["service", "worker"], "Missing option '--dispatcher'"),
+        (["service", "start", "--trusted-network", "--port", "70000"], "'--port': 70000 is not in the range"),
+        (["service", "start"], "give --trusted-network"),
+        (["service", "dispatcher"], "give --trusted-network"),
+        (["service", "worker", "--dispatcher", "localhost:5050"], "give --trusted-network"),
+        (["service", "worker", "--trusted-network"], "Missing option '--dispatcher'"),
         (["service"], "see `study service --help`"),
         (["report"], "Missing argument 'RUN'"),
         (["fly"], "No such command 'fly'; see `study --help`"),
@@ -149,8 +152,8 @@ def test_a_dispatcher_and_a_worker_serve_as_processes_of_their_own_until_ctrl_c(
     here = f"localhost:{port}"
     # All three import TensorFlow side by side; the worker waits for its dispatcher.
     with (
-        serving("dispatcher", "--port", port) as dispatcher,
-        serving("worker", "--dispatcher", here, "--port", "0") as worker,
+        serving("dispatcher", "--trusted-network", "--port", port) as dispatcher,
+        serving("worker", "--trusted-network", "--dispatcher", here, "--port", "0") as worker,
     ):
         try:
             import tensorflow as tf

@@ -210,7 +210,8 @@ def compare(
 def sweep(grid: Path, out: Path, resume: bool, scheduler: str | None, launcher: str) -> int:
     """Run a grid of comparisons.
 
-    GRID is a file such as notebooks/sweeps/quick.yml; each of its cells is one run of papermill.
+    GRID is a file such as notebooks/sweeps/quick.yml; each of its cells is one run of papermill. A Dask cluster at
+    tcp:// runs what anybody sends it: use one that only you reach, or tls://.
     """
     from helpers import sweep
 
@@ -221,11 +222,32 @@ def sweep(grid: Path, out: Path, resume: bool, scheduler: str | None, launcher: 
 def service() -> None:
     """Run tf.data service, or a part of it.
 
-    `start` runs all of it here; the dispatcher and each worker may also run on a host of their own.
+    `start` runs all of it here; the dispatcher and each worker may also run on a host of their own. TensorFlow's
+    servers listen on every interface and ask nobody for a password, and what they are sent is a program: whoever
+    reaches this host's ports can run it here.
     """
 
 
+def _agreed(context: Any, option: Any, value: bool) -> None:
+    if not value:
+        raise click.UsageError(
+            "a tf.data service listens on every interface without a password and runs what it is sent; where only "
+            "people whom you trust reach this host, give --trusted-network",
+            context,
+        )
+
+
+_trusted = click.option(
+    "--trusted-network",
+    is_flag=True,
+    expose_value=False,
+    callback=_agreed,
+    help="Yes: all who reach this host may run programs on it.",
+)
+
+
 @service.command()
+@_trusted
 @click.option("--workers", default=2)
 @click.option("--port", type=PORT, default=0, help="Of the dispatcher; 0: any that is free.")
 def start(workers: int, port: int) -> int:
@@ -241,6 +263,7 @@ _host = click.option("--host", default=socket.gethostname, show_default="its own
 
 
 @service.command()
+@_trusted
 @click.option("--port", type=PORT, default=5050)
 @click.option(
     "--worker-addresses",
@@ -255,6 +278,7 @@ def dispatcher(port: int, worker_addresses: str, host: str) -> int:
 
 
 @service.command()
+@_trusted
 @click.option("--dispatcher", required=True, metavar="HOST:PORT")
 @click.option("--port", type=PORT, default=5051)
 @_host
