@@ -28,7 +28,6 @@ def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
     Raises:
         OSError: where the disk is full or the folder cannot be written; `path` is then as it was.
     """
-    path = Path(path)
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PART}")
     try:
         write(part)
@@ -42,7 +41,7 @@ def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
 
 def write_json(path: Path, content: Any) -> None:
     """Writes JSON, whole or not at all."""
-    write_whole(Path(path), lambda part: part.write_text(json.dumps(content, indent=2) + "\n"))
+    write_whole(path, lambda part: part.write_text(json.dumps(content, indent=2) + "\n"))
 
 
 def own_prefix() -> str:

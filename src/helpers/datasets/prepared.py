@@ -33,11 +33,6 @@ class Prepared(Source):
         """What TensorFlow Datasets calls it, or what it stands for."""
         return self.name.removesuffix(STAND_IN)
 
-    @property
-    def label(self) -> str:
-        """What people read."""
-        return f"stand-in for {LABELS[self.tfds_name]} (generated)" if self.stands_for else LABELS[self.name]
-
     def folder(self) -> Path | None:
         """Returns the folder of the newest prepared version, or None.
 
@@ -113,7 +108,8 @@ class Prepared(Source):
             raise StudyError(
                 f"examples must be <= {available}, what {self.name} {split} has (got {examples}); give fewer"
             )
-        return Description(self.name, self.label, not self.stands_for, shape, class_count, examples or available)
+        label = f"stand-in for {LABELS[self.tfds_name]} (generated)" if self.stands_for else LABELS[self.name]
+        return Description(self.name, label, not self.stands_for, shape, class_count, examples or available)
 
     def _state(self, what, split, seed, examples) -> str:
         file = self._required_folder() / "dataset_info.json"

@@ -87,10 +87,8 @@ def _prepare_tfds(source, root, archives, progress):
     if prepared is not None:
         progress(f"{name} is already prepared in {prepared}")
         return prepared
-    manual = None
-    if archives is not None:
-        manual = _archive_folder(name, archives)
-    elif not source.stands_for:
+    manual = _archive_folder(name, archives) if archives else None
+    if not (manual or source.stands_for):
         _require_network(name)
     unpack.require_space(root, NEEDED_BYTES[name], what=name)
     with _working_folder(root) as work:
@@ -163,15 +161,12 @@ def _check_archives(name, folder, url_infos):
 
 def _require_network(name):
     """Raises StudyError, naming the remedies, unless the download host answers soon."""
-    failure = _probe(PROBES[name])
-    if failure is None:
-        return
-    host = PROBES[name].split("/")[2]
-    raise StudyError(
-        f"{name} is not prepared, and {host} cannot be reached ({failure}); connect to the network, or give the "
-        f"official archives with `study prepare {name} --archives DIR`, or use the stand-in: "
-        f"`study prepare {name}-standin` and --dataset {name}-standin"
-    )
+    if failure := _probe(PROBES[name]):
+        raise StudyError(
+            f"{name} is not prepared, and {PROBES[name].split('/')[2]} cannot be reached ({failure}); connect to the "
+            f"network, or give the official archives with `study prepare {name} --archives DIR`, or use the stand-in: "
+            f"`study prepare {name}-standin` and --dataset {name}-standin"
+        )
 
 
 def _probe(url):
@@ -186,7 +181,7 @@ def _probe(url):
         except OSError as error:
             reason = getattr(error, "reason", error)
             # A certificate that Python's own store does not know may be in the store that the download uses.
-            outcome[0] = None if isinstance(reason, ssl.SSLError) else str(reason)
+            outcome[0] = None if isinstance(reason, ssl.SSLError) else str(reason) or type(reason).__name__
 
     # In a thread, because no time-out ends a name look-up.
     thread = threading.Thread(target=ask, daemon=True)

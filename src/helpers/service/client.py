@@ -23,7 +23,6 @@ POLICIES = {
     "file": "each worker reads its own files",
     "data": "each worker does all the work and keeps its own part",
 }
-STATIC = ("file", "data")
 RPC_TIMEOUT_S = 3.0
 _watched = False
 
@@ -71,7 +70,7 @@ def require(address: str, sharding: str) -> None:
     """
     if not workers(address):
         raise StudyError(f"the tf.data service at {address} has no worker yet; start one: `study service worker`")
-    if sharding in STATIC:
+    if sharding in ("file", "data"):
         import tensorflow as tf
 
         probe = distribute(tf.data.Dataset.range(64), address=address, sharding="data")

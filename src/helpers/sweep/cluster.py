@@ -146,6 +146,7 @@ class _Sweep:
     def __init__(self, client, scheduler, plan, out, cell_timeout_s):
         self.client = client
         self.scheduler = scheduler
+        self.software = software()
         self.notebook = plan.notebook.read_bytes()
         self.out = out
         self.cell_timeout_s = cell_timeout_s
@@ -194,7 +195,7 @@ class _Sweep:
         """Returns why a worker that told this of itself is refused; "" where it is not."""
         if not isinstance(told, dict):
             return f"the kit must be installed there ({type(told).__name__}: {told})"
-        theirs, ours = told["software"], software()
+        theirs, ours = told["software"], self.software
         unlike = [
             f"{name} {theirs.get(name, 'none')} there, {ours.get(name, 'none')} here"
             for name in sorted({*theirs, *ours})

@@ -101,7 +101,9 @@ def load(path: Path | str, *, machine_id: str = "", notebook: Path | None = None
     name = str(content.get("name", path.stem))
     defaults = content.get("defaults", {})
     _only(defaults, {*TASK_KEYS, *RUN_KEYS, "pipelines"}, f"{path.name}: defaults")
-    version = _version(notebook, machine_id)
+    # What every cell's result depends on besides its parameters: machine, what measures, notebook.
+    origin = f"{machine_id} {identity.hash_of(identity.MEASURING)} ".encode() + notebook.read_bytes()
+    version = hashlib.sha256(origin).hexdigest()
     stand_in = content.get("stand_in", False)
     points = [
         parameters
@@ -222,9 +224,3 @@ def _check_point(parameters):
     checks.whole("filters", parameters["filters"], least=1)
     if not isinstance(parameters["train"], bool):
         raise StudyError(f"train must be true or false (got {checks.shown(parameters['train'])})")
-
-
-def _version(notebook, machine_id):
-    """A hash of what every cell's result depends on besides its parameters: machine, notebook, what measures."""
-    content = f"{machine_id} {identity.hash_of(identity.MEASURING)} ".encode() + notebook.read_bytes()
-    return hashlib.sha256(content).hexdigest()

@@ -24,11 +24,9 @@ def adapter_cost() -> Evidence:
     """What `fit` adds to a batch that is ready, for a Sequence and for tf.data."""
     compared = comparison.compare(_constant_feeds(), reference="tf.data", budget_s=BUDGET_S, precision=0.05)
     cost = {label: np.median(compared.seconds(label, "epoch_s")) / (2 * BATCHES) * 1e3 for label in compared.labels}
-    verdict = {"faster": "supported", "slower": "refuted", "the same": "refuted"}.get(
-        compared.verdict("Sequence"), "undecided yet"
-    )
+    judged = {"faster": "supported", "slower": "refuted", "the same": "refuted"}
     return timed(
-        verdict,
+        judged.get(compared.verdict("Sequence"), "undecided yet"),
         f"with batches held ready, fit spends {cost['Sequence']:.2f} ms per step on a Sequence and "
         f"{cost['tf.data']:.2f} ms on a Dataset: {compared.ratio('Sequence')} times as long",
     )
@@ -80,11 +78,9 @@ def running_mean() -> Evidence:
     compared = comparison.compare(
         {"tf.data": dataset, "Sequence": RunningMean()}, reference="Sequence", budget_s=BUDGET_S, precision=0.05
     )
-    verdict = {"slower": "supported", "faster": "refuted", "the same": "refuted"}.get(
-        compared.verdict("tf.data"), "undecided yet"
-    )
+    judged = {"slower": "supported", "faster": "refuted", "the same": "refuted"} if same else {}
     return timed(
-        verdict if same else "undecided yet",
+        judged.get(compared.verdict("tf.data"), "undecided yet"),
         f"the mean of all images so far taken off each batch; same values: {'yes' if same else 'no'}; tf.data's scan "
         f"takes {compared.ratio('tf.data')} times the Sequence's time. Neither may run it on parallel workers",
     )
