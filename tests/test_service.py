@@ -30,7 +30,7 @@ def command():
     process = subprocess.Popen(
         [sys.executable, "-m", "helpers.cli", "service", "start", "--workers", "1", "--trusted-network"],
         stdout=subprocess.PIPE, text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(service.__file__).parents[1])},
+        env={**os.environ, "PYTHONPATH": str(Path(service.__file__).parents[2])},
     )  # fmt: skip
     with process:
         yield process
