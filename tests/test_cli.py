@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 
 import pytest
@@ -64,8 +65,11 @@ def test_bad_input_is_one_clear_line_and_exit_code_2(arguments, said, own_data_d
         (["compare", "--bugdet", "3"], "No such option '--bugdet'"),
         (["sweep", "grid.yml"], "Missing option '--out'; see `study sweep --help`"),
         (["sweep", "grid.yml", "--out", "x", "--launcher", "hot"], "'hot' is not one of"),
-        (["service", "start", "--port", "70000"], "'--port': 70000 is not in the range"),
-        (["service", "worker"], "Missing option '--dispatcher'"),
+        (["service", "start", "--trusted-network", "--port", "70000"], "'--port': 70000 is not in the range"),
+        (["service", "start"], "give --trusted-network"),
+        (["service", "dispatcher"], "give --trusted-network"),
+        (["service", "worker", "--dispatcher", "localhost:5050"], "give --trusted-network"),
+        (["service", "worker", "--trusted-network"], "Missing option '--dispatcher'"),
         (["service"], "see `study service --help`"),
         (["report"], "Missing argument 'RUN'"),
         (["fly"], "No such command 'fly'; see `study --help`"),
@@ -148,8 +152,8 @@ def test_a_dispatcher_and_a_worker_serve_as_processes_of_their_own_until_ctrl_c(
     here = f"localhost:{port}"
     # All three import TensorFlow side by side; the worker waits for its dispatcher.
     with (
-        serving("dispatcher", "--port", port) as dispatcher,
-        serving("worker", "--dispatcher", here, "--port", "0") as worker,
+        serving("dispatcher", "--trusted-network", "--port", port) as dispatcher,
+        serving("worker", "--trusted-network", "--dispatcher", here, "--port", "0") as worker,
     ):
         try:
             import tensorflow as tf
@@ -170,3 +174,21 @@ def test_a_dispatcher_and_a_worker_serve_as_processes_of_their_own_until_ctrl_c(
         finally:
             dispatcher.kill()
             worker.kill()
+
+
+def test_something_unforeseen_is_one_line_exit_code_70_and_a_log_with_the_traceback(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr("helpers.machine.describe", lambda: 1 / 0)
+    assert cli.main(["machine"]) == cli.UNFORESEEN == 70
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1 and "ZeroDivisionError: division by zero" in told
+    (log,) = tmp_path.glob("study-error-*.log")
+    assert str(log) in told and "Traceback" in log.read_text()
+    with pytest.raises(ZeroDivisionError):
+        cli.main(["--debug", "machine"])
+
+
+def test_a_reader_who_has_enough_of_the_output_is_no_error():
+    command = f"{sys.executable} -m helpers.cli machine --json | head -c 1"
+    ran = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True)
+    assert (ran.returncode, ran.stderr) == (0, "")

@@ -1,4 +1,5 @@
 import ast
+import json
 
 import nbformat
 import pytest
@@ -29,7 +30,7 @@ def written(tmp_path_factory):
 
 def test_the_learners_version_is_up_to_date(written):
     fresh = {path.name: path.read_text() for path in written.iterdir()}
-    kept = {path.name: path.read_text() for path in LEARNERS.glob("*.ipynb")}
+    kept = {path.name: path.read_text() for path in LEARNERS.iterdir() if path.is_file()}
     stale = sorted(name for name in fresh.keys() | kept.keys() if fresh.get(name) != kept.get(name))
     assert stale == [], "run `study exercises`, and commit what it writes"
 
@@ -99,15 +100,64 @@ def test_an_exercise_of_another_form_is_refused(cells):
         workshop.learners_version(notebook(*cells))
 
 
-def test_the_command_writes_every_lesson_says_where_and_clears_away_those_of_another_time(tmp_path, capsys):
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != workshop.MANIFEST}
+
+
+def test_the_command_writes_every_lesson_says_where_and_leaves_alone_what_is_not_its_own(tmp_path, capsys):
     folder = tmp_path / "new" / "learner"
     folder.mkdir(parents=True)
-    (folder / "99_long_gone.ipynb").write_text("{}")
+    (folder / "99_of_my_own.ipynb").write_text("{}")
     (folder / "notes.txt").write_text("mine")
     assert cli.main(["exercises", "--out", str(folder)]) == cli.DONE
     assert capsys.readouterr().out == f"{len(LESSONS)} lessons without solutions are in {folder}\n"
-    assert sorted(path.name for path in folder.iterdir()) == sorted([*(path.name for path in LESSONS), "notes.txt"])
-    assert not any(cell.get("outputs") for path in folder.glob("*.ipynb") for cell in read(path).cells)
+    assert sorted(contents(folder)) == sorted([*(path.name for path in LESSONS), "99_of_my_own.ipynb", "notes.txt"])
+    assert not any(cell.get("outputs") for path in LESSONS for cell in read(folder / path.name).cells)
+    before = contents(folder)
+    assert cli.main(["exercises", "--out", str(folder)]) == cli.DONE
+    assert contents(folder) == before
+
+
+def test_what_it_wrote_itself_is_replaced_and_goes_with_its_lesson(tmp_path, monkeypatch):
+    workshop.write(tmp_path)
+    monkeypatch.setattr(workshop, "lessons", lambda: LESSONS[1:])
+    workshop.write(tmp_path)
+    assert sorted(contents(tmp_path)) == [path.name for path in LESSONS[1:]]
+
+
+@pytest.mark.parametrize("written_before", [False, True], ids=["of one's own", "solved"])
+def test_a_notebook_that_it_did_not_write_so_is_refused_by_name_and_nothing_is_touched(
+    tmp_path, capsys, written_before
+):
+    if written_before:
+        workshop.write(tmp_path)
+    (tmp_path / LESSONS[3].name).write_text("my work")
+    before = contents(tmp_path)
+    assert cli.main(["exercises", "--out", str(tmp_path)]) == cli.BAD_INPUT
+    told = capsys.readouterr().err
+    assert str(tmp_path / LESSONS[3].name) in told and "--force" in told and told.count("\n") == 1
+    assert contents(tmp_path) == before
+
+
+def test_force_keeps_what_it_replaces(tmp_path):
+    for work in ("first", "second"):
+        (tmp_path / LESSONS[0].name).write_text(work)
+        assert cli.main(["exercises", "--out", str(tmp_path), "--force"]) == cli.DONE
+    kept = [tmp_path / f"{LESSONS[0].name}.bak{number}" for number in ("", 1)]
+    assert [path.read_text() for path in kept] == ["first", "second"]
+    assert read(tmp_path / LESSONS[0].name).cells
+
+
+def test_a_list_of_what_was_written_that_somebody_made_up_reaches_no_other_file(tmp_path):
+    (tmp_path / "mine.ipynb").write_text("mine")
+    outside = tmp_path / "outside.ipynb"
+    outside.write_text("mine")
+    folder = tmp_path / "learner"
+    folder.mkdir()
+    digest = workshop._hash(b"mine")
+    (folder / workshop.MANIFEST).write_text(json.dumps({"../outside.ipynb": digest, str(outside): digest}))
+    workshop.write(folder)
+    assert outside.read_text() == "mine"
 
 
 def test_the_lessons_are_never_overwritten(capsys):

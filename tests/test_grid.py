@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from helpers.errors import StudyError
-from helpers.sweep import grid
+from helpers.sweep import grid, identity
 
 SWEEPS = Path(__file__).resolve().parents[1] / "notebooks" / "sweeps"
 GOOD = {"cells": [{"dataset": "synthetic", "transform": "noise", "pipelines": ["py_dataset", "tf_data"]}]}
@@ -63,7 +63,13 @@ def test_a_cell_is_named_by_what_it_does(tmp_path):
         (changed(train="yes"), "train must be true or false"),
         (changed(filters=0), "filters must be a whole number >= 1"),
         ({"cells": [{"dataset": "synthetic", "transform": "noise"}]}, "must have pipelines"),
-        ({**GOOD, "notebook": "other.ipynb"}, "notebook must be a file"),
+        ({**GOOD, "notebook": "other.ipynb"}, "notebook must be a plain name"),
+        ({**GOOD, "notebook": "../00_check_your_setup.ipynb"}, "notebook must be a plain name"),
+        ({**GOOD, "notebook": str(SWEEPS / "compare_pipelines.ipynb")}, "notebook must be a plain name"),
+        ({**GOOD, "notebook": 5}, "notebook must be a plain name"),
+        ({**GOOD, "notebook": None}, "notebook must be a plain name"),
+        ({**GOOD, "notebook": ".."}, "notebook must be a plain name"),
+        ({**GOOD, "notebook": ""}, "notebook must be a plain name"),
         ("cells: !!python/object/apply:os.system ['true']", "must be YAML"),
     ],
 )
@@ -82,7 +88,8 @@ def test_a_grid_that_is_not_there_is_refused(tmp_path):
 def test_a_cells_name_is_the_hash_of_its_parameters_whatever_they_hold(tmp_path):
     labels = {"py_dataset": {}, 'a "%s" 100% \\ é': {"builder": "tf_data"}}
     plan = grid.load(written(tmp_path, changed(seed=[0, 1], transform=["noise", "rescale"], pipelines=labels)))
-    version = grid._version(plan.notebook, "")
+    origin = f" {identity.hash_of(identity.MEASURING)} ".encode() + plan.notebook.read_bytes()
+    version = hashlib.sha256(origin).hexdigest()
     for cell in plan.cells:
         what = {name: value for name, value in cell.parameters.items() if name not in ("grid", "cell_id")}
         text = json.dumps(what, sort_keys=True)

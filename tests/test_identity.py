@@ -31,7 +31,8 @@ ROWS_DEPEND_ON = (
     "tf_image_data_generator/pixels.py",
 )
 NO_ROW_DEPENDS_ON = (
-    "cli.py",
+    "cli/__init__.py",
+    "cli/commands.py",
     "setup_check.py",
     "workshop.py",
     "plots/results.py",

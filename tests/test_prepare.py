@@ -186,7 +186,7 @@ def test_a_read_only_data_folder_is_refused(tmp_path):
 
 
 def test_what_a_killed_preparation_left_is_removed(own_data_dir, tmp_path):
-    orphan = own_data_dir / ".preparing-999999999-x"
+    orphan = own_data_dir / f"{files.own_prefix()}999999999-x"
     orphan.mkdir(parents=True)
     archive = pack(tmp_path / "red.tar.xz", [("red/a/0.jpg", picture())])
     preparing.prepare("folder:red", archives=archive, progress=lambda line: None)
@@ -194,7 +194,7 @@ def test_what_a_killed_preparation_left_is_removed(own_data_dir, tmp_path):
 
 
 def test_what_a_killed_process_left_beside_the_decoded_images_is_removed(own_data_dir, picture_folder):
-    killed, alive = (own_data_dir / "decoded" / f"{files.WORK}{pid}-x" for pid in (999999999, os.getpid()))
+    killed, alive = (own_data_dir / "decoded" / f"{files.own_prefix()}{pid}-x" for pid in (999999999, os.getpid()))
     killed.mkdir(parents=True)
     alive.mkdir()
     datasets.load_arrays(f"folder:{picture_folder}", examples=3)

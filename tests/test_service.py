@@ -28,8 +28,9 @@ def two_workers():
 def command():
     """`study service start --workers 1` as a real process, and the address that it prints."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "helpers.cli", "service", "start", "--workers", "1"], stdout=subprocess.PIPE, text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(service.__file__).parents[1])},
+        [sys.executable, "-m", "helpers.cli", "service", "start", "--workers", "1", "--trusted-network"],
+        stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(service.__file__).parents[2])},
     )  # fmt: skip
     with process:
         yield process

@@ -10,17 +10,25 @@ from helpers.errors import StudyError
 Value = TypeVar("Value")
 
 
-def whole(name: str, value: object, *, least: int = 0) -> None:
-    """Raises StudyError unless `value` is a whole number >= `least`; True and False are none."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
-        raise StudyError(f"{name} must be a whole number >= {least} (got {value!r})")
+def shown(value: object) -> str:
+    """Returns a value as it was given, in one short line."""
+    told = repr(value)
+    return told if len(told) <= 80 else f"{told[:80]}…"
+
+
+def whole(name: str, value: object, *, least: int = 0, most: int | None = None) -> None:
+    """Raises StudyError unless `value` is a whole number >= `least` and <= `most`; True and False are none."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or int(value) < least:
+        raise StudyError(f"{name} must be a whole number >= {least} (got {shown(value)})")
+    if most is not None and int(value) > most:
+        raise StudyError(f"{name} must be a whole number <= {most} (got {shown(value)})")
 
 
 def between(name: str, value: object, low: float, high: float, *, remedy: str = "") -> None:
     """Raises StudyError unless `value` is a number above `low` and below `high`."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not low < float(value) < high:
         rule = f"above {low:g}" + (f" and below {high:g}" if math.isfinite(high) else "")
-        raise StudyError(f"{name} must be {rule} (got {value!r})" + (f"; {remedy}" if remedy else ""))
+        raise StudyError(f"{name} must be {rule} (got {shown(value)})" + (f"; {remedy}" if remedy else ""))
 
 
 def share(name: str, value: object, *, remedy: str = "") -> None:
@@ -33,7 +41,15 @@ def one_of(name: str, value: Value, choices: Iterable[Value], *, remedy: str = "
     listed = list(choices)
     if not any(type(value) is type(choice) and value == choice for choice in listed):
         named = ", ".join(str(choice) if isinstance(choice, str) else repr(choice) for choice in listed)
-        raise StudyError(f"{name} must be one of {named} (got {value!r})" + (f"; {remedy}" if remedy else ""))
+        raise StudyError(f"{name} must be one of {named} (got {shown(value)})" + (f"; {remedy}" if remedy else ""))
+
+
+def known(what: str, keys: Iterable[str], choices: Iterable[str]) -> None:
+    """Raises StudyError for the first of `keys` that is none of `choices`; `what` comes before its name."""
+    listed = sorted(choices)
+    for key in keys:
+        if key not in listed:
+            raise StudyError(f"{what} {key!r}; it may have {', '.join(listed)}")
 
 
 def image_size(value: object) -> tuple[int, int] | None:
@@ -46,7 +62,7 @@ def image_size(value: object) -> tuple[int, int] | None:
         return None
     sides = list(value) if isinstance(value, Iterable) and not isinstance(value, str) else []
     if len(sides) != 2:
-        raise StudyError(f"image_size must be (height, width) in pixels (got {value!r})")
+        raise StudyError(f"image_size must be (height, width) in pixels (got {shown(value)})")
     for side in sides:
         whole("image_size", side, least=1)
     return int(sides[0]), int(sides[1])

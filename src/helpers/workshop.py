@@ -6,16 +6,22 @@ An exercise is a heading `### Exercise: …`, code tagged `exercise` where there
 
 import ast
 import copy
+import functools
+import hashlib
+import itertools
+import json
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import nbformat
 
-from helpers import paths
+from helpers import files, paths
 from helpers.errors import StudyError
 
+MANIFEST = ".written-by-study.json"
 HEADING = re.compile(r"^### Exercise: (.+)$", re.M)
 OUTPUT_TAGS = {"keep_output", "nbval-check-output"}
 
@@ -98,26 +104,71 @@ def asked_for(solution: str, check: str) -> list[str]:
     return [name for name in dict.fromkeys(bound) if name in read]
 
 
-def write(folder: Path) -> list[Path]:
+def write(folder: Path, *, force: bool = False) -> list[Path]:
     """Writes the learner's version of every lesson into a folder, under the lessons' names; returns the files.
 
-    A file there that no lesson has the name of is removed if it is numbered as lessons are.
+    It touches only what it wrote itself, which it knows by the hashes in a file `MANIFEST` of that folder: an earlier
+    version is replaced, and removed where its lesson is gone. Whatever else is there, a solved exercise too, stays.
+
+    Args:
+        folder: where they go.
+        force: replace also what was not written here or was changed since; it stays beside as NAME.bak.
 
     Raises:
-        StudyError: where a lesson's exercises have another form, or a lesson itself would be overwritten.
+        StudyError: where a lesson's exercises have another form, a lesson itself would be overwritten, or a file
+            that was not written here; then nothing is touched.
     """
     if folder.resolve() == (paths.project_root() / "notebooks").resolve():
         raise StudyError(f"the learner's version must not replace the lessons (got {folder}); name another folder")
-    made = {path.name: learners_version(nbformat.read(path, as_version=4), path.name) for path in lessons()}
+    made = {
+        path.name: nbformat.writes(learners_version(nbformat.read(path, as_version=4), path.name)).encode() + b"\n"
+        for path in lessons()
+    }
     if not made:
         raise StudyError("there must be lessons to make the learner's version of (got none); run it in the checkout")
+    written = _manifest(folder)
+    mine = {name for name, digest in written.items() if _hash_of(folder / name) == digest}
+    present = {name for name in made if (folder / name).exists()}
+    others = sorted(name for name in present - mine if _hash_of(folder / name) != _hash(made[name]))
+    if others and not force:
+        raise StudyError(
+            f"only what `study exercises` wrote may be replaced (got {folder / others[0]}, which it did not write, or "
+            "was changed since); give --force to keep that as .bak, or another folder"
+        )
     folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("[0-9][0-9]_*.ipynb"):
-        if old.name not in made:
-            old.unlink()
-    for name, notebook in made.items():
-        nbformat.write(notebook, folder / name)
+    for name in others:
+        shutil.copy2(folder / name, _free_name(folder / f"{name}.bak"))
+    for name in mine - set(made):
+        (folder / name).unlink()
+    for name, content in made.items():
+        files.write_whole(folder / name, functools.partial(Path.write_bytes, data=content))
+    files.write_json(folder / MANIFEST, {name: _hash(content) for name, content in made.items()})
     return [folder / name for name in made]
+
+
+def _manifest(folder):
+    """Returns name -> hash of what was written into a folder; {} where there is no such list."""
+    try:
+        listed = json.loads((folder / MANIFEST).read_text())
+    except (OSError, ValueError):
+        return {}
+    plain = listed if isinstance(listed, dict) else {}
+    return {name: digest for name, digest in plain.items() if Path(name).name == name and name.endswith(".ipynb")}
+
+
+def _hash(content):
+    return hashlib.sha256(content).hexdigest()
+
+
+def _hash_of(path):
+    """Returns the hash of a file; "" for what is no file of its own, such as a link."""
+    return _hash(path.read_bytes()) if path.is_file() and not path.is_symlink() else ""
+
+
+def _free_name(path):
+    """Returns the path, with a number behind it where something is there."""
+    names = (path.with_name(f"{path.name}{number or ''}") for number in itertools.count())
+    return next(name for name in names if not name.exists())
 
 
 def _tags(cell) -> set:

@@ -1,5 +1,6 @@
 """The published claims: read from `data/claims.yml`, checked, and judged on a table of results."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -78,10 +79,9 @@ def load(path: str | Path | None = None) -> list[Claim]:
     if not isinstance(content, dict) or not isinstance(content.get("claims"), list) or not content["claims"]:
         raise StudyError(f"{path.name}: it must hold a list named claims (got {type(content).__name__}); see its head")
     claims = [_claim(path.name, number, entry) for number, entry in enumerate(content["claims"], start=1)]
-    ids = [claim.id for claim in claims]
-    for claim in claims:
-        if ids.count(claim.id) > 1:
-            raise StudyError(f"{path.name}: every claim needs an id of its own (got {claim.id} twice)")
+    (id_, times), *_ = Counter(claim.id for claim in claims).most_common(1)
+    if times > 1:
+        raise StudyError(f"{path.name}: every claim needs an id of its own (got {id_} twice)")
     return claims
 
 
@@ -102,35 +102,32 @@ def judge(claims: list[Claim], results: pd.DataFrame, *, shown: dict | None = No
     rules.require_one_machine(results)
     if shown is None:
         shown = evidence.collect(wanted_evidence(claims))
-    rows = []
-    for claim in claims:
-        outcome = combine([(test.says, decide(test, results, shown)) for test in claim.tests])
-        rows.append(
-            {
-                "id": claim.id,
-                "claim": claim.claim,
-                "verdict": outcome.verdict.value,
-                "evidence": outcome.evidence,
-                "crossover": outcome.crossover,
-                "needs": outcome.needs,
-            }
-        )
-    return pd.DataFrame(rows)
+    outcomes = [combine([(rule.says, decide(rule, results, shown)) for rule in claim.tests]) for claim in claims]
+    return pd.DataFrame(
+        {
+            "id": [claim.id for claim in claims],
+            "claim": [claim.claim for claim in claims],
+            "verdict": [outcome.verdict.value for outcome in outcomes],
+            "evidence": [outcome.evidence for outcome in outcomes],
+            "crossover": [outcome.crossover for outcome in outcomes],
+            "needs": [outcome.needs for outcome in outcomes],
+        }
+    )
 
 
 def wanted_evidence(claims: list[Claim]) -> tuple[str, ...]:
     """Returns the names of the evidence that the claims ask for."""
-    return tuple(dict.fromkeys(test.settings["by"] for claim in claims for test in claim.tests if test.kind == "shown"))
+    return tuple(dict.fromkeys(rule.settings["by"] for claim in claims for rule in claim.tests if rule.kind == "shown"))
 
 
-def decide(test: Rule, results: pd.DataFrame, shown: dict) -> RuleOutcome:
+def decide(rule: Rule, results: pd.DataFrame, shown: dict) -> RuleOutcome:
     """Returns what one rule finds."""
-    if test.kind == "not testable":
-        return RuleOutcome(Judgement.NOT_TESTABLE, test.settings["why"])
-    if test.kind == "shown":
-        found = shown[test.settings["by"]]
-        return RuleOutcome(Judgement(found.verdict), found.text, needs=found.needs)
-    return rules.RULES[test.kind](results, **test.settings)
+    if rule.kind == "not testable":
+        return RuleOutcome(Judgement.NOT_TESTABLE, rule.settings["why"])
+    if rule.kind == "shown":
+        tried = shown[rule.settings["by"]]
+        return RuleOutcome(Judgement(tried.verdict), tried.text, needs=tried.needs)
+    return rules.RULES[rule.kind](results, **rule.settings)
 
 
 def combine(parts: list[tuple[str, RuleOutcome]]) -> RuleOutcome:
@@ -150,15 +147,16 @@ def combine(parts: list[tuple[str, RuleOutcome]]) -> RuleOutcome:
         verdict = Judgement.NOT_TESTABLE
     elif len(decided) > 1 or Judgement.DEPENDS in decided:
         verdict = Judgement.DEPENDS
-    elif len(decided) == 0 or any(outcome.verdict == Judgement.UNDECIDED for outcome in testable):
+    elif Judgement.UNDECIDED in {outcome.verdict for outcome in testable}:
         verdict = Judgement.UNDECIDED
     else:
         (verdict,) = decided
-    told = [f"({number}) {says}: {one.verdict}; {one.evidence}" for number, (says, one) in enumerate(parts, start=1)]
-    turns = [f"({number}) {one.crossover}" for number, (_, one) in enumerate(parts, start=1) if one.crossover]
+    numbered = [(f"({number})", says, outcome) for number, (says, outcome) in enumerate(parts, start=1)]
+    told = [f"{number} {says}: {outcome.verdict}; {outcome.evidence}" for number, says, outcome in numbered]
+    turns = [f"{number} {outcome.crossover}" for number, _, outcome in numbered if outcome.crossover]
     if verdict == Judgement.DEPENDS and len(decided - {Judgement.DEPENDS}) > 1:
-        turns.insert(0, ", ".join(f"({number}) {one.verdict}" for number, (_, one) in enumerate(parts, start=1)))
-    needs = [f"({number}) {one.needs}" for number, (_, one) in enumerate(parts, start=1) if one.needs]
+        turns.insert(0, ", ".join(f"{number} {outcome.verdict}" for number, _, outcome in numbered))
+    needs = [f"{number} {outcome.needs}" for number, _, outcome in numbered if outcome.needs]
     return RuleOutcome(verdict, "\n".join(told), crossover="; ".join(turns), needs="; ".join(needs))
 
 
@@ -184,7 +182,9 @@ def _test(name, entry, *, alone):
             checks.one_of(f"{name}: {key}", settings[key], allowed)
     checks.share(f"{name}: margin", settings.get("margin", 0.05), remedy="0.05 is 5%")
     _check_conditions(name, settings.get("cells", {}))
-    _check_columns(name, settings.get("apart_from", []))
+    if not isinstance(settings.get("apart_from", []), list):
+        raise StudyError(f"{name}: apart_from must be a list of columns (got {settings['apart_from']!r:.60})")
+    checks.known(f"{name}: a cell has no column", settings.get("apart_from", []), CONDITIONS)
     for side in ("pipeline", "reference"):
         if side in settings:
             _check_pipeline(name, side, settings[side])
@@ -194,28 +194,18 @@ def _test(name, entry, *, alone):
 def _check_keys(name, entry, must, may):
     for key in sorted(must - set(entry)):
         raise StudyError(f"{name}: it needs {key} (got {', '.join(map(str, entry))})")
-    for key in entry:
-        if key not in must | may:
-            raise StudyError(f"{name}: unknown setting {key!r}; it may have {', '.join(sorted(must | may))}")
+    checks.known(f"{name}: unknown setting", entry, must | may)
 
 
 def _check_conditions(name, cells):
     if not isinstance(cells, dict):
         raise StudyError(f"{name}: cells must map columns to values (got {cells!r:.60})")
-    _check_columns(name, list(cells))
+    checks.known(f"{name}: a cell has no column", cells, CONDITIONS)
     for column, wanted in cells.items():
         if isinstance(wanted, dict) and not (
-            wanted and set(wanted) <= {"from", "to"} and all(isinstance(one, int | float) for one in wanted.values())
+            wanted and set(wanted) <= {"from", "to"} and all(isinstance(end, int | float) for end in wanted.values())
         ):
             raise StudyError(f"{name}: a range of {column} must read {{from: 16, to: 64}} (got {wanted!r:.60})")
-
-
-def _check_columns(name, columns):
-    if not isinstance(columns, list):
-        raise StudyError(f"{name}: apart_from must be a list of columns (got {columns!r:.60})")
-    for column in columns:
-        if column not in CONDITIONS:
-            raise StudyError(f"{name}: a cell has no column {column!r}; it has {', '.join(CONDITIONS)}")
 
 
 def _check_pipeline(name, side, wanted):
@@ -231,7 +221,5 @@ def _check_pipeline(name, side, wanted):
             known |= set(pipelines.describe(builder).knobs)
         except StudyError as error:
             raise StudyError(f"{name}: {side}: {error}") from None
-    for key in wanted:
-        if key not in known:
-            raise StudyError(f"{name}: {side} has no knob {key!r}; it has {', '.join(sorted(known))}")
+    checks.known(f"{name}: {side} has no knob", wanted, known)
     checks.one_of(f"{name}: others", wanted.get("others", "any"), ("any", "default"))

@@ -95,9 +95,8 @@ def trend(
     pairs = pairs_of(results, cells=cells, measure=measure, margin=margin, **selection)
     if pairs.empty:
         return RuleOutcome(Judgement.UNDECIDED, "no cell of this run compares them", needs=FULL_SWEEP)
-    fixed = [name for name in CONDITIONS if name not in (along, *apart_from)]
-    if measure in MEMORY_MEASURES:
-        fixed.append("launcher")
+    launcher = ["launcher"] if measure in MEMORY_MEASURES else []
+    fixed = [*(name for name in CONDITIONS if name not in (along, *apart_from)), *launcher]
     ends, holds = [], []
     for _, group in pairs.groupby([*fixed, "pipeline", "reference"], sort=False):
         group = group.dropna(subset=["ratio"]).sort_values(along)
@@ -105,11 +104,9 @@ def trend(
             continue
         first, last = group.iloc[0], group.iloc[-1]
         rises, falls = last["low"] > first["high"], last["high"] < first["low"]
-        change = last["ratio"] / first["ratio"]
         flat = max(last["high"] / first["low"], first["high"] / last["low"]) <= 1 + margin
-        decided = rises or falls or flat
-        holds.append(None if not decided else bool((rises and expect == "rises") or (falls and expect == "falls")))
-        ends.append(f"x{change:.2f} from {along} {plain(first[along])} to {plain(last[along])}")
+        holds.append(bool({"rises": rises, "falls": falls}[expect]) if rises or falls or flat else None)
+        ends.append(f"x{last['ratio'] / first['ratio']:.2f} from {along} {plain(first[along])} to {plain(last[along])}")
     if not holds:
         return RuleOutcome(
             Judgement.UNDECIDED, f"this run has one value of {along} only", needs=FULL_SWEEP, pairs=pairs
@@ -157,8 +154,7 @@ def covered(pairs: pd.DataFrame) -> str:
     """In short, where the cells lie: data, transforms, batch sizes, numbers of examples."""
     parts = [_few(list(pairs["dataset_label"].unique())), _few(list(pairs["transform"].unique()))]
     for column, name in (("batch_size", "batch"), ("examples", "examples")):
-        values = pairs[column]
-        ends = dict.fromkeys((plain(values.min()), plain(values.max())))
+        ends = dict.fromkeys((plain(pairs[column].min()), plain(pairs[column].max())))
         parts.append(f"{name} {' to '.join(ends)}")
     return "; ".join(parts)
 

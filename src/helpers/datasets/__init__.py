@@ -2,22 +2,16 @@
 
 from typing import Any
 
-from helpers.datasets.names import NAMES, best_available, named
-from helpers.datasets.sources import Arrays, Description, Source
-
-__all__ = [
-    "NAMES",
-    "Arrays",
-    "Description",
-    "Source",
-    "best_available",
-    "describe",
-    "is_prepared",
-    "load_arrays",
-    "named",
-    "require",
-    "tfds_dataset",
-]
+from helpers.datasets.names import (
+    NAMES as NAMES,
+    best_available as best_available,
+    named as named,
+)
+from helpers.datasets.sources import (
+    Arrays as Arrays,
+    Description as Description,
+    Source as Source,
+)
 
 
 def is_prepared(name: str) -> bool:

@@ -29,10 +29,10 @@ def build(tfds_name: str, work: Path, target: Path, *, manual: Path | None = Non
     )
     builder.download_and_prepare(download_dir=str(work / "downloads"), download_config=config)
     made = Path(builder.data_path)
-    place = target / made.relative_to(work / "prepared")
-    if not place.exists():  # another process may have been faster
-        files.move_whole(made, place)
-    return place
+    folder = target / made.relative_to(work / "prepared")
+    if not folder.exists():  # another process may have been faster
+        files.move_whole(made, folder)
+    return folder
 
 
 def build_stand_in(
@@ -59,11 +59,9 @@ def build_stand_in(
     """
     archives = work / "archives"
     archives.mkdir()
-    if tfds_name == "mnist":
-        written = stand_ins.write_mnist_archives(archives, train=train, test=test, seed=seed)
-    else:
-        written = [stand_ins.write_cifar10_archive(archives, train=train, test=test, seed=seed)]
-    _put_in_download_cache(tfds_name, written, work / "downloads")
+    write = stand_ins.write_mnist_archives if tfds_name == "mnist" else stand_ins.write_cifar10_archive
+    write(archives, train=train, test=test, seed=seed)
+    _put_in_download_cache(tfds_name, sorted(archives.iterdir()), work / "downloads")
     with internals.mnist_examples(train, test):  # the builder of CIFAR-10 reads all that there are
         return build(tfds_name, work, target)
 

@@ -24,19 +24,18 @@ def load_or_decode(
         examples: how many to return.
         decode: decodes all: images uint8 (n, h, w, c), labels int64 (n,).
     """
-    place = data_dir() / "decoded" / f"{name}-{hashlib.sha256(state.encode()).hexdigest()[:16]}"
-    found = _read(place, examples)
-    if found is None:
-        images, labels = decode()
-        _write(place, images, labels)
-        found = np.ascontiguousarray(images[:examples]), labels[:examples].copy()
-    return found
+    folder = data_dir() / "decoded" / f"{name}-{hashlib.sha256(state.encode()).hexdigest()[:16]}"
+    if kept := _read(folder, examples):
+        return kept
+    images, labels = decode()
+    _write(folder, images, labels)
+    return np.ascontiguousarray(images[:examples]), labels[:examples].copy()
 
 
-def _read(place, examples):
+def _read(folder, examples):
     try:
-        images = np.load(place / "images.npy", mmap_mode="r", allow_pickle=False)
-        labels = np.load(place / "labels.npy", allow_pickle=False)
+        images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
+        labels = np.load(folder / "labels.npy", allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return None
     if len(images) != len(labels) or len(images) < examples or images.dtype != np.uint8:
@@ -44,15 +43,15 @@ def _read(place, examples):
     return np.array(images[:examples]), labels[:examples]
 
 
-def _write(place, images, labels):
+def _write(folder, images, labels):
     """Keeps both files, or none where the disk is small or cannot be written."""
-    with suppress(OSError), files.working_folder(place.parent) as work:
-        (place.parent / ".gitignore").write_text("*\n")
+    with suppress(OSError), files.working_folder(folder.parent) as work:
+        (folder.parent / ".gitignore").write_text("*\n")
         if shutil.disk_usage(work).free < images.nbytes + (256 << 20):
             return
         made = work / "made"
         made.mkdir()
         np.save(made / "images.npy", images, allow_pickle=False)
         np.save(made / "labels.npy", labels, allow_pickle=False)
-        shutil.rmtree(place, ignore_errors=True)  # a damaged one, or another process was faster
-        files.move_whole(made, place)
+        shutil.rmtree(folder, ignore_errors=True)  # a damaged one, or another process was faster
+        files.move_whole(made, folder)

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 from helpers.datasets import decoded_cache
 from helpers.datasets.sources import Description, Source
 from helpers.errors import NotPrepared, StudyError
-from helpers.paths import data_dir
+from helpers.paths import data_dir, expanded
 
 PICTURES = (".jpg", ".jpeg", ".png")
 # What flow_from_directory would read besides: left out here it would be another set of examples there.
@@ -41,7 +42,7 @@ class Folder(Source):
             raise StudyError(
                 f"a folder dataset must read folder:PATH (got {self.name!r}); give the folder of the classes"
             )
-        path = Path(self.given).expanduser()
+        path = expanded(self.given)
         for candidate in (path, data_dir() / "folders" / path):
             if candidate.is_dir():
                 return candidate.resolve()
@@ -100,8 +101,12 @@ class Folder(Source):
         paths, labels, classes = self._list(examples, split)
         key = fingerprint_of(paths)
         if key not in _checked:
-            for path in paths:
-                _check_picture(path)
+            damaged = damaged_pictures(paths)
+            if damaged:
+                raise StudyError(
+                    f"every file of an image folder must be a whole JPEG or PNG (got {told(damaged)}); "
+                    "replace or remove it"
+                )
             _checked.add(key)
         return paths, labels, classes
 
@@ -118,8 +123,8 @@ class Folder(Source):
             if examples > available:
                 raise StudyError(f"examples must be <= {available}, what {self.name} has (got {examples}); give fewer")
             files = _evenly(files, examples)
-        labels = np.repeat(np.arange(len(classes), dtype=np.int64), [len(mine) for mine in files])
-        return [path for mine in files for path in mine], labels, classes
+        labels = np.repeat(np.arange(len(classes), dtype=np.int64), [len(of_class) for of_class in files])
+        return [path for of_class in files for path in of_class], labels, classes
 
     def _describe(self, split, image_size, examples, channels, classes) -> Description:
         if classes is not None:
@@ -161,32 +166,31 @@ def _listing(root):
         raise StudyError(f"an image folder must have one folder per class (got none in {root}); make PATH/CLASS/*.jpg")
     files = []
     for name in classes:
-        mine = []
-        for place, _, found in sorted(os.walk(root / name), key=lambda step: step[0]):
-            for file in sorted(found):
-                suffix = os.path.splitext(file)[1].lower()
-                if suffix in PICTURES:
-                    mine.append(os.path.join(place, file))
-                elif suffix in _OTHER_PICTURES:
-                    raise StudyError(
-                        f"pictures must be JPEG or PNG (got {os.path.join(place, file)}); convert it or move it away"
-                    )
-        if not mine:
+        walked = sorted(os.walk(root / name, onerror=_raise), key=lambda step: step[0])
+        all_files = [os.path.join(folder, file) for folder, _, names in walked for file in sorted(names)]
+        if other := next((file for file in all_files if file.lower().endswith(_OTHER_PICTURES)), ""):
+            raise StudyError(f"pictures must be JPEG or PNG (got {other}); convert it or move it away")
+        files.append([file for file in all_files if file.lower().endswith(PICTURES)])
+        if not files[-1]:
             raise StudyError(f"every class folder must hold pictures (got none in {root / name}); fill or remove it")
-        files.append(mine)
+        if other := next((file for file in files[-1] if not os.path.isfile(file)), ""):  # a pipe, a link to nothing
+            raise StudyError(f"every picture must be a file (got {other}, which is none); remove it")
     return classes, files
+
+
+def _raise(error):
+    raise error
 
 
 def _evenly(files, examples):
     """Returns `examples` files of the classes' lists, balanced over the classes, evenly spaced within each."""
-    counts, left = [0] * len(files), examples
-    while left:  # rounds, because small classes run out
-        unfilled = [k for k in range(len(files)) if counts[k] < len(files[k])]
-        share = left // len(unfilled)
-        for k in unfilled if share else unfilled[:left]:
-            counts[k] = min(len(files[k]), counts[k] + max(1, share))
-        left = examples - sum(counts)
-    return [[mine[i * len(mine) // count] for i in range(count)] for mine, count in zip(files, counts, strict=True)]
+    # One of each class in turn, because small classes run out.
+    turns = sorted((turn, number) for number, of_class in enumerate(files) for turn in range(len(of_class)))
+    counts = Counter(number for _, number in turns[:examples])
+    return [
+        [of_class[i * len(of_class) // counts[number]] for i in range(counts[number])]
+        for number, of_class in enumerate(files)
+    ]
 
 
 def fingerprint_of(paths: list[str]) -> str:
@@ -198,18 +202,31 @@ def fingerprint_of(paths: list[str]) -> str:
     return digest.hexdigest()
 
 
-def _check_picture(path):
-    """Raises StudyError unless the file begins and ends as a whole JPEG or PNG does, or can be decoded."""
+def damaged_pictures(paths: list[str]) -> list[str]:
+    """Returns the files that are no whole pictures: their ends are looked at, and a doubtful one is decoded."""
+    return [path for path in paths if not _is_whole(path)]
+
+
+def told(names: list[str], most: int = 3) -> str:
+    """Returns some names in one line: the first ones, and how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _is_whole(path):
+    """Returns whether the file begins and ends as a whole JPEG or PNG does, or can be decoded."""
     with open(path, "rb") as file:
         start = file.read(8)
-        file.seek(0, os.SEEK_END)
-        file.seek(max(0, file.tell() - 12))
+        file.seek(max(0, os.fstat(file.fileno()).st_size - 12))
         end = file.read()
-    if start[:3] == b"\xff\xd8\xff" and end[-2:] == b"\xff\xd9":
-        return
-    if start == b"\x89PNG\r\n\x1a\n" and b"IEND" in end:
-        return
-    read_picture(path)
+    is_jpeg = start[:3] == b"\xff\xd8\xff" and end[-2:] == b"\xff\xd9"
+    is_png = start == b"\x89PNG\r\n\x1a\n" and b"IEND" in end
+    if is_jpeg or is_png:
+        return True
+    try:
+        read_picture(path)
+    except StudyError:
+        return False
+    return True
 
 
 def read_picture(path: str, *, image_size: tuple[int, int] | None = None, channels: int = 3) -> np.ndarray:

@@ -23,9 +23,11 @@ def named(name: str) -> Source:
     Raises:
         StudyError: for any other name, with near matches.
     """
+    if not isinstance(name, str):
+        raise StudyError(f"dataset must be one of {', '.join(NAMES)} or folder:PATH (got {name!r:.80})")
     if name == SYNTHETIC:
         return Synthetic(name)
-    if isinstance(name, str) and name.startswith(FOLDER):
+    if name.startswith(FOLDER):
         return Folder(name, name.removeprefix(FOLDER))
     if name in NAMES:
         return Prepared(name)

@@ -11,7 +11,7 @@ import numpy as np
 from helpers.datasets import decoded_cache
 from helpers.datasets.sources import Description, Source
 from helpers.errors import NotPrepared, StudyError, first_line
-from helpers.paths import data_dir
+from helpers.paths import data_dir, expanded
 
 LABELS = {"mnist": "MNIST", "cifar10": "CIFAR-10"}
 STAND_IN = "-standin"
@@ -33,11 +33,6 @@ class Prepared(Source):
         """What TensorFlow Datasets calls it, or what it stands for."""
         return self.name.removesuffix(STAND_IN)
 
-    @property
-    def label(self) -> str:
-        """What people read."""
-        return f"stand-in for {LABELS[self.tfds_name]} (generated)" if self.stands_for else LABELS[self.name]
-
     def folder(self) -> Path | None:
         """Returns the folder of the newest prepared version, or None.
 
@@ -47,9 +42,8 @@ class Prepared(Source):
             roots = [data_dir() / "standin"]
         else:
             others = [os.environ.get("TFDS_DATA_DIR"), "~/tensorflow_datasets"]
-            roots = [data_dir() / "tfds", *(Path(other).expanduser() for other in others if other)]
-        versions = (newest_version(root, self.tfds_name) for root in roots)
-        return next((folder for folder in versions if folder is not None), None)
+            roots = [data_dir() / "tfds", *(expanded(other) for other in others if other)]
+        return next(filter(None, (newest_version(root, self.tfds_name) for root in roots)), None)
 
     @property
     def is_ready(self) -> bool:
@@ -61,8 +55,7 @@ class Prepared(Source):
         self._required_folder()
 
     def _required_folder(self) -> Path:
-        folder = self.folder()
-        if folder is not None:
+        if folder := self.folder():
             return folder
         if self.stands_for:
             raise NotPrepared(f"{self.name} is not there yet; run `study prepare {self.name}` (offline, some seconds)")
@@ -115,7 +108,8 @@ class Prepared(Source):
             raise StudyError(
                 f"examples must be <= {available}, what {self.name} {split} has (got {examples}); give fewer"
             )
-        return Description(self.name, self.label, not self.stands_for, shape, class_count, examples or available)
+        label = f"stand-in for {LABELS[self.tfds_name]} (generated)" if self.stands_for else LABELS[self.name]
+        return Description(self.name, label, not self.stands_for, shape, class_count, examples or available)
 
     def _state(self, what, split, seed, examples) -> str:
         file = self._required_folder() / "dataset_info.json"
@@ -143,11 +137,11 @@ class Prepared(Source):
 def newest_version(folder: Path, tfds_name: str) -> Path | None:
     """Returns the folder of the newest version of a TFDS set prepared in the data_dir `folder`, or None."""
     try:
-        versions = [file.parent for file in folder.glob(f"{tfds_name}/*/dataset_info.json")]
+        files = list(folder.glob(f"{tfds_name}/*/dataset_info.json"))
     except OSError:
         return None
     # Not the "incomplete.…" folder of a preparation that was killed.
-    versions = [version for version in versions if version.name.replace(".", "").isdigit()]
+    versions = [file.parent for file in files if file.parent.name.replace(".", "").isdigit()]
     return max(versions, key=lambda version: tuple(map(int, version.name.split("."))), default=None)
 
 

@@ -6,6 +6,7 @@ import hashlib
 import io
 import re
 import ssl
+import sys
 import threading
 import urllib.request
 from collections.abc import Callable
@@ -65,9 +66,9 @@ def prepare(
             too small or cannot be written.
     """
     source = names.named(name)
-    root = paths.data_dir() if data_dir is None else Path(data_dir).expanduser().resolve()
-    archives = None if archives is None else Path(archives).expanduser()
-    if archives is not None and not archives.exists():
+    root = paths.data_dir() if data_dir is None else paths.expanded(data_dir).resolve()
+    archives = None if archives is None else paths.expanded(archives)
+    if archives is not None and not (archives.is_file() or archives.is_dir()):
         raise StudyError(f"--archives must name a folder or file that exists (got {archives}); check the path")
     if isinstance(source, Folder):
         return _prepare_folder(source, root, archives, progress)
@@ -82,16 +83,12 @@ def prepare(
 def _prepare_tfds(source, root, archives, progress):
     name, tfds_name = source.name, source.tfds_name
     target = root / ("standin" if source.stands_for else "tfds")
-    place = newest_version(target, tfds_name)
-    if place is None and root == paths.data_dir():
-        place = source.folder()
-    if place is not None:
-        progress(f"{name} is already prepared in {place}")
-        return place
-    manual = None
-    if archives is not None:
-        manual = _archive_folder(name, archives)
-    elif not source.stands_for:
+    prepared = newest_version(target, tfds_name) or (source.folder() if root == paths.data_dir() else None)
+    if prepared is not None:
+        progress(f"{name} is already prepared in {prepared}")
+        return prepared
+    manual = _archive_folder(name, archives) if archives else None
+    if not (manual or source.stands_for):
         _require_network(name)
     unpack.require_space(root, NEEDED_BYTES[name], what=name)
     with _working_folder(root) as work:
@@ -117,9 +114,11 @@ def _run(work, name, *, quiet):
 
     remedy = f"run it again, or give the official archives with `study prepare {name} --archives DIR`"
     try:
-        with contextlib.ExitStack() as silence:
-            for redirect in (contextlib.redirect_stdout, contextlib.redirect_stderr) if quiet else ():
-                silence.enter_context(redirect(io.StringIO()))
+        printed = io.StringIO()
+        with (
+            contextlib.redirect_stdout(printed if quiet else sys.stdout),
+            contextlib.redirect_stderr(printed if quiet else sys.stderr),
+        ):
             return work()
     except internals.checksum_error() as error:
         raise StudyError(f"{first_line(error)}; what was fetched is not the official file: {remedy}") from None
@@ -162,15 +161,12 @@ def _check_archives(name, folder, url_infos):
 
 def _require_network(name):
     """Raises StudyError, naming the remedies, unless the download host answers soon."""
-    failure = _probe(PROBES[name])
-    if failure is None:
-        return
-    host = PROBES[name].split("/")[2]
-    raise StudyError(
-        f"{name} is not prepared, and {host} cannot be reached ({failure}); connect to the network, or give the "
-        f"official archives with `study prepare {name} --archives DIR`, or use the stand-in: "
-        f"`study prepare {name}-standin` and --dataset {name}-standin"
-    )
+    if failure := _probe(PROBES[name]):
+        raise StudyError(
+            f"{name} is not prepared, and {PROBES[name].split('/')[2]} cannot be reached ({failure}); connect to the "
+            f"network, or give the official archives with `study prepare {name} --archives DIR`, or use the stand-in: "
+            f"`study prepare {name}-standin` and --dataset {name}-standin"
+        )
 
 
 def _probe(url):
@@ -185,7 +181,7 @@ def _probe(url):
         except OSError as error:
             reason = getattr(error, "reason", error)
             # A certificate that Python's own store does not know may be in the store that the download uses.
-            outcome[0] = None if isinstance(reason, ssl.SSLError) else str(reason)
+            outcome[0] = None if isinstance(reason, ssl.SSLError) else str(reason) or type(reason).__name__
 
     # In a thread, because no time-out ends a name look-up.
     thread = threading.Thread(target=ask, daemon=True)
@@ -197,17 +193,16 @@ def _probe(url):
 def _prepare_folder(source, root, archives, progress):
     name, short = source.name, source.given
     target = root / "folders" / short
-    is_plain = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", short) is not None
     if archives is None:
-        if Path(short).expanduser().is_dir() or target.is_dir():
-            place = Folder(name, str(target) if target.is_dir() else short).path()
-            progress(f"{name} is there: {place}")
-            return place
+        if paths.expanded(short).is_dir() or target.is_dir():
+            folder = Folder(name, str(target) if target.is_dir() else short).path()
+            progress(f"{name} is there: {folder}")
+            return folder
         raise StudyError(
             f"there is no folder {short!r}; name the folder of your pictures as folder:PATH, or unpack an archive "
             f"with `study prepare {name} --archives FILE`"
         )
-    if not is_plain:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", short):
         raise StudyError(
             f"the name in folder:NAME must be letters, digits, '.', '_' or '-' to unpack an archive (got {short!r}); "
             "such as folder:flowers"
@@ -216,12 +211,12 @@ def _prepare_folder(source, root, archives, progress):
         progress(f"{name} is already prepared in {target}")
         return target
     if archives.is_dir():
-        found = [archives / (short + suffix) for suffix in unpack.SUFFIXES if (archives / (short + suffix)).is_file()]
-        if not found:
+        there = [archives / (short + suffix) for suffix in unpack.SUFFIXES if (archives / (short + suffix)).is_file()]
+        if not there:
             raise StudyError(
                 f"{archives} must hold {short}.tar.xz or the like (got no such file); give the file itself"
             )
-        archives = found[0]
+        archives = there[0]
     with _working_folder(root) as work:
         unpack.unpack_folder(archives.resolve(), target, work=work, progress=progress)
     return target

@@ -12,6 +12,7 @@ import tarfile
 from pathlib import Path
 
 import numpy as np
+from scipy import ndimage
 
 TRAIN_EXAMPLES = 10_000
 TEST_EXAMPLES = 2_000
@@ -27,7 +28,6 @@ SHAPES = (
     "checkers",
     "dots",
 )
-_AT_ONCE = 1000
 
 
 def digits(examples: int, *, seed: int = 0, split: str = "train") -> tuple[np.ndarray, np.ndarray]:
@@ -48,37 +48,22 @@ def digits(examples: int, *, seed: int = 0, split: str = "train") -> tuple[np.nd
     written = load_digits()
     border = len(written.target) * 4 // 5
     part = slice(None, border) if split == "train" else slice(border, None)
-    sources, classes = written.images[part].astype(np.float32) / 16, written.target[part]
+    by_class = [written.images[part][written.target[part] == label] / 16 for label in range(10)]
     labels = generator.permutation(np.arange(examples, dtype=np.int64) % 10)
     images = np.empty((examples, 28, 28, 1), np.uint8)
-    for start in range(0, examples, _AT_ONCE):
-        wanted = labels[start : start + _AT_ONCE]
-        chosen = np.empty(len(wanted), np.int64)
-        for label in range(10):
-            at = wanted == label
-            chosen[at] = generator.choice(np.flatnonzero(classes == label), at.sum())
-        images[start : start + _AT_ONCE, ..., 0] = _draw_digits(sources[chosen], generator)
+    for image, label in zip(images, labels, strict=True):
+        image[..., 0] = _draw_digit(generator.choice(by_class[label]), generator)
     return images, labels
 
 
-def _draw_digits(sources, generator):
-    """Returns 8x8 images in 0 to 1 as 28x28 images, uint8: a digit about 20 pixels high, as in MNIST."""
-    n = len(sources)
-    draw = lambda low, high: generator.uniform(low, high, (n, 1, 1)).astype(np.float32)  # noqa: E731
-    angle, scale = draw(-0.2, 0.2), draw(2.3, 2.9)
-    y, x = np.mgrid[:28, :28].astype(np.float32) - 13.5
-    y, x = y + draw(-2, 2), x + draw(-2, 2)
-    # Two pixels of black around the 8x8, so that what lies outside reads black.
-    padded = np.pad(sources, ((0, 0), (2, 2), (2, 2)))
-    row = np.clip((np.cos(angle) * y + np.sin(angle) * x) / scale + 5.5, 0, 10.999)
-    column = np.clip((np.cos(angle) * x - np.sin(angle) * y) / scale + 5.5, 0, 10.999)
-    top, left = row.astype(np.int32), column.astype(np.int32)
-    down, right = row - top, column - left
-    which = np.arange(n)[:, None, None]
-    above = padded[which, top, left] * (1 - right) + padded[which, top, left + 1] * right
-    below = padded[which, top + 1, left] * (1 - right) + padded[which, top + 1, left + 1] * right
-    ink = np.clip((above * (1 - down) + below * down) * 1.6 - 0.25, 0, 1)
-    ink += (ink > 0) * generator.normal(0, 0.06, ink.shape).astype(np.float32)
+def _draw_digit(written, generator):
+    """Returns an 8x8 image in 0 to 1 as one of 28x28, uint8: a digit about 20 pixels high, as in MNIST."""
+    angle, scale = generator.uniform(-0.2, 0.2), generator.uniform(2.3, 2.9)
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]) / scale
+    offset = 3.5 - turn @ (13.5 + generator.uniform(-2, 2, 2))  # the middle of the one falls near that of the other
+    ink = ndimage.affine_transform(written, turn, offset, (28, 28), order=1, mode="grid-constant")
+    ink = np.clip(ink * 1.6 - 0.25, 0, 1)
+    ink += (ink > 0) * generator.normal(0, 0.06, ink.shape)
     return (np.clip(ink, 0, 1) * 255).astype(np.uint8)
 
 
@@ -101,13 +86,13 @@ def shapes(
     generator = np.random.default_rng([seed, 2 + (split == "test")])
     labels = generator.permutation(np.arange(examples, dtype=np.int64) % classes)
     images = np.empty((examples, size, size, 3), np.uint8)
-    for start in range(0, examples, _AT_ONCE):
-        images[start : start + _AT_ONCE] = _draw_shapes(labels[start : start + _AT_ONCE], size, generator)
+    for label in range(classes):
+        of_class = labels == label
+        images[of_class] = _draw_shapes(label, np.count_nonzero(of_class), size, generator)
     return images, labels
 
 
-def _draw_shapes(labels, size, generator):
-    n = len(labels)
+def _draw_shapes(label, n, size, generator):
     draw = lambda low, high, *shape: generator.uniform(low, high, (n, *(shape or (1, 1)))).astype(np.float32)  # noqa: E731
     y, x = (np.mgrid[:size, :size].astype(np.float32) + 0.5) / size * 2 - 1
     y, x = y + draw(-0.3, 0.3), x + draw(-0.3, 0.3)
@@ -115,27 +100,20 @@ def _draw_shapes(labels, size, generator):
     v, u = np.cos(angle) * y + np.sin(angle) * x, np.cos(angle) * x - np.sin(angle) * y
     far, across, down = np.hypot(u, v), np.sin(waves * v), np.sin(waves * u)
     bar = 0.3 * radius
-    # Each is positive inside: how far, in about half images.
+    # In the order of SHAPES; each is positive inside: how far, in about half images.
     inside = (
-        lambda at: radius[at] - far[at],
-        lambda at: 0.8 * radius[at] - np.maximum(abs(u[at]), abs(v[at])),
-        lambda at: np.minimum(0.6 * radius[at] - v[at], (v[at] + radius[at]) / 2 - abs(u[at])),
-        lambda at: np.maximum(
-            np.minimum(bar[at] - abs(u[at]), radius[at] - abs(v[at])),
-            np.minimum(bar[at] - abs(v[at]), radius[at] - abs(u[at])),
-        ),
-        lambda at: 0.3 * radius[at] - abs(far[at] - 0.8 * radius[at]),
-        lambda at: across[at] / 5,
-        lambda at: down[at] / 5,
-        lambda at: np.sin(waves[at] * (u[at] + v[at]) * 0.7) / 5,
-        lambda at: across[at] * down[at] / 5,
-        lambda at: (across[at] + down[at] - 1) / 5,
+        radius - far,
+        0.8 * radius - np.maximum(abs(u), abs(v)),
+        np.minimum(0.6 * radius - v, (v + radius) / 2 - abs(u)),
+        np.maximum(np.minimum(bar - abs(u), radius - abs(v)), np.minimum(bar - abs(v), radius - abs(u))),
+        0.3 * radius - abs(far - 0.8 * radius),
+        across / 5,
+        down / 5,
+        np.sin(waves * (u + v) * 0.7) / 5,
+        across * down / 5,
+        (across + down - 1) / 5,
     )
-    coverage = np.empty((n, size, size), np.float32)
-    for label in range(10):
-        at = labels == label
-        coverage[at] = inside[label](at)
-    coverage = np.clip(coverage * size / 3 + 0.5, 0, 1)[..., None]
+    coverage = np.clip(inside[label] * size / 3 + 0.5, 0, 1)[..., None]
     ground = draw(0, 1, 1, 1, 3)
     # The other half of each colour channel: figure and ground always differ.
     figure = (ground + draw(0.35, 0.65, 1, 1, 3)) % 1

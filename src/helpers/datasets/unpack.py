@@ -9,12 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from helpers import files
-from helpers.datasets.folders import PICTURES
+from helpers.datasets.folders import PICTURES, damaged_pictures, told
 from helpers.errors import StudyError, first_line
 
 MOST_FILES = 2_000_000
 MOST_BYTES = 64 << 30
-MOST_HEADER_BYTES = 1 << 20
+MOST_HEADER_BYTES = 64 << 10
+MOST_NAME_BYTES, MOST_PATH_BYTES = 255, 1024  # what file systems take, with room for the folder around
+MOST_PADDING_BYTES = 64 << 20  # behind the last member
 SUFFIXES = (".tar.xz", ".tar.gz", ".tgz", ".tar.bz2", ".tar")
 # Headers whose content tarfile reads into memory at once.
 _READ_WHOLE = (
@@ -60,6 +62,10 @@ def unpack_folder(archive: Path, target: Path, *, work: Path, progress: Callable
                 file.parent.mkdir(parents=True, exist_ok=True)
                 with source, open(file, "xb") as written:
                     shutil.copyfileobj(source, written)
+    damaged = damaged_pictures([str(file) for file in sorted(whole.rglob("*")) if file.is_file()])
+    if damaged:
+        names = told([str(Path(file).relative_to(whole)) for file in damaged])
+        raise StudyError(f"an archive must hold whole pictures (got {names} in {archive}); pack it again without them")
     files.move_whole(whole, target)
 
 
@@ -119,6 +125,7 @@ def _survey(archive, work):
                     f"an archive must hold at most {MOST_FILES} files and {MOST_BYTES >> 30} GiB (got more in "
                     f"{archive}); unpack it yourself and use folder:PATH"
                 )
+            tar.members = []  # type: ignore[attr-defined]  # tarfile would keep all of them
             if not member.isreg():
                 continue
             if not name.lower().endswith(PICTURES) or name.rsplit("/", 1)[-1].startswith("."):
@@ -127,7 +134,27 @@ def _survey(archive, work):
                 raise StudyError(f"an archive must hold a name once (got {name!r} twice in {archive}); pack it again")
             else:
                 pictures.add(name)
+        _read_to_the_end(tar, archive)
+    both = pictures & {"/".join(parts[:end]) for parts in map(_parts, pictures) for end in range(1, len(parts))}
+    if both:
+        raise StudyError(f"a name must be a file or a folder (got {min(both)!r} as both in {archive}); pack it again")
     return pictures, ignored, size
+
+
+def _parts(name):
+    return name.split("/")
+
+
+def _read_to_the_end(tar, archive):
+    """Reads what follows the last member, so that the compressed stream's own checksum is looked at."""
+    padding = 0
+    while block := tar.fileobj.read(1 << 20):
+        padding += len(block)
+        if padding > MOST_PADDING_BYTES:
+            raise StudyError(
+                f"an archive must end after its last member (got more than {MOST_PADDING_BYTES >> 20} MiB behind it in "
+                f"{archive}); pack it again"
+            )
 
 
 def _checked_name(member, archive):
@@ -138,6 +165,12 @@ def _checked_name(member, archive):
     if member.issparse():
         raise StudyError(f"an archive must hold whole files (got the sparse file {name!r} in {archive}); pack it again")
     parts = name.split("/")
+    lengths = [len(part.encode(errors="surrogateescape")) for part in parts]
+    if max(lengths) > MOST_NAME_BYTES or sum(lengths) + len(lengths) > MOST_PATH_BYTES:
+        raise StudyError(
+            f"an archive's names must have at most {MOST_NAME_BYTES} bytes, {MOST_PATH_BYTES} with their folders "
+            f"(got {name[:40]!r}… of {sum(lengths)} in {archive}); pack it again"
+        )
     if name.startswith("/") or ".." in parts or "\\" in name or "\0" in name or ":" in parts[0]:
         raise StudyError(f"an archive must not reach outside its folder (got the name {name!r} in {archive})")
     return "/".join(part for part in parts if part not in ("", "."))

@@ -25,6 +25,7 @@ STYLE = {
     "axes.grid": True,
     "grid.alpha": 0.3,
     "hatch.linewidth": 0.6,
+    "text.parse_math": False,  # a label may hold dollars
     "figure.constrained_layout.use": True,
 }
 WIDTH = 8.0  # inches

@@ -103,7 +103,9 @@ def open_runs(*runs: str | Path) -> list[Run]:
         try:
             known = json.loads(described.read_text()) if described.is_file() else {}
         except ValueError:
-            raise StudyError(f"{described} must be JSON; run `study sweep` again with --resume") from None
+            known = None
+        if not isinstance(known, dict):
+            raise StudyError(f"{described} must be JSON of a machine; run `study sweep` again with --resume")
         for machine_id, rows in table.groupby("machine_id", sort=False):
             of_it = known if known.get("id", machine_id) == machine_id else {}
             opened.append(Run(path.name if path.is_dir() else path.stem, path, rows.reset_index(drop=True), of_it))

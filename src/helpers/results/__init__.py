@@ -4,6 +4,7 @@ from helpers.measurement import SCHEMA_VERSION as SCHEMA_VERSION
 from helpers.results.pairs import pairs_of as pairs_of
 from helpers.results.table import (
     COLUMNS as COLUMNS,
+    DONE as DONE,
     ROWS as ROWS,
     TABLE as TABLE,
     gather as gather,

@@ -4,6 +4,8 @@ A sweep's cell writes its rows to a file of its own; the run's `results.parquet`
 so that nothing can be lost or doubled.
 """
 
+import hashlib
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import get_type_hints
@@ -11,7 +13,7 @@ from typing import get_type_hints
 import pandas as pd
 
 from helpers import files
-from helpers.errors import StudyError
+from helpers.errors import StudyError, first_line
 from helpers.measurement import SCHEMA_VERSION, Row
 
 # Type of an attribute of Row -> dtype of its column.
@@ -21,6 +23,7 @@ COLUMNS = {name: DTYPES[kind] for name, kind in get_type_hints(Row).items()}
 ADDED = {"backend": "", "device": "", "device_busy_share": float("nan")}
 TABLE = "results.parquet"
 ROWS = "rows.parquet"
+DONE = "done.json"  # written last: what the rows are, so that damaged ones, and another cell's, are no result
 
 
 def _conform(rows: pd.DataFrame) -> pd.DataFrame:
@@ -46,10 +49,19 @@ def write_table(path: Path, rows: pd.DataFrame) -> None:
 
 
 def write_cell(folder: Path | str, rows: pd.DataFrame) -> Path:
-    """Writes the rows of one cell into its folder and returns the file."""
+    """Writes the rows of one cell into its folder, then what says that they are whole; returns the rows' file."""
     path = Path(folder) / ROWS
     write_table(path, rows)
+    files.write_json(path.with_name(DONE), _told_of(path, list(rows["cell_id"])))
     return path
+
+
+def _told_of(path, cell_ids):
+    return {"sha256": _hash_of(path), "rows": len(cell_ids), "cell_ids": sorted(set(cell_ids))}
+
+
+def _hash_of(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def read(path: Path | str) -> pd.DataFrame:
@@ -76,15 +88,29 @@ def read(path: Path | str) -> pd.DataFrame:
             f"{path} must have schema {SCHEMA_VERSION} (got {', '.join(map(str, sorted(versions))) or 'none'}); "
             "read it with the version of the kit that wrote it, or run the sweep again"
         )
-    return table.astype(COLUMNS)
-
-
-def read_cell(folder: Path | str) -> pd.DataFrame | None:
-    """Returns a cell's rows, or None where it has none that are whole."""
     try:
-        return read(Path(folder) / ROWS)
-    except StudyError:
+        return table.astype(COLUMNS)
+    except (TypeError, ValueError) as error:
+        raise StudyError(f"{path} must hold what its columns say ({first_line(error)}); run the sweep again") from None
+
+
+def read_cell(folder: Path | str, cell_id: str | None = None) -> pd.DataFrame | None:
+    """Returns a cell's rows, or None where it has none that are whole and its own.
+
+    Args:
+        folder: of the cell.
+        cell_id: whose rows they must be; None: whosever they are.
+    """
+    path = Path(folder) / ROWS
+    try:
+        told = json.loads(path.with_name(DONE).read_text())
+        if not isinstance(told, dict) or told.get("sha256") != _hash_of(path):  # before anything reads the file
+            return None
+        rows = read(path)
+    except (StudyError, OSError, ValueError):
         return None
+    ids = list(rows["cell_id"])
+    return rows if told == _told_of(path, ids) and cell_id in (None, *ids) else None
 
 
 def gather(run: Path | str, cell_ids: Iterable[str]) -> pd.DataFrame:
@@ -101,7 +127,7 @@ def gather(run: Path | str, cell_ids: Iterable[str]) -> pd.DataFrame:
     import pyarrow.parquet
 
     cells = [Path(run) / "cells" / cell for cell in cell_ids]
-    whole = [str(cell / ROWS) for cell in cells if read_cell(cell) is not None]
+    whole = [str(cell / ROWS) for cell in cells if read_cell(cell, cell.name) is not None]
     if not whole:
         return pd.DataFrame({"cell_id": [], "timed_s": []})
     # As an Arrow table, since a cell's rows as a DataFrame of their own take ten times the memory.

@@ -1,23 +1,12 @@
 """A pipeline's work on tf.data service: its sharding policies, and a watchdog that ends what would hang."""
 
 from helpers.service.client import (
-    POLICIES,
-    distribute,
-    host_and_port,
-    is_watched,
-    read,
-    require,
-    watched,
-    workers,
+    POLICIES as POLICIES,
+    distribute as distribute,
+    host_and_port as host_and_port,
+    is_watched as is_watched,
+    read as read,
+    require as require,
+    watched as watched,
+    workers as workers,
 )
-
-__all__ = [
-    "POLICIES",
-    "distribute",
-    "host_and_port",
-    "is_watched",
-    "read",
-    "require",
-    "watched",
-    "workers",
-]

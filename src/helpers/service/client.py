@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from helpers import internals
+from helpers import checks, internals
 from helpers.errors import StudyError, first_line
 
 # What each policy promises; `helpers.service.faults` and notebook 09 show what it keeps.
@@ -23,8 +23,6 @@ POLICIES = {
     "file": "each worker reads its own files",
     "data": "each worker does all the work and keeps its own part",
 }
-STATIC = ("file", "data")
-PROTOCOL = "grpc://"
 RPC_TIMEOUT_S = 3.0
 _watched = False
 
@@ -39,7 +37,7 @@ def host_and_port(address: str) -> str:
         raise StudyError(
             f"a service must read grpc://host:port (got {address!r}); `study service start` prints its own"
         )
-    return address.removeprefix(PROTOCOL)
+    return address.removeprefix("grpc://")
 
 
 def workers(address: str) -> tuple[str, ...]:
@@ -72,14 +70,13 @@ def require(address: str, sharding: str) -> None:
     """
     if not workers(address):
         raise StudyError(f"the tf.data service at {address} has no worker yet; start one: `study service worker`")
-    if sharding in STATIC:
+    if sharding in ("file", "data"):
         import tensorflow as tf
 
         probe = distribute(tf.data.Dataset.range(64), address=address, sharding="data")
         try:
             with watched(address):
-                for _ in read(probe):
-                    pass
+                list(read(probe))
         except tf.errors.OpError as error:
             raise StudyError(
                 f"sharding {sharding} needs a dispatcher that was told its workers' addresses, all of them here "
@@ -96,8 +93,7 @@ def distribute(dataset: Any, *, address: str, sharding: str) -> Any:
     import tensorflow as tf
 
     host_and_port(address)
-    if sharding not in POLICIES:
-        raise StudyError(f"sharding must be one of {', '.join(POLICIES)} (got {sharding!r})")
+    checks.one_of("sharding", sharding, POLICIES)
     service = tf.data.experimental.service
     policy = getattr(service.ShardingPolicy, sharding.upper())
     return dataset.apply(service.distribute(processing_mode=policy, service=address, compression=None))
@@ -231,11 +227,8 @@ class _Watchdog(threading.Thread):
         ill_since = None
         while not self._end.wait(0.5):
             complaint = self.illness()
-            if not complaint:
-                ill_since = None
-                continue
-            ill_since = ill_since or time.monotonic()
-            if time.monotonic() - ill_since >= self._grace_s:
+            ill_since = (ill_since or time.monotonic()) if complaint else None
+            if ill_since and time.monotonic() - ill_since >= self._grace_s:
                 self.complaint = complaint
                 self._on_ill()
                 return

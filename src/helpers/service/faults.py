@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import tensorflow as tf
 
-from helpers import internals, service
+from helpers import checks, internals, service
 from helpers.errors import StudyError
 from helpers.service.processes import Server, Service
 
@@ -40,8 +40,7 @@ def account(started: Service, event: str = "none", *, worker: int = 0, elements:
     """
     if elements % FILES:
         raise StudyError(f"elements must be a multiple of {FILES} (got {elements})")
-    if event not in EVENTS:
-        raise StudyError(f"event must be one of {', '.join(EVENTS)} (got {event!r})")
+    checks.one_of("event", event, EVENTS)
     spare = Server("worker") if event == "restarted" else None
     with tempfile.TemporaryDirectory(prefix="study-records-") as folder:
         files, gate = _write(Path(folder), elements), Path(folder) / "gate"
@@ -66,10 +65,8 @@ def account(started: Service, event: str = "none", *, worker: int = 0, elements:
 
 
 def _cause(event, started, worker, spare):
-    if event == "dispatcher killed":
-        started.dispatcher.kill()
-    if event in ("killed", "restarted"):
-        started.workers[worker].kill()
+    if event != "none":
+        (started.dispatcher if event == "dispatcher killed" else started.workers[worker]).kill()
     if spare:
         started.restart(worker, spare)
 
@@ -134,17 +131,16 @@ class _Reader(threading.Thread):
         if self.policy == "file":  # even files are one worker's
             return len({element % FILES % 2 for element in self._seen}) == 2
         # Even places are one worker's, counted through the files.
-        places = {element % FILES * (self.elements // FILES) + element // FILES for element in self._seen}
-        return len({place % 2 for place in places}) == 2
+        return len({(element % FILES * (self.elements // FILES) + element // FILES) % 2 for element in self._seen}) == 2
 
     def row(self, event, ended_by_watchdog):
-        times = Counter(self._seen[element] for element in range(self.elements))
+        times = Counter(min(self._seen[element], 3) for element in range(self.elements))
         return {
             "event": event,
             "sharding": self.policy,
             "never": times[0],
             "once": times[1],
             "twice": times[2],
-            "more often": self.elements - times[0] - times[1] - times[2],
+            "more often": times[3],
             "ended": "by the watchdog" if ended_by_watchdog and self.end == "CancelledError" else self.end,
         }

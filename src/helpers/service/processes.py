@@ -16,6 +16,7 @@ from helpers.errors import StudyError, first_line
 
 START_S = 120
 ANY_PORT = "%port%"
+HOST = "localhost"  # what this machine's own service is reached by
 
 
 @functools.cache
@@ -31,10 +32,9 @@ def _processes():
 class Server:
     """One dispatcher or worker process; it ends when this process does."""
 
-    def __init__(self, role: str, **settings: Any):
+    def __init__(self, role: str):
         """Starts it; it waits, TensorFlow imported, for its settings."""
         self.role = role
-        self.settings = settings
         self.address = ""
         self._channel, there = _processes().Pipe()
         self._process = _processes().Process(target=_main, args=(there,), daemon=True)
@@ -47,9 +47,8 @@ class Server:
         Raises:
             StudyError: where it could not.
         """
-        self.settings |= settings
         try:
-            self._channel.send({"role": self.role, **self.settings})
+            self._channel.send({"role": self.role, **settings})
             self.address, failure = self._channel.recv()
         except (EOFError, OSError):
             failure = "no reason given"
@@ -64,11 +63,6 @@ class Server:
         return self._process.pid
 
     @property
-    def port(self) -> int:
-        """The port it serves."""
-        return int(self.address.rpartition(":")[2])
-
-    @property
     def alive(self) -> bool:
         """Whether the process runs."""
         return self._process.is_alive()
@@ -81,37 +75,31 @@ class Server:
 
 
 class Service:
-    """A dispatcher and its workers."""
+    """A dispatcher and its workers on this machine."""
 
-    def __init__(self, count: int, *, host: str = "localhost", port: int = 0):
+    def __init__(self, count: int, *, port: int = 0):
         """Starts all processes."""
-        self.host = host
         self._port = port
         self.dispatcher = Server("dispatcher")
         self.workers = [Server("worker") for _ in range(count)]
 
     def begin(self) -> "Service":
         """Returns when the dispatcher knows all its workers."""
-        self.dispatcher.begin(port=self._port, worker_addresses=[f"{self.host}:{ANY_PORT}"] * len(self.workers))
+        self.dispatcher.begin(port=self._port, worker_addresses=[f"{HOST}:{ANY_PORT}"] * len(self.workers))
         for worker in self.workers:
-            worker.begin(dispatcher=self._dispatcher_here, host=self.host, port=0)
+            worker.begin(dispatcher=self.dispatcher.address, host=HOST, port=0)
         return self
 
     @property
     def address(self) -> str:
         """What the knob `service` takes."""
-        return f"grpc://{self.host}:{self.dispatcher.port}"
-
-    @property
-    def _dispatcher_here(self):
-        return f"{self.host}:{self.dispatcher.port}"
+        return f"grpc://{self.dispatcher.address}"
 
     def restart(self, number: int, spare: Server | None = None) -> None:
         """Starts a worker that was killed again, at its old address; a spare process is there at once."""
-        port = self.workers[number].port
-        self.workers[number] = (spare or Server("worker")).begin(
-            dispatcher=self._dispatcher_here, host=self.host, port=port
-        )
+        port = int(self.workers[number].address.rpartition(":")[2])
+        restarted = spare or Server("worker")
+        self.workers[number] = restarted.begin(dispatcher=self.dispatcher.address, host=HOST, port=port)
 
     def stop(self) -> None:
         """Ends every process."""
@@ -174,7 +162,7 @@ def serve(role: str, *, announce: Callable[[str], None] = print, **settings: Any
         server = service.DispatchServer(
             service.DispatcherConfig(port=settings["port"], worker_addresses=settings.get("worker_addresses") or None)
         )
-        announce(f"{settings.get('host', 'localhost')}:{server.target.rpartition(':')[2]}")
+        announce(f"{settings.get('host', HOST)}:{server.target.rpartition(':')[2]}")
     else:
         port = settings["port"]
         server = service.WorkerServer(

@@ -36,10 +36,11 @@ def run_cell(
     error = _execute(notebook, cell, folder, cell_timeout_s, starter)
     if isinstance(error, RuntimeError) and NEVER_BEGAN in str(error):
         error = _execute(notebook, cell, folder, cell_timeout_s, starter)
-    if error is None and results.read_cell(folder) is not None:
+    if error is None and results.read_cell(folder, cell.id) is not None:
         return True
     reason = "".join(traceback.format_exception_only(error)) if error else "the cell wrote no whole rows file"
-    (folder / results.ROWS).unlink(missing_ok=True)
+    for name in (results.DONE, results.ROWS):
+        (folder / name).unlink(missing_ok=True)
     (folder / "error.txt").write_text(f"{json.dumps(cell.parameters, indent=2)}\n\n{reason}\n")
     return False
 
@@ -90,23 +91,16 @@ def scratch_name(cells: Path) -> str:
 @contextmanager
 def _scratch(folder):
     """Gives the cell a temporary folder of its own."""
-    place = tempfile.mkdtemp(prefix=f"{scratch_name(folder.parent)}{folder.name}-")
-    try:
-        with _environment(TMPDIR=place, TF_CPP_MIN_LOG_LEVEL="2"):
-            tempfile.tempdir = None  # the connection file goes there too
+    prefix = f"{scratch_name(folder.parent)}{folder.name}-"
+    with tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as scratch:
+        variables = {"TMPDIR": scratch, "TF_CPP_MIN_LOG_LEVEL": "2"}
+        before = {name: os.environ[name] for name in variables if name in os.environ}
+        os.environ.update(variables)
+        tempfile.tempdir = None  # the connection file goes there too
+        try:
             yield
-    finally:
-        tempfile.tempdir = None
-        shutil.rmtree(place, ignore_errors=True)
-
-
-@contextmanager
-def _environment(**variables):
-    before = {name: os.environ[name] for name in variables if name in os.environ}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name in variables:
-            os.environ.pop(name, None)
-        os.environ.update(before)
+        finally:
+            tempfile.tempdir = None
+            for name in variables:
+                del os.environ[name]
+            os.environ.update(before)

@@ -14,7 +14,6 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,19 +23,11 @@ from helpers.datasets import preparing
 from helpers.errors import StudyError, first_line
 from helpers.sweep import cell as cells, grid as grids, identity
 
-KEPT = ("executed.ipynb", "kernel.log", "error.txt", results.ROWS)
+KEPT = ("executed.ipynb", "kernel.log", "error.txt", results.ROWS, results.DONE)
 ATTEMPTS = 3
 CONNECT_S = 10.0
 NO_WORKER_S = 60.0
 POLL_S = 0.05
-
-
-@dataclass(frozen=True)
-class Worker:
-    """One that may run cells: its address, and the host on which it shares a machine with others."""
-
-    address: str
-    host: str
 
 
 def software() -> dict[str, str]:
@@ -85,8 +76,8 @@ def alone_on_host() -> Iterator[None]:
     lock = folder / f"{hashlib.sha256(host().encode()).hexdigest()[:8]}.lock"
     with suppress(FileExistsError):
         folder.mkdir(mode=0o700)
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) & 0o077:
+    state = folder.lstat()
+    if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.getuid() or stat.S_IMODE(state.st_mode) & 0o077:
         raise StudyError(f"{folder} must be a folder that you alone can use (it is not); remove it, or set TMPDIR")
     try:
         opened = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
@@ -155,12 +146,13 @@ class _Sweep:
     def __init__(self, client, scheduler, plan, out, cell_timeout_s):
         self.client = client
         self.scheduler = scheduler
+        self.software = software()
         self.notebook = plan.notebook.read_bytes()
         self.out = out
         self.cell_timeout_s = cell_timeout_s
-        self.software = software()
-        self.workers: dict[str, Worker | str] = {}  # address -> Worker, or why it is refused
-        self.running: dict[Any, tuple[grids.Cell, Worker]] = {}  # by their futures
+        self.hosts: dict[str, str] = {}  # a worker's address -> the host that it shares with others
+        self.refused: dict[str, str] = {}  # a worker's address -> why it is refused
+        self.running: dict[Any, tuple[grids.Cell, str]] = {}  # future -> the cell, its worker's address
         self.attempts: Counter[str] = Counter()
         self.failed: list[str] = []
 
@@ -189,46 +181,46 @@ class _Sweep:
                 f"the Dask scheduler at {self.scheduler} must stay up (it is gone); the cells that are done stay: "
                 "start it, then go on with --resume"
             ) from error
-        new = [address for address in present if address not in self.workers]
+        new = present - {*self.hosts, *self.refused}
         if new:
-            for address, told in self.client.run(introduce, workers=new, on_error="return").items():
-                self.workers[address] = self._judge(address, told)
-                if isinstance(self.workers[address], str):
-                    print(f"worker {address} is refused: {self.workers[address]}")
+            for address, told in self.client.run(introduce, workers=list(new), on_error="return").items():
+                if reason := self._refusal(told):
+                    self.refused[address] = reason
+                    print(f"worker {address} is refused: {reason}")
+                else:
+                    self.hosts[address] = told["host"]
         return present
 
-    def _judge(self, address, told):
+    def _refusal(self, told):
+        """Returns why a worker that told this of itself is refused; "" where it is not."""
         if not isinstance(told, dict):
             return f"the kit must be installed there ({type(told).__name__}: {told})"
-        unlike = {
-            name: (told["software"].get(name, "none"), self.software.get(name, "none"))
-            for name in {*told["software"], *self.software}
-            if told["software"].get(name) != self.software.get(name)
-        }
-        if unlike:
-            return "its software must be ours: " + ", ".join(
-                f"{name} {theirs} there, {ours} here" for name, (theirs, ours) in sorted(unlike.items())
-            )
-        return Worker(address, told["host"])
+        theirs, ours = told["software"], self.software
+        unlike = [
+            f"{name} {theirs.get(name, 'none')} there, {ours.get(name, 'none')} here"
+            for name in sorted({*theirs, *ours})
+            if theirs.get(name) != ours.get(name)
+        ]
+        return f"its software must be ours: {', '.join(unlike)}" if unlike else ""
 
     def _collect(self, present, bar):
-        for future, (cell, worker) in list(self.running.items()):
+        for future, (cell, address) in list(self.running.items()):
             if future.done() and future.status == "finished":
                 done, left, by = future.result()
-                self._write(cell, left, {**by, "worker": worker.address, "attempt": self.attempts[cell.id]})
+                self._write(cell, left, {**by, "worker": address, "attempt": self.attempts[cell.id]})
                 self._end(future, bar, failed=not done)
-            elif future.status == "error" and worker.address in present:
-                self._write(cell, {"error.txt": f"{future.exception()}\n".encode()}, {"worker": worker.address})
+            elif future.status == "error" and address in present:
+                self._write(cell, {"error.txt": f"{future.exception()}\n".encode()}, {"worker": address})
                 self._end(future, bar, failed=True)
-            elif worker.address not in present:
+            elif address not in present:
                 future.cancel()
                 if self.attempts[cell.id] < ATTEMPTS:
-                    print(f"worker {worker.address} is gone; its cell runs again: {cell.id}")
+                    print(f"worker {address} is gone; its cell runs again: {cell.id}")
                     del self.running[future]
                     self.waiting.appendleft(cell)
                 else:
                     reason = f"its worker died, {ATTEMPTS} times\n"
-                    self._write(cell, {"error.txt": reason.encode()}, {"worker": worker.address})
+                    self._write(cell, {"error.txt": reason.encode()}, {"worker": address})
                     self._end(future, bar, failed=True)
 
     def _end(self, future, bar, *, failed):
@@ -238,18 +230,17 @@ class _Sweep:
         bar.update()
 
     def _send(self, present):
-        busy = {worker.host for _, worker in self.running.values()}
-        for address in sorted(present):
-            worker = self.workers.get(address)
-            if not self.waiting or not isinstance(worker, Worker) or worker.host in busy:
+        busy = {self.hosts[address] for _, address in self.running.values()}
+        for address in sorted(present & set(self.hosts)):
+            if not self.waiting or self.hosts[address] in busy:
                 continue
             cell = self.waiting.popleft()
             self.attempts[cell.id] += 1
             future = self.client.submit(
                 run_cell, self.notebook, cell, self.cell_timeout_s, workers=[address], pure=False, retries=0
             )
-            self.running[future] = (cell, worker)
-            busy.add(worker.host)
+            self.running[future] = (cell, address)
+            busy.add(self.hosts[address])
 
     def _write(self, cell, left, by):
         """Writes a cell's folder of what it left, its rows last, each file whole or not at all."""
@@ -262,8 +253,8 @@ class _Sweep:
                 files.write_whole(folder / name, partial(Path.write_bytes, data=left[name]))
 
     def _why_none(self):
-        refused = [f"{address}: {why}" for address, why in self.workers.items() if isinstance(why, str)]
+        refused = "; ".join(f"{address}: {reason}" for address, reason in self.refused.items())
         return (
-            f"a sweep on a cluster needs a worker with this software ({'; '.join(refused) or 'none is there'}); "
+            f"a sweep on a cluster needs a worker with this software ({refused or 'none is there'}); "
             "start one per host from this checkout: dask worker ADDRESS --nthreads 1"
         )

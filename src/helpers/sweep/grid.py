@@ -3,14 +3,16 @@
 import hashlib
 import itertools
 import json
+import math
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from helpers import checks, datasets, paths
-from helpers.errors import StudyError
+from helpers.errors import StudyError, first_line
 from helpers.pipelines import read_specs
 from helpers.sweep import identity
 from helpers.tasks import Task
@@ -32,6 +34,8 @@ DEFAULTS = {
     "filters": 16,
 }
 COMPARE = "compare_pipelines.ipynb"
+MOST_BYTES = 1 << 20  # of a grid's file
+MOST_VALUES, MOST_POINTS = 100_000, 100_000
 
 
 @dataclass(frozen=True)
@@ -59,16 +63,19 @@ class Grid:
     text: str
 
 
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML without a key twice in one mapping, which YAML would let the last one win."""
+class _PlainLoader(yaml.SafeLoader):
+    """YAML with text for keys, and no key twice in one mapping, which YAML would let the last one win."""
 
-    def construct_mapping(self, node, deep=False):
-        """Builds a mapping, refusing a second key of the same name."""
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict:
+        """Builds a mapping, refusing a key that is no text, and a second one of the same name."""
         seen = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
+            key, line = self.construct_object(key_node, deep=True), key_node.start_mark.line + 1
+            if not isinstance(key, str):
+                raise StudyError(
+                    f"a grid's keys must be text (got {checks.shown(key)} in line {line}); put it in quotes"
+                )
             if key in seen:
-                line = key_node.start_mark.line + 1
                 raise StudyError(f"a grid may name a key once (got {key!r} again in line {line})")
             seen.add(key)
         return super().construct_mapping(node, deep)
@@ -86,45 +93,68 @@ def load(path: Path | str, *, machine_id: str = "", notebook: Path | None = None
         StudyError: for anything that is not right, naming the key, what it got, and what it may be.
     """
     path = Path(path)
-    try:
-        text = path.read_text()
-    except OSError as error:
-        raise StudyError(f"a grid must be a readable file (got {path}: {error.strerror})") from error
-    try:
-        content = yaml.load(text, _UniqueKeys)  # a SafeLoader
-    except yaml.YAMLError as error:
-        raise StudyError(f"{path} must be YAML ({' '.join(str(error).split())})") from error
+    text, content = _read(path)
     if not isinstance(content, dict) or not isinstance(content.get("cells"), list) or not content["cells"]:
         raise StudyError(f"{path} must be a grid: a mapping with a list `cells` (see notebooks/sweeps/quick.yml)")
     _only(content, TOP, f"{path.name}")
-    notebook = notebook or paths.project_root() / "notebooks" / "sweeps" / content.get("notebook", COMPARE)
-    if not notebook.is_file():
-        raise StudyError(f"{path.name}: notebook must be a file in notebooks/sweeps (got {content['notebook']!r})")
+    notebook = notebook or _notebook(content.get("notebook", COMPARE), path.name)
     name = str(content.get("name", path.stem))
-    defaults = content.get("defaults") or {}
+    defaults = content.get("defaults", {})
     _only(defaults, {*TASK_KEYS, *RUN_KEYS, "pipelines"}, f"{path.name}: defaults")
-    version = _version(notebook, machine_id)
-    pictures: dict[str, str] = {}  # dataset -> a text that changes with its files
+    # What every cell's result depends on besides its parameters: machine, what measures, notebook.
+    origin = f"{machine_id} {identity.hash_of(identity.MEASURING)} ".encode() + notebook.read_bytes()
+    version = hashlib.sha256(origin).hexdigest()
     stand_in = content.get("stand_in", False)
+    points = [
+        parameters
+        for number, block in enumerate(content["cells"], start=1)
+        for parameters in _points(block, defaults, f"{path.name}: cells, entry {number}", stand_in)
+    ]
+    pictures = {name: datasets.named(name).fingerprint() for name in {point["dataset"] for point in points}}
     cells = {}
-    for number, block in enumerate(content["cells"], start=1):
-        for parameters in _points(block, defaults, f"{path.name}: cells, entry {number}", stand_in):
-            dataset = parameters["dataset"]
-            if dataset not in pictures:
-                pictures[dataset] = datasets.named(dataset).fingerprint()
-            depends_on = version + pictures[dataset] + json.dumps(parameters, sort_keys=True)
-            cell_id = hashlib.sha256(depends_on.encode()).hexdigest()[:16]
-            if cell_id not in cells:
-                cells[cell_id] = Cell(cell_id, {**parameters, "grid": name, "cell_id": cell_id})
+    for parameters in points:
+        depends_on = version + pictures[parameters["dataset"]] + json.dumps(parameters, sort_keys=True)
+        cell_id = hashlib.sha256(depends_on.encode()).hexdigest()[:16]
+        cells[cell_id] = Cell(cell_id, {**parameters, "grid": name, "cell_id": cell_id})
     return Grid(name, notebook, tuple(cells.values()), text)
+
+
+def _read(path):
+    """Returns a grid's text and what it says."""
+    try:
+        if (path.exists() and not path.is_file()) or path.stat().st_size > MOST_BYTES:
+            raise StudyError(f"a grid must be a file of at most {MOST_BYTES >> 20} MiB (got {path}); name another")
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or first_line(error)
+        raise StudyError(f"a grid must be a readable file of UTF-8 text (got {path}: {reason})") from None
+    try:
+        content = yaml.load(text, _PlainLoader)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        if isinstance(error, StudyError):
+            raise
+        raise StudyError(f"{path} must be YAML ({' '.join(str(error).split())[:200]})") from None
+    values = [content]
+    for value in values:  # grows meanwhile: an alias counts as often as it stands for something
+        values += value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        if len(values) > MOST_VALUES:
+            raise StudyError(f"{path} must hold at most {MOST_VALUES} values, aliases written out; give shorter lists")
+    return text, content
+
+
+def _notebook(name, where):
+    """Returns the notebook of that plain name in notebooks/sweeps; nothing else is ever run."""
+    folder = paths.project_root() / "notebooks" / "sweeps"
+    is_plain = isinstance(name, str) and Path(name).name == name and "\0" not in name
+    if not is_plain or not (folder / name).is_file() or (folder / name).resolve().parent != folder.resolve():
+        raise StudyError(f"{where}: notebook must be a plain name of a file in notebooks/sweeps (got {name!r})")
+    return folder / name
 
 
 def _only(mapping, allowed, where):
     if not isinstance(mapping, dict):
         raise StudyError(f"{where} must be a mapping (got {type(mapping).__name__})")
-    for key in mapping:
-        if key not in allowed:
-            raise StudyError(f"{where} has an unknown key {key!r}; it may have {', '.join(sorted(allowed))}")
+    checks.known(f"{where} has an unknown key", mapping, allowed)
 
 
 def _points(block, defaults, where, stand_in):
@@ -136,11 +166,14 @@ def _points(block, defaults, where, stand_in):
             raise StudyError(f"{where} must have {key}")
     specs = _specs(merged.pop("pipelines"), where)
     reference = merged.pop("reference", next(iter(specs)))
-    if reference not in specs:
-        raise StudyError(f"{where}: reference must be one of {', '.join(specs)} (got {reference!r})")
+    if not isinstance(reference, str) or reference not in specs:
+        raise StudyError(f"{where}: reference must be one of {', '.join(specs)} (got {checks.shown(reference)})")
     choices = {key: value if isinstance(value, list) else [value] for key, value in merged.items()}
-    if not all(choices.values()):
-        return
+    for key, values in choices.items():
+        if not values:
+            raise StudyError(f"{where}: {key} must have at least one value (got an empty list)")
+    if (points := math.prod(map(len, choices.values()))) > MOST_POINTS:
+        raise StudyError(f"{where} must have at most {MOST_POINTS} points (got {points}); give shorter lists")
     if stand_in:
         with _located(where):
             choices["dataset"] = [datasets.best_available(name) for name in choices["dataset"]]
@@ -150,17 +183,17 @@ def _points(block, defaults, where, stand_in):
         if stand_in and "source" not in block and "folder" in datasets.named(name).read_as:
             of_dataset["source"] = ["folder"]
         _check(of_dataset, where)
-        for values in itertools.product(*of_dataset.values()):
-            yield dict(zip(of_dataset, values, strict=True)) | of_all
+        for point in itertools.product(*of_dataset.values()):
+            yield dict(zip(of_dataset, point, strict=True)) | of_all
 
 
 def _specs(given, where):
-    if isinstance(given, list):
+    if isinstance(given, list) and all(isinstance(name, str) for name in given):
         given = {name: {} for name in given}
     if not isinstance(given, dict):
-        raise StudyError(f"{where}: pipelines must be a list of names or a mapping (got {given!r})")
+        raise StudyError(f"{where}: pipelines must be a list of names or a mapping (got {checks.shown(given)})")
     with _located(where):
-        return read_specs({label: knobs or {} for label, knobs in given.items()})
+        return read_specs({label: {} if knobs is None else knobs for label, knobs in given.items()})
 
 
 def _check(choices, where):
@@ -174,7 +207,7 @@ def _check(choices, where):
 
 @contextmanager
 def _located(where):
-    """Puts the place in the grid before what is said of a value."""
+    """Puts where in the grid it stands before what is said of a value."""
     try:
         yield
     except StudyError as error:
@@ -190,10 +223,4 @@ def _check_point(parameters):
     checks.between("budget_s", parameters["budget_s"], 0, 86400)
     checks.whole("filters", parameters["filters"], least=1)
     if not isinstance(parameters["train"], bool):
-        raise StudyError(f"train must be true or false (got {parameters['train']!r})")
-
-
-def _version(notebook, machine_id):
-    """A hash of what every cell's result depends on besides its parameters: machine, notebook, what measures."""
-    content = f"{machine_id} {identity.hash_of(identity.MEASURING)} ".encode() + notebook.read_bytes()
-    return hashlib.sha256(content).hexdigest()
+        raise StudyError(f"train must be true or false (got {checks.shown(parameters['train'])})")

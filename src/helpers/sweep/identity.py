@@ -18,16 +18,16 @@ def sources_of(module: str) -> list[Path]:
     Args:
         module: the module's full name, such as "helpers.measurement".
     """
-    found: dict[str, Path] = {}
+    sources: dict[str, Path] = {}
     waiting = [module]
     while waiting:
         name = waiting.pop()
         path = _file_of(name)
-        if path is not None and name not in found:
-            found[name] = path
+        if path is not None and name not in sources:
+            sources[name] = path
             text = path.read_text(encoding="utf-8")
             waiting += [name.rpartition(".")[0], *_names_in(text, name, path.name == "__init__.py")]
-    return sorted(found.values())
+    return sorted(sources.values())
 
 
 def hash_of(module: str) -> str:
@@ -44,8 +44,8 @@ def _file_of(name: str) -> Path | None:
     first, *rest = name.split(".")
     if first != ROOT:
         return None
-    place = HERE.joinpath(*rest)
-    return next((path for path in (place / "__init__.py", place.with_suffix(".py")) if path.is_file()), None)
+    path = HERE.joinpath(*rest)
+    return next(filter(Path.is_file, (path / "__init__.py", path.with_suffix(".py"))), None)
 
 
 @cache

@@ -1,9 +1,9 @@
 """A process that imports TensorFlow once, runs nothing, and forks: each child becomes a Jupyter kernel of its own.
 
 Started by `helpers.sweep.kernels` as `python -c "…main()" MODULE …` with a socket as its standard input. Whoever
-holds the socket's other end sends a file descriptor for each kernel wanted: a socket to talk to that kernel, and what
-is to be its standard output and error. The child reads what it is to be from its socket. There are no files, and all
-ends when the socket closes, however its owner died.
+holds the socket's other end sends three file descriptors for each kernel wanted: a channel to talk to that kernel, and
+what is to be its standard output and error. The child reads what it is to be from its channel. There are no files, and
+all ends when the socket closes, however its owner died.
 
 A fork is safe as long as TensorFlow has run nothing: children of a process with a TensorFlow context hang. The
 server looks before each fork and refuses.
@@ -12,13 +12,13 @@ server looks before each fork and refuses.
 import contextlib
 import gc
 import importlib
-import json
 import os
 import select
 import signal
-import socket
 import sys
 import threading
+from multiprocessing.connection import Connection
+from multiprocessing.reduction import recv_handle
 
 from helpers import internals
 from helpers.errors import first_line
@@ -42,7 +42,7 @@ def why_not() -> str:
 
 def main() -> None:
     """Imports the modules that the command line names, says so, and forks on demand until its input closes."""
-    control = socket.socket(fileno=os.dup(0))
+    control = Connection(os.dup(0))
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the sweep's to handle
     try:
@@ -51,7 +51,7 @@ def main() -> None:
         reason = why_not()
     except Exception as error:
         reason = f"{type(error).__name__}: {first_line(error)}"
-    control.sendall(f"{reason or 'ready'}\n".encode())
+    control.send(reason or "ready")
     if not reason:
         gc.collect()
         gc.freeze()  # keeps the children's collector from copying the shared pages
@@ -59,14 +59,12 @@ def main() -> None:
 
 
 class _Server:
-    """Forks kernels, and tells their sockets how they ended."""
+    """Forks kernels, and tells their channels how they ended."""
 
     def __init__(self, control):
         self.control = control
         self.kernels = {}
-        self.woken, waker = os.pipe()
-        for end in (self.woken, waker):
-            os.set_blocking(end, False)
+        self.woken, waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(waker)
 
@@ -83,19 +81,18 @@ class _Server:
 
     def _accept(self):
         """Forks one kernel; returns False when the owner is gone."""
-        asked, received, _, _ = socket.recv_fds(self.control, 1, 3)
-        if not asked:
+        try:
+            handle, *outputs = (recv_handle(self.control) for _ in range(3))
+        except (EOFError, OSError):
             return False
-        channel = socket.socket(fileno=received[0])
-        refusal = why_not()
-        if refusal:
-            channel.sendall(f"refused {refusal}\n".encode())
-        else:
-            pid = os.fork()
-            if pid == 0:
-                _become_kernel(channel, received[1:], [self.control, *self.kernels.values()])
+        channel = Connection(handle)
+        if refusal := why_not():
+            channel.send(refusal)
+        elif pid := os.fork():
             self.kernels[pid] = channel
-        for descriptor in received[1:]:
+        else:
+            _become_kernel(channel, outputs, [self.control, *self.kernels.values()])
+        for descriptor in outputs:
             os.close(descriptor)
         return True
 
@@ -105,9 +102,8 @@ class _Server:
             if pid == 0:
                 return
             _kill_group(pid)  # what the kernel started and did not end
-            channel = self.kernels.pop(pid)
-            with channel, contextlib.suppress(OSError):  # its owner may be gone
-                channel.sendall(f"ended {os.waitstatus_to_exitcode(status)}\n".encode())
+            with self.kernels.pop(pid) as channel, contextlib.suppress(OSError):  # its owner may be gone
+                channel.send(os.waitstatus_to_exitcode(status))
 
 
 def _kill_group(pid):
@@ -124,19 +120,19 @@ def _become_kernel(channel, outputs, others):
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        for place, descriptor in enumerate(outputs, start=1):
-            os.dup2(descriptor, place)
+        for stream, descriptor in enumerate(outputs, start=1):
+            os.dup2(descriptor, stream)
         for other in others:
             other.close()
         gc.unfreeze()
-        request = json.loads(channel.makefile().readline())
-        os.chdir(request["cwd"])
+        arguments, folder, environment = channel.recv()
+        os.chdir(folder)
         os.environ.clear()
-        os.environ.update(request["env"])
+        os.environ.update(environment)
         _forget_the_parent()
-        channel.sendall(f"started {os.getpid()}\n".encode())
+        channel.send(os.getpid())
         threading.Thread(target=_end_with_owner, args=(channel,), daemon=True).start()
-        code = _run_kernel(request["argv"])
+        code = _run_kernel(arguments)
     except BaseException:
         import traceback
 
@@ -158,9 +154,8 @@ def _die_with_parent():
 
 def _end_with_owner(channel):
     """Kills the kernel and what it started when the sweep is gone."""
-    with contextlib.suppress(OSError):
-        while channel.recv(1):
-            pass
+    with contextlib.suppress(EOFError, OSError):
+        channel.recv()
     os.killpg(0, signal.SIGKILL)
 
 

@@ -2,16 +2,17 @@
 
 import contextlib
 import functools
-import json
+import multiprocessing
 import os
 import signal
-import socket
 import subprocess
 import sys
+from multiprocessing.connection import Connection
+from multiprocessing.reduction import send_handle
 from pathlib import Path
 from typing import Any
 
-from helpers import machine
+from helpers import checks, machine
 from helpers.errors import StudyError
 
 LAUNCHERS = ("auto", "warm", "stock")
@@ -73,7 +74,7 @@ class Warm(Stock):
         Raises:
             StudyError: where it does not start, or must not be forked after that.
         """
-        self._here, there = socket.socketpair()
+        self._here, there = multiprocessing.Pipe()
         # Read when matplotlib is imported; ipykernel would set it too late.
         environment = {"MPLBACKEND": "module://matplotlib_inline.backend_inline", **os.environ}
         with there:
@@ -84,7 +85,7 @@ class Warm(Stock):
                 stderr=subprocess.DEVNULL,
                 env=environment,
             )
-        said = _read_line(self._here, START_TIMEOUT_S)
+        said = _received(self._here, START_TIMEOUT_S)
         if said != "ready":
             self.close()
             raise StudyError(f"the kernel server cannot be forked ({said or 'it did not start'})")
@@ -135,20 +136,17 @@ class Warm(Stock):
             StudyError: where the server refuses.
             OSError: where the server is gone.
         """
-        here, there = socket.socketpair()
+        channel, there = multiprocessing.Pipe()
         with there:
-            socket.send_fds(self._here, [b"k"], [there.fileno(), 1, 2])
-        request = {
-            "argv": cmd[cmd.index("ipykernel_launcher") + 1 :],
-            "cwd": str(cwd or Path.cwd()),
-            "env": dict(os.environ if env is None else env),
-        }
-        here.sendall(json.dumps(request).encode() + b"\n")
-        word, _, rest = (_read_line(here, START_TIMEOUT_S) or "").partition(" ")
-        if word != "started":
-            here.close()
-            raise StudyError(f"the kernel server forked no kernel ({rest or 'it is gone'}); give --launcher stock")
-        return ForkedKernel(int(rest), here, self._server)
+            for descriptor in (there.fileno(), 1, 2):
+                send_handle(self._here, descriptor, self._server.pid)
+        arguments = cmd[cmd.index("ipykernel_launcher") + 1 :]
+        channel.send((arguments, str(cwd or Path.cwd()), dict(os.environ if env is None else env)))
+        said = _received(channel, START_TIMEOUT_S)
+        if not isinstance(said, int):
+            channel.close()
+            raise StudyError(f"the kernel server forked no kernel ({said or 'it is gone'}); give --launcher stock")
+        return ForkedKernel(said, channel, self._server)
 
     def close(self) -> None:
         """Ends the server and its kernels."""
@@ -165,7 +163,7 @@ class ForkedKernel:
 
     stdin = stdout = stderr = None
 
-    def __init__(self, pid: int, channel: socket.socket, server: subprocess.Popen):
+    def __init__(self, pid: int, channel: Connection, server: subprocess.Popen):
         self.pid = pid
         self.returncode: int | None = None
         self._channel, self._server = channel, server
@@ -173,12 +171,12 @@ class ForkedKernel:
     def poll(self, timeout_s: float = 0) -> int | None:
         """Returns how it ended as Popen does, or None while it runs."""
         if self.returncode is None:
-            said = _read_line(self._channel, timeout_s)
+            said = _received(self._channel, timeout_s)
             if said is not None or self._server.poll() is not None:
-                word, _, code = (said or "").partition(" ")
-                if word != "ended":  # the server was killed, and its kernels with it
+                if not isinstance(said, int):  # the server was killed, and its kernels with it
                     self._kill_group(signal.SIGKILL)
-                self.returncode = int(code) if word == "ended" else -signal.SIGKILL
+                    said = -signal.SIGKILL
+                self.returncode = said
                 self._channel.close()
         return self.returncode
 
@@ -206,18 +204,12 @@ class ForkedKernel:
             os.killpg(self.pid, number)
 
 
-def _read_line(channel, timeout_s):
-    """Returns the next line, "" where the other end is gone, or None where nothing comes in time."""
-    line = b""
-    channel.settimeout(timeout_s)
+def _received(channel, timeout_s):
+    """Returns what the other end said, "" where it is gone, or None where nothing comes in time."""
     try:
-        while not line.endswith(b"\n"):
-            line += channel.recv(1) or b"\n"
-    except (TimeoutError, BlockingIOError):
-        return None
-    except OSError:
+        return channel.recv() if channel.poll(timeout_s) else None
+    except (EOFError, OSError):
         return ""
-    return line.decode().strip()
 
 
 class Supply:
@@ -232,8 +224,7 @@ class Supply:
         Raises:
             StudyError: for "warm" where it is not safe.
         """
-        if launcher not in LAUNCHERS:
-            raise StudyError(f"launcher must be one of {', '.join(LAUNCHERS)} (got {launcher!r})")
+        checks.one_of("launcher", launcher, LAUNCHERS)
         self._must_be_warm = launcher == "warm"
         self._starter: Stock | None = STOCK if launcher == "stock" else None
         if launcher != "stock" and (reason := why_not_warm()):

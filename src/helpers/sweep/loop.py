@@ -5,7 +5,7 @@ import shutil
 import sys
 import tempfile
 import time
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,21 +86,32 @@ def run(
         for left in Path(tempfile.gettempdir()).glob(f"{scratch_name(out / 'cells')}*"):
             shutil.rmtree(left, ignore_errors=True)
         files.write_json(out / "machine.json", here.to_dict())
-        files.write_whole(out / "grid.yml", lambda place: place.write_text(plan.text))
-        missing = [cell for cell in plan.cells if results.read_cell(out / "cells" / cell.id) is None]
+        files.write_whole(out / "grid.yml", lambda part: part.write_text(plan.text))
+        missing = [cell for cell in plan.cells if results.read_cell(out / "cells" / cell.id, cell.id) is None]
         before = len(plan.cells) - len(missing)
         if before:
             print(f"{before} of {len(plan.cells)} cells were done before")
+        _say_what_is_not_used(out, plan, missing)
         try:
             failed = _run_cells(plan, missing, out, cell_timeout_s, progress, launcher, scheduler)
         finally:  # also when interrupted: what is done may be looked at
             table = results.gather(out, [cell.id for cell in plan.cells])
     wall_s = time.monotonic() - start
-    ran = {cell.id for cell in missing}
-    timed_s = table[table["cell_id"].isin(ran)].drop_duplicates("cell_id")["timed_s"].sum() if len(table) else 0.0
+    ran = table[table["cell_id"].isin([cell.id for cell in missing])]
+    timed_s = ran.drop_duplicates("cell_id")["timed_s"].sum()
     summary = SweepSummary(len(missing) - len(failed), before, tuple(failed), wall_s, timed_s / wall_s)
     _say(summary, out)
     return summary
+
+
+def _say_what_is_not_used(out, plan, missing):
+    """Says which rows of an earlier sweep stay out of the table: damaged ones, and those of other cells."""
+    damaged = [cell.id for cell in missing if (out / "cells" / cell.id / results.ROWS).exists()]
+    if damaged:
+        print(f"{len(damaged)} cells have rows that are damaged, or not theirs: they run again")
+    others = {folder.name for folder in (out / "cells").iterdir()} - {cell.id for cell in plan.cells}
+    if others:
+        print(f"{len(others)} cells of another machine, kit, grid or state of the data stay in {out / 'cells'}, unused")
 
 
 def _say(summary, out):
@@ -127,30 +138,40 @@ def _provide_data(plan):
 
 def _check_folder(out, plan, resume):
     """Refuses a folder that holds something else, or a run that was not to be resumed."""
-    if out.exists() and not out.is_dir():
-        raise StudyError(f"--out must be a folder (got the file {out})")
-    if (out / "cells").is_dir() and not resume:
-        raise StudyError(f"{out} holds a run already; give --resume to go on with it, or another folder")
-    earlier = out / "grid.yml"
-    if earlier.is_file() and yaml.safe_load(earlier.read_text()).get("name", plan.name) != plan.name:
-        raise StudyError(f"{out} holds a run of another grid; give another folder")
-    if out.is_dir() and not (out / "cells").is_dir() and any(p.name != ".lock" for p in out.iterdir()):
-        raise StudyError(f"{out} must be new, empty, or the folder of a run (it holds something else)")
     try:
+        if out.exists() and not out.is_dir():
+            raise StudyError(f"--out must be a folder (got the file {out})")
+        if (out / "cells").is_dir() and not resume:
+            raise StudyError(f"{out} holds a run already; give --resume to go on with it, or another folder")
+        if (out / "grid.yml").is_file() and _name_in(out / "grid.yml", plan.name) != plan.name:
+            raise StudyError(f"{out} holds a run of another grid; give another folder")
+        if out.is_dir() and not (out / "cells").is_dir() and any(p.name != ".lock" for p in out.iterdir()):
+            raise StudyError(f"{out} must be new, empty, or the folder of a run (it holds something else)")
         (out / "cells").mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=out).close()
     except OSError as error:
         raise StudyError(f"{out} must be a folder that can be written ({error.strerror}); give another") from error
 
 
+def _name_in(grid, unnamed):
+    """Returns the name in a run's grid, or `unnamed` where it has none."""
+    try:
+        return str(yaml.safe_load(grid.read_text(encoding="utf-8-sig")).get("name", unnamed))
+    except (ValueError, AttributeError, RecursionError, yaml.YAMLError):
+        raise StudyError(f"{grid} must be the grid of this run (it is damaged); put the grid there again") from None
+
+
 @contextmanager
 def _locked(out):
     """Keeps a second sweep out of the folder for as long as this process lives."""
-    with open(out / ".lock", "a") as lock:
+    with ExitStack() as stack:
         try:
+            lock = stack.enter_context(open(out / ".lock", "a"))
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise StudyError(f"another sweep is running in {out}; wait for it, or give another folder") from error
+        except OSError as error:
+            raise StudyError(f"{out} must be on a disk with locks ({error.strerror}); give another folder") from error
         yield
 
 

@@ -14,6 +14,7 @@ SOURCES = {
     "tfds": "records of a prepared TensorFlow Datasets set",
     "folder": "one folder of JPEG or PNG files per class",
 }
+MOST_SEED = 2**31 - 1  # what all of NumPy, Keras and TensorFlow take
 DATASETS_OF = {"tfds": "of TensorFlow Datasets, such as mnist or mnist-standin", "folder": "'folder:PATH'"}
 
 
@@ -54,7 +55,8 @@ class Task:
         checks.whole("batch_size", self.batch_size, least=1)
         if self.examples is not None:
             checks.whole("examples", self.examples, least=1)
-        checks.whole("seed", self.seed)
+        checks.whole("seed", self.seed, most=MOST_SEED)
+        checks.one_of("shuffle", self.shuffle, (True, False))
         object.__setattr__(self, "image_size", checks.image_size(self.image_size))
         if self.source not in self.data.read_as:
             raise StudyError(

@@ -60,27 +60,25 @@ class Trace:
 
         The seconds of a stage hold those of the stages that it calls in its own thread; `alone_s` is without them.
         """
-        found = self.events[self.events["event"].str.startswith("Iterator::")].sort_values(["thread", "start_s"])
-        inner = pd.Series(0.0, index=found.index)
+        events = self.events[self.events["event"].str.startswith("Iterator::")].sort_values(["thread", "start_s"])
+        inner = pd.Series(0.0, index=events.index)
         open_events: list[tuple] = []
-        for row in found.itertuples():
+        for row in events.itertuples():
             while open_events and (open_events[-1][1] != row.thread or open_events[-1][2] < row.end_s):
                 open_events.pop()
             if open_events:
                 inner[open_events[-1][0]] += row.end_s - row.start_s
             open_events.append((row.Index, row.thread, row.end_s))
-        inside = found["end_s"] - found["start_s"]
-        table = found.assign(
+        inside = events["end_s"] - events["start_s"]
+        table = events.assign(
             calls=1,
             inside_s=inside,
             alone_s=inside - inner,
-            depth=found["event"].str.count("::"),
-            iterator=found["event"].str.removeprefix("Iterator::"),
+            depth=events["event"].str.count("::"),
+            iterator=events["event"].str.removeprefix("Iterator::"),
         )
-        told = dict.fromkeys(("calls", "inside_s", "alone_s"), "sum")
-        told |= dict.fromkeys(("parallelism", "buffer_limit"), "last")
-        table = table.groupby(["depth", "iterator", "stage"]).agg(told).reset_index()
-        return table.drop(columns="depth")
+        told = {"calls": "sum", "inside_s": "sum", "alone_s": "sum", "parallelism": "last", "buffer_limit": "last"}
+        return table.groupby(["depth", "iterator", "stage"]).agg(told).reset_index().drop(columns="depth")
 
 
 def record(model: Any, feed: Any, *, folder: str | Path | None = None, warm_up: bool = True) -> Trace:
@@ -101,14 +99,11 @@ def record(model: Any, feed: Any, *, folder: str | Path | None = None, warm_up: 
     if warm_up:
         model.fit(feed, **options)
     with contextlib.ExitStack() as stack:
-        place = folder or stack.enter_context(tempfile.TemporaryDirectory(prefix="study-trace-"))
-        before = set(Path(place).glob("**/*.xplane.pb"))
-        tf.profiler.experimental.start(str(place))
-        try:
+        kept_in = Path(folder or stack.enter_context(tempfile.TemporaryDirectory(prefix="study-trace-")))
+        before = set(kept_in.glob("**/*.xplane.pb"))
+        with tf.profiler.experimental.Profile(str(kept_in)):
             model.fit(feed, **options)
-        finally:
-            tf.profiler.experimental.stop()
-        (written,) = set(Path(place).glob("**/*.xplane.pb")) - before
+        (written,) = set(kept_in.glob("**/*.xplane.pb")) - before
         events = read(written)
     if not events["event"].isin([STEP]).any():
         raise StudyError("a trace needs training steps on TensorFlow (got none); set KERAS_BACKEND=tensorflow")

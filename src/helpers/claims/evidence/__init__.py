@@ -1,27 +1,14 @@
 """Evidence for claims that are a matter of experience rather than of time: counted or tried here and now."""
 
 from helpers.claims.evidence.collection import (
-    APART,
-    Evidence,
-    collect,
-    interpreter_jit,
-    kept_for,
-    knob_count,
-    names,
-    normalisation,
-    timed,
-    try_all,
+    APART as APART,
+    Evidence as Evidence,
+    collect as collect,
+    interpreter_jit as interpreter_jit,
+    kept_for as kept_for,
+    knob_count as knob_count,
+    names as names,
+    normalisation as normalisation,
+    timed as timed,
+    try_all as try_all,
 )
-
-__all__ = [
-    "APART",
-    "Evidence",
-    "collect",
-    "interpreter_jit",
-    "kept_for",
-    "knob_count",
-    "names",
-    "normalisation",
-    "timed",
-    "try_all",
-]

@@ -4,6 +4,7 @@ Every function returns an `Evidence`. Those in `APART` need TensorFlow and some 
 the modules beside this one. `collect` runs what a claims file asks for, and may keep the answers in a file.
 """
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -14,8 +15,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from helpers import files, machine
-from helpers.errors import StudyError, first_line
+from helpers import checks, files, machine
+from helpers.claims.judgement import Judgement
+from helpers.errors import first_line
 
 SCHEMA_VERSION = 1
 
@@ -58,11 +60,8 @@ def interpreter_jit() -> Evidence:
     """Whether this Python has a just-in-time compiler, by what it says about its own build."""
     version = f"{sys.implementation.name} {sys.version_info.major}.{sys.version_info.minor}"
     told = getattr(sys, "_jit", None)  # CPython 3.14 and later
-    built = "--enable-experimental-jit" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
-    if told is not None:
-        built, running = told.is_available(), told.is_enabled()
-    else:
-        running = built
+    configured = "--enable-experimental-jit" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
+    built, running = (told.is_available(), told.is_enabled()) if told else (configured, configured)
     if sys.implementation.name != "cpython":
         return Evidence("not testable", f"{version} is not CPython; the claim is about Keras' usual interpreter")
     if not running:
@@ -139,28 +138,28 @@ def collect(
     """
     wanted = names() if wanted is None else tuple(wanted)
     for name in wanted:
-        if name not in names():
-            raise StudyError(f"evidence must be one of {', '.join(names())} (got {name!r})")
+        checks.one_of("evidence", name, names())
     here = machine.describe().id
-    found = kept_for(keep, here) if keep else {}
-    missing = [name for name in wanted if name not in found or (retry and found[name].needs)]
+    known = kept_for(keep, here) if keep else {}
+    missing = [name for name in wanted if name not in known or (retry and known[name].needs)]
     tried = {name: IN_PROCESS[name]() for name in missing if name in IN_PROCESS}
     tried |= _try_apart([name for name in missing if name in APART])
-    found |= tried
+    known |= tried
     if keep and tried:
-        _write(keep, here, found)
-    return {name: found[name] for name in wanted}
+        machines = _stored(keep) | {here: {name: asdict(evidence) for name, evidence in known.items()}}
+        files.write_json(keep, {"schema_version": SCHEMA_VERSION, "machines": machines})
+    return {name: known[name] for name in wanted}
 
 
 def try_all(wanted: Iterable[str]) -> dict[str, Evidence]:
     """Tries evidence of `APART` in this process. One that cannot be tried here leaves the others standing."""
-    found = {}
+    tried = {}
     for name in wanted:
         try:
-            found[name] = getattr(import_module(APART[name]), name)()
+            tried[name] = getattr(import_module(APART[name]), name)()
         except Exception as error:
-            found[name] = _failed(f"{type(error).__name__}: {first_line(error)}")
-    return found
+            tried[name] = _failed(f"{type(error).__name__}: {first_line(error)}")
+    return tried
 
 
 def _try_apart(wanted):
@@ -168,8 +167,7 @@ def _try_apart(wanted):
         return {}
     code = (
         "import dataclasses, json, sys; from helpers.claims.evidence import try_all; "
-        "found = try_all(sys.argv[1:]); "
-        "print(json.dumps({name: dataclasses.asdict(one) for name, one in found.items()}))"
+        "print(json.dumps({name: dataclasses.asdict(tried) for name, tried in try_all(sys.argv[1:]).items()}))"
     )
     ran = subprocess.run([sys.executable, "-W", "ignore", "-c", code, *wanted], capture_output=True, text=True)
     try:
@@ -177,7 +175,7 @@ def _try_apart(wanted):
     except (IndexError, json.JSONDecodeError):
         *_, last = ["no reason given", *ran.stderr.strip().splitlines()]
         return {name: _failed(last[:120]) for name in wanted}
-    return {name: Evidence(**one) for name, one in told.items()}
+    return {name: Evidence(**fields) for name, fields in told.items()}
 
 
 def _failed(reason):
@@ -186,7 +184,13 @@ def _failed(reason):
 
 def kept_for(path: Path, machine_id: str) -> dict[str, Evidence]:
     """Returns what a file holds of one machine; {} if there is no such file or it holds nothing of it."""
-    return {name: Evidence(**one) for name, one in _stored(path).get(machine_id, {}).items() if name in names()}
+    kept = _stored(path).get(machine_id)
+    evidence: dict[str, Evidence] = {}
+    for name, fields in kept.items() if isinstance(kept, dict) else ():
+        with contextlib.suppress(TypeError, ValueError, LookupError):  # somebody else's, or damaged: it is tried again
+            Judgement(fields["verdict"])
+            evidence |= {name: Evidence(**fields)} if name in names() else {}
+    return evidence
 
 
 def _stored(path):
@@ -194,9 +198,5 @@ def _stored(path):
         stored = json.loads(Path(path).read_text())
     except (OSError, ValueError):
         return {}
-    return stored.get("machines", {}) if stored.get("schema_version") == SCHEMA_VERSION else {}
-
-
-def _write(path, machine_id, found):
-    machines = _stored(path) | {machine_id: {name: asdict(one) for name, one in found.items()}}
-    files.write_json(path, {"schema_version": SCHEMA_VERSION, "machines": machines})
+    machines = stored.get("machines") if isinstance(stored, dict) else None
+    return machines if isinstance(machines, dict) and stored.get("schema_version") == SCHEMA_VERSION else {}

@@ -22,15 +22,13 @@ def _constant_feeds():
 
 def adapter_cost() -> Evidence:
     """What `fit` adds to a batch that is ready, for a Sequence and for tf.data."""
-    found = comparison.compare(_constant_feeds(), reference="tf.data", budget_s=BUDGET_S, precision=0.05)
-    cost = {label: float(np.median(found.seconds(label, "epoch_s"))) / (2 * BATCHES) * 1e3 for label in found.labels}
-    verdict = {"faster": "supported", "slower": "refuted", "the same": "refuted"}.get(
-        found.verdict("Sequence"), "undecided yet"
-    )
+    compared = comparison.compare(_constant_feeds(), reference="tf.data", budget_s=BUDGET_S, precision=0.05)
+    cost = {label: np.median(compared.seconds(label, "epoch_s")) / (2 * BATCHES) * 1e3 for label in compared.labels}
+    judged = {"faster": "supported", "slower": "refuted", "the same": "refuted"}
     return timed(
-        verdict,
+        judged.get(compared.verdict("Sequence"), "undecided yet"),
         f"with batches held ready, fit spends {cost['Sequence']:.2f} ms per step on a Sequence and "
-        f"{cost['tf.data']:.2f} ms on a Dataset: {found.ratio('Sequence')} times as long",
+        f"{cost['tf.data']:.2f} ms on a Dataset: {compared.ratio('Sequence')} times as long",
     )
 
 
@@ -73,22 +71,18 @@ def running_mean() -> Evidence:
         total, seen = total + tf.reduce_mean(element[0]), seen + 1
         return (total, seen), (element[0] - total / seen, element[1])
 
-    def sequence_in_order():
-        feed = RunningMean()
-        return np.stack([feed[index][0][0, 0, 0] for index in range(4)])
-
     dataset = tf.data.Dataset.from_tensor_slices((images, labels)).batch(BATCH).scan((0.0, 0.0), step).prefetch(-1)
-    same = np.allclose(sequence_in_order(), [one[0][0, 0, 0] for one in dataset.take(4).as_numpy_iterator()], atol=1e-6)
-    found = comparison.compare(
+    fresh = RunningMean()
+    corners = [fresh[index][0][0, 0, 0] for index in range(4)]
+    same = np.allclose(corners, [batch[0, 0, 0] for batch, _ in dataset.take(4).as_numpy_iterator()], atol=1e-6)
+    compared = comparison.compare(
         {"tf.data": dataset, "Sequence": RunningMean()}, reference="Sequence", budget_s=BUDGET_S, precision=0.05
     )
-    verdict = {"slower": "supported", "faster": "refuted", "the same": "refuted"}.get(
-        found.verdict("tf.data"), "undecided yet"
-    )
+    judged = {"slower": "supported", "faster": "refuted", "the same": "refuted"} if same else {}
     return timed(
-        verdict if same else "undecided yet",
+        judged.get(compared.verdict("tf.data"), "undecided yet"),
         f"the mean of all images so far taken off each batch; same values: {'yes' if same else 'no'}; tf.data's scan "
-        f"takes {found.ratio('tf.data')} times the Sequence's time. Neither may run it on parallel workers",
+        f"takes {compared.ratio('tf.data')} times the Sequence's time. Neither may run it on parallel workers",
     )
 
 

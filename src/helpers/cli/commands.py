@@ -1,66 +1,17 @@
-"""The command `study`; what takes long to import waits until a command needs it."""
+"""The commands of `study`; what takes long to import waits until a command needs it."""
 
 import json
-import math
-import os
-import re
 import socket
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 
-from helpers.errors import StudyError
+from helpers.cli.arguments import PATH, PORT, parse_pipelines, seconds, share
 
-DONE, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
-PATH = click.Path(path_type=Path)
-PORT = click.IntRange(0, 65535)
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
-
-
-def _share(text: str) -> float:
-    value = _number(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-    if not 0 < value < 1:
-        raise click.BadParameter(f"must be above 0 and below 1, or above 0% and below 100% (got {text!r})")
-    return value
-
-
-def _seconds(text: str) -> float:
-    value = _number(text.removesuffix("s"))
-    if not 0 < value < math.inf:
-        raise click.BadParameter(f"must be above 0 seconds, as in 60s or 60 (got {text!r})")
-    return value
-
-
-def parse_pipelines(text: str) -> dict[str, dict[str, Any]]:
-    """Returns label -> {"builder": name, **knobs} of "name,name:knob=value:knob=value".
-
-    Raises:
-        StudyError: where an entry does not read so, or comes twice.
-    """
-    specs: dict[str, dict[str, Any]] = {}
-    for entry in map(str.strip, text.split(",")):
-        name, *settings = re.split(r":(?!//|\d)", entry)  # not within grpc://host:port
-        if entry in specs:
-            raise StudyError(f"each pipeline may come once (got {entry!r} twice); give it another knob")
-        specs[entry] = {"builder": name}
-        for setting in settings:
-            knob, equals, value = setting.partition("=")
-            if not equals:
-                raise StudyError(f"a knob must read name=value (got {setting!r}); as in tf_data:cache=memory")
-            # YAML would read "none" as text and "true" as a switch, which is what the knobs take.
-            specs[entry][knob] = yaml.safe_load(value)
-    return specs
+DONE, SOME_FAILED, BAD_INPUT, UNFORESEEN, INTERRUPTED = 0, 1, 2, 70, 130
 
 
 @click.group(no_args_is_help=False, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -103,9 +54,9 @@ def prepare(dataset: tuple[str, ...], archives: Path | None, data_dir: Path | No
     help="Names, each with knobs if wanted: tf_data:cache=memory:map=batch.",
 )
 @click.option("--reference", help="What the others are compared with (default: the first).")
-@click.option("--precision", type=_share, default="3%", metavar="SHARE", help="Stop at this half-width: 3% or 0.03.")
-@click.option("--margin", type=_share, default="5%", metavar="SHARE", help="Differences up to this are the same.")
-@click.option("--budget", type=_seconds, default="60s", metavar="SECONDS", help="For the rounds: 60s or 60.")
+@click.option("--precision", type=share, default="3%", metavar="SHARE", help="Stop at this half-width: 3% or 0.03.")
+@click.option("--margin", type=share, default="5%", metavar="SHARE", help="Differences up to this are the same.")
+@click.option("--budget", type=seconds, default="60s", metavar="SECONDS", help="For the rounds: 60s or 60.")
 @click.option("--train", is_flag=True, help="Also train a small CNN: share of time waiting for data.")
 @click.option("--isolate", is_flag=True, help="One process for each pipeline, as for memory figures.")
 @click.option("--json", "as_json", is_flag=True)
@@ -171,7 +122,7 @@ def compare(
         tree_MB=rows["peak_rss_bytes"] / 1e6,
     ).set_index("pipeline")
     columns = ["verdict", "time_ratio", "time_ratio_low", "time_ratio_high", "images_per_s", "first_batch_s"]
-    columns += ["share_of_gather", *["share_of_step", "waiting_share"] * train, *["pipeline_MB", "tree_MB"] * isolate]
+    columns += ["share_of_gather", *["share_of_step", "waitingshare"] * train, *["pipeline_MB", "tree_MB"] * isolate]
     print(shown[[*columns, "flags"]].round({"images_per_s": 0}).round(3).to_string())
 
 
@@ -189,7 +140,8 @@ def compare(
 def sweep(grid: Path, out: Path, resume: bool, scheduler: str | None, launcher: str) -> int:
     """Run a grid of comparisons.
 
-    GRID is a file such as notebooks/sweeps/quick.yml; each of its cells is one run of papermill.
+    GRID is a file such as notebooks/sweeps/quick.yml; each of its cells is one run of papermill. A Dask cluster at
+    tcp:// runs what anybody sends it: use one that only you reach, or tls://.
     """
     from helpers import sweep
 
@@ -200,11 +152,32 @@ def sweep(grid: Path, out: Path, resume: bool, scheduler: str | None, launcher: 
 def service() -> None:
     """Run tf.data service, or a part of it.
 
-    `start` runs all of it here; the dispatcher and each worker may also run on a host of their own.
+    `start` runs all of it here; the dispatcher and each worker may also run on a host of their own. TensorFlow's
+    servers listen on every interface and ask nobody for a password, and what they are sent is a program: whoever
+    reaches this host's ports can run it here.
     """
 
 
+def _agreed(context: Any, option: Any, value: bool) -> None:
+    if not value:
+        raise click.UsageError(
+            "a tf.data service listens on every interface without a password and runs what it is sent; where only "
+            "people whom you trust reach this host, give --trusted-network",
+            context,
+        )
+
+
+_trusted = click.option(
+    "--trusted-network",
+    is_flag=True,
+    expose_value=False,
+    callback=_agreed,
+    help="Yes: all who reach this host may run programs on it.",
+)
+
+
 @service.command()
+@_trusted
 @click.option("--workers", default=2)
 @click.option("--port", type=PORT, default=0, help="Of the dispatcher; 0: any that is free.")
 def start(workers: int, port: int) -> None:
@@ -219,6 +192,7 @@ _host = click.option("--host", default=socket.gethostname, show_default="its own
 
 
 @service.command()
+@_trusted
 @click.option("--port", type=PORT, default=5050)
 @click.option(
     "--worker-addresses",
@@ -233,6 +207,7 @@ def dispatcher(port: int, worker_addresses: str, host: str) -> None:
 
 
 @service.command()
+@_trusted
 @click.option("--dispatcher", required=True, metavar="HOST:PORT")
 @click.option("--port", type=PORT, default=5051)
 @_host
@@ -287,33 +262,10 @@ def machine(check: bool, as_json: bool) -> int:
 
 @study.command()
 @click.option("--out", type=PATH, help="Where it goes (default: notebooks/workshop/learner).")
-def exercises(out: Path | None) -> None:
+@click.option("--force", is_flag=True, help="Replace also what it did not write, or what was changed; keeps a .bak.")
+def exercises(out: Path | None, force: bool) -> None:
     """Write the lessons without solutions."""
     from helpers import paths, workshop
 
-    written = workshop.write(out or paths.project_root() / "notebooks" / "workshop" / "learner")
+    written = workshop.write(out or paths.project_root() / "notebooks" / "workshop" / "learner", force=force)
     print(f"{len(written)} lessons without solutions are in {written[0].parent}")
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Runs the command line; returns 0 done, 1 some cells failed, 2 bad usage or input, 130 interrupted."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    arguments = sys.argv[1:] if arguments is None else arguments
-    try:
-        return study.main(arguments, prog_name="study", standalone_mode=False) or DONE
-    except click.UsageError as error:
-        said = " ".join(error.format_message().split()).rstrip(".")
-        print(f"study: {said}; see `{error.ctx.command_path if error.ctx else 'study'} --help`", file=sys.stderr)
-        return BAD_INPUT
-    except StudyError as error:
-        if arguments[:1] == ["--debug"]:
-            raise
-        print(f"study: {error}", file=sys.stderr)
-        return BAD_INPUT
-    except click.Abort:
-        print("study: interrupted", file=sys.stderr)
-        return INTERRUPTED
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,0 +1,54 @@
+"""The command line `study`, and what each exit code means."""
+
+import os
+import sys
+import tempfile
+import traceback
+
+import click
+
+from helpers.cli.arguments import parse_pipelines as parse_pipelines
+from helpers.cli.commands import (
+    BAD_INPUT as BAD_INPUT,
+    DONE as DONE,
+    INTERRUPTED as INTERRUPTED,
+    SOME_FAILED as SOME_FAILED,
+    UNFORESEEN as UNFORESEEN,
+    study,
+)
+from helpers.errors import StudyError, first_line
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command line.
+
+    Returns:
+        0 done, 1 some cells failed, 2 bad usage or input, 70 something unforeseen, 130 interrupted.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        return study.main(arguments, prog_name="study", standalone_mode=False) or DONE
+    except click.UsageError as error:
+        said = " ".join(error.format_message().split()).rstrip(".")
+        print(f"study: {said}; see `{error.ctx.command_path if error.ctx else 'study'} --help`", file=sys.stderr)
+        return BAD_INPUT
+    except StudyError as error:
+        if arguments[:1] == ["--debug"]:
+            raise
+        print(f"study: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except click.Abort:
+        print("study: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # who read our output has enough of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except Exception as error:
+        if arguments[:1] == ["--debug"]:
+            raise
+        with tempfile.NamedTemporaryFile("w", prefix="study-error-", suffix=".log", delete=False) as log:
+            traceback.print_exc(file=log)
+        told = f"{type(error).__name__}: {first_line(error)}"
+        print(f"study: this should not have happened ({told}); the traceback is in {log.name}", file=sys.stderr)
+        return UNFORESEEN
