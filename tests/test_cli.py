@@ -11,6 +11,7 @@ import time
 import pytest
 
 from helpers import cli
+from helpers.cli import commands
 from helpers.errors import StudyError
 
 
@@ -86,12 +87,12 @@ def test_bad_usage_is_one_line_that_names_the_remedy_and_exit_code_2(arguments, 
 
 @pytest.mark.parametrize(("given", "share"), [("3%", 0.03), ("0.03", 0.03), ("90%", 0.9)])
 def test_a_share_is_a_number_or_a_percentage(given, share):
-    assert cli.compare.make_context("compare", ["--precision", given]).params["precision"] == pytest.approx(share)
+    assert commands.compare.make_context("compare", ["--precision", given]).params["precision"] == pytest.approx(share)
 
 
 @pytest.mark.parametrize(("given", "seconds"), [("60s", 60), ("60", 60), ("1.5s", 1.5)])
 def test_a_budget_is_seconds_with_or_without_their_unit(given, seconds):
-    assert cli.compare.make_context("compare", ["--budget", given]).params["budget"] == seconds
+    assert commands.compare.make_context("compare", ["--budget", given]).params["budget"] == seconds
 
 
 def test_debug_shows_the_traceback():

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import asdict
 
 import pandas as pd
 import pytest
@@ -13,6 +14,12 @@ from helpers.claims.evidence import Evidence, collection
 from helpers.errors import StudyError
 
 
+def keep(path, machine_id, shown):
+    """Leaves evidence of one machine in a file, as a run does."""
+    kept = {machine_id: {name: asdict(evidence) for name, evidence in shown.items()}}
+    files.write_json(path, {"schema_version": collection.SCHEMA_VERSION, "machines": kept})
+
+
 def run_folder(place, rows=None, *, shown=True):
     """A run's folder with made-up results, and with evidence that need not be tried again."""
     place.mkdir()
@@ -20,9 +27,7 @@ def run_folder(place, rows=None, *, shown=True):
     results.write_table(place / results.TABLE, quick_like(here.id) if rows is None else rows)
     files.write_json(place / report.MACHINE, here.to_dict())
     if shown:
-        collection._write(
-            place / report.EVIDENCE, here.id, {name: Evidence("supported", "made up") for name in evidence.names()}
-        )
+        keep(place / report.EVIDENCE, here.id, {name: Evidence("supported", "made up") for name in evidence.names()})
     return place
 
 
@@ -30,9 +35,7 @@ def run_folder(place, rows=None, *, shown=True):
 def page(tmp_path_factory):
     place = tmp_path_factory.mktemp("report")
     one, two = run_folder(place / "first"), run_folder(place / "second", table([quick_like("0therone")]))
-    collection._write(
-        two / report.EVIDENCE, "0therone", {name: Evidence("refuted", "made up") for name in evidence.names()}
-    )
+    keep(two / report.EVIDENCE, "0therone", {name: Evidence("refuted", "made up") for name in evidence.names()})
     return report.write(one, two).read_text(encoding="utf-8")
 
 
