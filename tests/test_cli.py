@@ -189,7 +189,8 @@ def test_something_unforeseen_is_one_line_exit_code_70_and_a_log_with_the_traceb
         cli.main(["--debug", "machine"])
 
 
-def test_a_reader_who_has_enough_of_the_output_is_no_error():
-    command = f"{sys.executable} -m helpers.cli machine --json | head -c 1"
+@pytest.mark.parametrize("reader", ["head -c 1", "true"], ids=["soon", "at once"])
+def test_a_reader_who_has_enough_of_the_output_is_no_error(reader):
+    command = f"{sys.executable} -m helpers.cli machine --json | {reader}"
     ran = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True)
     assert (ran.returncode, ran.stderr) == (0, "")

@@ -28,7 +28,9 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        return study.main(arguments, prog_name="study", standalone_mode=False) or DONE
+        code = study.main(arguments, prog_name="study", standalone_mode=False)
+        sys.stdout.flush()
+        return code or DONE
     except click.UsageError as error:
         said = " ".join(error.format_message().split()).rstrip(".")
         print(f"study: {said}; see `{error.ctx.command_path if error.ctx else 'study'} --help`", file=sys.stderr)
@@ -41,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     except click.Abort:
         print("study: interrupted", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:  # who read our output has enough of it
+    except (BrokenPipeError, SystemExit):  # who read our output has enough of it (click makes an exit of that)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except Exception as error:
