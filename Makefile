@@ -27,9 +27,10 @@ test: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q -n 3 --dist loadfile -m "not slow" tests
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile --nbval-lax --nbval-cell-timeout=120 notebooks/[0-9]*.ipynb
+	$(BIN)/python -m pytest -q -n 3 --dist loadfile --nbval-lax --nbval-cell-timeout=120 notebooks/[0-9]*.ipynb
 
-# And what takes long: every lesson at its second values, Run All in a browser, 60,000 pictures, kills at random.
+# And what takes long: every lesson at its second values, Run All in a browser, 60,000 pictures, JAX, full disks,
+# kills at random.
 test-all: test
 	$(BIN)/python -m pytest -q -m slow tests
 

@@ -340,6 +340,7 @@ QUICK = ("adapter_graph", "same_fault_twice", "python_runs_per_element", "profil
          "published_generator")  # fmt: skip
 
 
+@pytest.mark.slow
 def test_what_is_shown_is_tried_and_kept_for_the_next_time(tmp_path, monkeypatch):
     keep = tmp_path / report.EVIDENCE
     found = evidence.collect(QUICK, keep=keep)

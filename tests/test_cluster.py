@@ -74,6 +74,7 @@ def dask(tmp_path):
         process.wait()
 
 
+@pytest.mark.slow
 def test_a_worker_killed_in_mid_cell_loses_nothing_and_one_with_other_software_is_refused(
     cells, dask, tmp_path, capsys
 ):
@@ -112,6 +113,7 @@ def test_a_worker_killed_in_mid_cell_loses_nothing_and_one_with_other_software_i
     assert all(one["machine"]["id"] for one in by)
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_dies_ends_the_sweep_in_one_line_that_says_how_to_go_on(cells, dask, tmp_path):
     grid, marks = cells
     place, worker, scheduler = dask

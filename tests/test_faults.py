@@ -126,6 +126,7 @@ if seed == 1:
     assert "DeadKernelError" in reason_of(out, 1)[0]
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_the_sweep_and_room_lets_it_go_on(tmp_path, small_disk, capsys):
     out = small_disk / "run"
     code = f"""
@@ -158,6 +159,7 @@ def protection(*folders):
     return ["chattr", "+i", *folders], ["chattr", "-i", *folders]
 
 
+@pytest.mark.slow
 def test_a_folder_that_becomes_read_only_ends_the_sweep_and_is_resumed(tmp_path, capsys):
     out = tmp_path / "run"
     protect, release = protection(str(out), str(out / "cells"))
@@ -258,6 +260,7 @@ if seed == 1:
     assert (results.read(out)["wall_s"] >= 0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("who", ["kernel", "sweep"])
 def test_a_process_killed_while_it_writes_leaves_nothing_half_written(tmp_path, who):
     killing = """

@@ -82,6 +82,7 @@ class Reader:
         return result
 
 
+@pytest.mark.slow
 def test_a_folder_of_four_times_the_memory_streams_where_the_forecast_says_so_and_nowhere_else(large_folder):
     place, pictures = large_folder
     streams = {"dataset": f"folder:{place}", "source": "folder", "batch_size": 4}

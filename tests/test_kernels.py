@@ -78,6 +78,7 @@ def test_each_kernel_is_a_process_of_its_own_with_what_the_server_imported(warm,
     assert gone(int(first[0]))
 
 
+@pytest.mark.slow
 def test_a_server_that_has_run_tensorflow_is_not_forked(tmp_path, monkeypatch):
     (tmp_path / "has_run_something.py").write_text(
         "import helpers.machine.tensorflow_without_jax\nimport tensorflow as tf\ntf.constant(1) + 1\n"
@@ -152,6 +153,7 @@ def test_a_server_that_was_killed_is_followed_by_another(monkeypatch, capsys):
     supply.close()
 
 
+@pytest.mark.slow
 def test_what_a_cell_delivers_does_not_depend_on_the_launcher(tmp_path):
     specs = {name: {"builder": name} for name in ("py_dataset", "image_data_generator", "tf_data")}
     plan = trivial_cells.plan(trivial_cells.write_grid(tmp_path, [0], code=WORK))

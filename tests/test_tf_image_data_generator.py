@@ -334,6 +334,7 @@ print(len(modules), [len(labels) for _, labels in batches], sum(len(labels) for 
 """
 
 
+@pytest.mark.slow
 def test_the_folder_copied_elsewhere_under_another_name_works_without_the_kit(tmp_path, picture_folder):
     import helpers.tf_image_data_generator as port
 

@@ -57,7 +57,11 @@ def clock(monkeypatch):
 
 @pytest.mark.parametrize(
     ("batch_s", "step_s", "waiting_share"),
-    [(0.03, 0.0, 1.0), (0.0, 0.03, 0.0), (0.02, 0.01, 2 / 3)],
+    [
+        pytest.param(0.03, 0.0, 1.0, marks=pytest.mark.slow),
+        pytest.param(0.0, 0.03, 0.0, marks=pytest.mark.slow),
+        (0.02, 0.01, 2 / 3),
+    ],
     ids=["a slow producer is all waiting", "a slow step is none", "both are told apart"],
 )
 def test_the_share_of_waiting_is_what_the_steps_do_not_explain(batch_s, step_s, waiting_share, clock):
