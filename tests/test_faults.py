@@ -76,6 +76,7 @@ def test_ten_kills_at_random_moments_lose_nothing(tmp_path):
     assert tortured.kills.total() > 0
 
 
+@pytest.mark.slow
 def test_a_kernel_without_memory_fails_its_cell_only(tmp_path):
     code = """
 if seed == 1:
