@@ -122,7 +122,7 @@ def compare(
         tree_MB=rows["peak_rss_bytes"] / 1e6,
     ).set_index("pipeline")
     columns = ["verdict", "time_ratio", "time_ratio_low", "time_ratio_high", "images_per_s", "first_batch_s"]
-    columns += ["share_of_gather", *["share_of_step", "waitingshare"] * train, *["pipeline_MB", "tree_MB"] * isolate]
+    columns += ["share_of_gather", *["share_of_step", "waiting_share"] * train, *["pipeline_MB", "tree_MB"] * isolate]
     print(shown[[*columns, "flags"]].round({"images_per_s": 0}).round(3).to_string())
 
 
