@@ -2,7 +2,7 @@
 
 import math
 import numbers
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 from helpers.errors import StudyError
@@ -14,6 +14,11 @@ def shown(value: object) -> str:
     """Returns a value as it was given, in one short line."""
     told = repr(value)
     return told if len(told) <= 80 else f"{told[:80]}…"
+
+
+def few(names: Sequence[str], most: int = 3) -> str:
+    """Returns some names in one line: the first ones, and how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def whole(name: str, value: object, *, least: int = 0, most: int | None = None) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from helpers.checks import few
 from helpers.claims.crossover import crossover, separators
 from helpers.claims.judgement import Judgement
 from helpers.errors import StudyError
@@ -115,12 +116,12 @@ def trend(
     if not decided:
         return RuleOutcome(
             Judgement.UNDECIDED,
-            f"no change beyond the intervals: {_few(ends)}",
+            f"no change beyond the intervals: {few(ends)}",
             needs="more rounds, or more points",
             pairs=pairs,
         )
     verdict = Judgement.SUPPORTED if all(decided) else Judgement.DEPENDS if any(decided) else Judgement.REFUTED
-    evidence = f"the ratio {expect} in {sum(decided)} of {len(decided)} series: {_few(ends)}"
+    evidence = f"the ratio {expect} in {sum(decided)} of {len(decided)} series: {few(ends)}"
     return RuleOutcome(verdict, evidence, crossover=crossover(pairs, along), pairs=pairs)
 
 
@@ -152,7 +153,7 @@ def _aspects(differences):
 
 def covered(pairs: pd.DataFrame) -> str:
     """In short, where the cells lie: data, transforms, batch sizes, numbers of examples."""
-    parts = [_few(list(pairs["dataset_label"].unique())), _few(list(pairs["transform"].unique()))]
+    parts = [few(list(pairs["dataset_label"].unique())), few(list(pairs["transform"].unique()))]
     for column, name in (("batch_size", "batch"), ("examples", "examples")):
         ends = dict.fromkeys((plain(pairs[column].min()), plain(pairs[column].max())))
         parts.append(f"{name} {' to '.join(ends)}")
@@ -165,10 +166,6 @@ def _span(pairs):
         row = pairs.iloc[0]
         return f"{middle:.2f}" if row["low"] == row["high"] else f"{middle:.2f} ({row['low']:.2f} to {row['high']:.2f})"
     return f"{middle:.2f}, from {pairs['ratio'].min():.2f} to {pairs['ratio'].max():.2f}"
-
-
-def _few(names, most=3):
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 RULES: dict[str, Callable[..., RuleOutcome]] = {"compare": compare, "trend": trend, "differ": differ}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from helpers import checks
 from helpers.datasets import decoded_cache
 from helpers.datasets.sources import Description, Source
 from helpers.errors import NotPrepared, StudyError
@@ -104,7 +105,7 @@ class Folder(Source):
             damaged = damaged_pictures(paths)
             if damaged:
                 raise StudyError(
-                    f"every file of an image folder must be a whole JPEG or PNG (got {told(damaged)}); "
+                    f"every file of an image folder must be a whole JPEG or PNG (got {checks.few(damaged)}); "
                     "replace or remove it"
                 )
             _checked.add(key)
@@ -205,11 +206,6 @@ def fingerprint_of(paths: list[str]) -> str:
 def damaged_pictures(paths: list[str]) -> list[str]:
     """Returns the files that are no whole pictures: their ends are looked at, and a doubtful one is decoded."""
     return [path for path in paths if not _is_whole(path)]
-
-
-def told(names: list[str], most: int = 3) -> str:
-    """Returns some names in one line: the first ones, and how many more there are."""
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _is_whole(path):

@@ -6,10 +6,10 @@ import tarfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from helpers import files
-from helpers.datasets.folders import PICTURES, damaged_pictures, told
+from helpers import checks, files
+from helpers.datasets.folders import PICTURES, damaged_pictures
 from helpers.errors import StudyError, first_line
 
 MOST_FILES = 2_000_000
@@ -64,7 +64,7 @@ def unpack_folder(archive: Path, target: Path, *, work: Path, progress: Callable
                     shutil.copyfileobj(source, written)
     damaged = damaged_pictures([str(file) for file in sorted(whole.rglob("*")) if file.is_file()])
     if damaged:
-        names = told([str(Path(file).relative_to(whole)) for file in damaged])
+        names = checks.few([str(Path(file).relative_to(whole)) for file in damaged])
         raise StudyError(f"an archive must hold whole pictures (got {names} in {archive}); pack it again without them")
     files.move_whole(whole, target)
 
@@ -135,14 +135,10 @@ def _survey(archive, work):
             else:
                 pictures.add(name)
         _read_to_the_end(tar, archive)
-    both = pictures & {"/".join(parts[:end]) for parts in map(_parts, pictures) for end in range(1, len(parts))}
+    both = pictures & {str(folder) for name in pictures for folder in PurePosixPath(name).parents}
     if both:
         raise StudyError(f"a name must be a file or a folder (got {min(both)!r} as both in {archive}); pack it again")
     return pictures, ignored, size
-
-
-def _parts(name):
-    return name.split("/")
 
 
 def _read_to_the_end(tar, archive):

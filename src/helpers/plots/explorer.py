@@ -35,7 +35,7 @@ def slice_of(
     Args:
         results: rows of one machine.
         dataset: label of the data, as the table has it, or its short name.
-        transform: a name of helpers.transforms.
+        transform: a name of helpers.tasks.transforms.
         batch_size: examples per batch.
         pipeline: label; it is shown with its cell's reference.
 

@@ -28,7 +28,7 @@ class Task:
     Attributes:
         dataset: "synthetic", "mnist", "cifar10", "mnist-standin", "cifar10-standin" or "folder:PATH".
         source: where the pipeline reads: "arrays", "tfds" or "folder".
-        transform: a name of `helpers.transforms`.
+        transform: a name of `helpers.tasks.transforms`.
         batch_size: examples per batch.
         image_size: (height, width) of the source's images in pixels; None: as the dataset has them.
         examples: how many examples an epoch has; None: all of the training split.

@@ -13,9 +13,9 @@ from helpers import checks
 from helpers.errors import StudyError
 from helpers.machine import limits
 from helpers.tasks import Task
+from helpers.tasks.transforms import SCALE
 
 PASS_BYTES = 64 * 2**20  # float32 bytes written in one timed pass
-SCALE = np.float32(1 / 255.0)
 
 
 @dataclass(frozen=True, kw_only=True)
