@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from helpers.pipelines.feeds import Feed as Feed
 from helpers.pipelines.specs import (
     AUTOTUNE as AUTOTUNE,
     Spec as Spec,

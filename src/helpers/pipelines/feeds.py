@@ -1,6 +1,7 @@
 """Any feed that `fit` takes, seen alike: a Dataset, a PyDataset, an ImageDataGenerator's iterator."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,19 @@ from helpers import service
 from helpers.errors import StudyError
 
 Batch = tuple[np.ndarray, np.ndarray]  # images (batch, height, width, channels) and labels (batch, …)
+
+
+@dataclass(frozen=True)
+class Feed:
+    """Data that goes with an argument of `fit`, such as a dataset that never ends.
+
+    Attributes:
+        data: what `fit` takes: a tf.data.Dataset, a PyDataset or an ImageDataGenerator's iterator.
+        steps_per_epoch: batches of an epoch; None: the data ends by itself.
+    """
+
+    data: Any
+    steps_per_epoch: int | None = None
 
 
 def kind(feed: Any) -> str:
