@@ -1,6 +1,7 @@
 """A results table that no machine measured: for tests of what reads such tables, and for nothing else."""
 
 import json
+import math
 from dataclasses import asdict
 
 import numpy as np
@@ -36,6 +37,7 @@ def cell(*, seconds, dataset="synthetic", transform="noise", batch_size=32, exam
         ratio = ratios.paired_ratio(raw, timed[reference])
         fair = label not in unlike and reference not in unlike
         epoch_s = float(np.median(raw))
+        batches, start_share = math.ceil(examples / batch_size), 0.2
         rows.append(
             asdict(
                 Row(
@@ -63,15 +65,22 @@ def cell(*, seconds, dataset="synthetic", transform="noise", batch_size=32, exam
                     same_work=label not in unlike,
                     differences=json.dumps({"labels": "float32 (10,) instead of int64 ()"}) if label in unlike else "",
                     rounds=rounds,
+                    epochs_per_round=2,
+                    batches=batches,
+                    ratio_of_totals=raw.sum() / timed[reference].sum() if fair else np.nan,
                     time_ratio=ratio.ratio if fair else np.nan,
                     time_ratio_low=ratio.low if fair else np.nan,
                     time_ratio_high=ratio.high if fair else np.nan,
                     verdict=str(ratios.verdict(ratio) if fair else ratios.Verdict.NOT_THE_SAME_WORK),
                     images_per_s=examples / epoch_s,
                     epoch_s=epoch_s,
-                    first_batch_cold_s=0.2 if spec else 0.1,
-                    first_batch_s=0.01,
-                    steady_batch_s=epoch_s / max(1, examples // batch_size),
+                    start_s=start_share * epoch_s,
+                    start_s_low=0.9 * start_share * epoch_s,
+                    start_s_high=1.1 * start_share * epoch_s,
+                    batch_s=(1 - start_share) * epoch_s / batches,
+                    batch_s_low=0.9 * (1 - start_share) * epoch_s / batches,
+                    batch_s_high=1.1 * (1 - start_share) * epoch_s / batches,
+                    first_batch_s=start_share * epoch_s,
                     train_epoch_s=2 * epoch_s,
                     train_step_s=0.5 * epoch_s / max(1, examples // batch_size),
                     waiting_share=0.25,
@@ -79,11 +88,15 @@ def cell(*, seconds, dataset="synthetic", transform="noise", batch_size=32, exam
                     peak_rss_bytes=8e8,
                     pipeline_rss_bytes=float("nan"),
                     isolated=False,
-                    gather_ceiling_images_per_s=1e5,
-                    step_ceiling_images_per_s=1e5,
+                    floor_batch_s=3e-4,
+                    ceiling_images_per_s=1e5,
                     two_modes=False,
                     flags="",
                     epoch_s_rounds=raw.tolist(),
+                    steady_s_rounds=((1 - start_share) * raw * (batches - 1) / batches).tolist(),
+                    end_s_rounds=[0.0] * rounds,
+                    first_batch_s_rounds=(start_share * raw).tolist(),
+                    positions=[0] * rounds,
                     wall_s=10.0,
                     timed_s=8.0,
                 )
@@ -160,4 +173,4 @@ def decisive(sign: int) -> pd.DataFrame:
     made.append(cell(seconds=same_work, transform="shear_zoom_flip", unlike=() if sign == 1 else ("tf_data",)))
     rows = table(made)
     generator = rows["builder"] == "image_data_generator"
-    return rows.assign(first_batch_cold_s=rows["epoch_s"], peak_rss_bytes=np.where(generator, 2.0**sign * 1e9, 1e9))
+    return rows.assign(peak_rss_bytes=np.where(generator, 2.0**sign * 1e9, 1e9))

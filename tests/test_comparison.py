@@ -1,6 +1,7 @@
 import itertools
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from helpers import comparison, timing
@@ -11,7 +12,7 @@ BATCH = (np.zeros((4, 8, 8, 3), "float32"), np.zeros(4, "int64"))
 
 @pytest.fixture(scope="module")
 def short_against_long():
-    """The clock moves on by a millisecond at each reading: at the beginning of an epoch, its steps' ends, its end."""
+    """The clock moves on by a millisecond at each reading: at the end of each step and of each epoch."""
     feeds = {"short": timing.held(BATCH, 10), "long": timing.held(BATCH, 100)}
     ticks = itertools.count(0, 1_000_000)
     return comparison.compare(feeds, budget_s=4, precision=0.2, seed=3, clock=lambda: next(ticks))
@@ -32,13 +33,60 @@ def test_the_rounds_stop_at_the_first_look_at_which_every_interval_is_narrow(sho
 
 
 def test_the_raw_rounds_are_kept_and_interleaved_in_an_order_that_changes(short_against_long):
-    rounds = short_against_long.rounds
+    epochs = short_against_long.rounds["epoch"].max()
+    assert epochs == 4  # of a tenth of a second by this clock
+    assert short_against_long.rounds["epoch"].tolist() == [1, 2, 3, 4] * (len(short_against_long.rounds) // 4)
+    rounds = short_against_long.rounds[short_against_long.rounds["epoch"] == 1]
     assert rounds["round"].tolist() == [number for number in range(1, len(rounds) // 2 + 1) for _ in range(2)]
     assert rounds["position"].tolist() == [0, 1] * (len(rounds) // 2)
     assert all(set(pair) == {"short", "long"} for _, pair in rounds.groupby("round")["pipeline"])
     assert rounds[rounds["position"] == 0]["pipeline"].nunique() == 2
     assert rounds["batches"].tolist() == [{"short": 10, "long": 100}[label] for label in rounds["pipeline"]]
-    assert short_against_long.cold["pipeline"].tolist() == ["short", "long"]
+    assert short_against_long.labels == ["short", "long"]
+
+
+def test_an_epoch_is_a_start_and_its_batches_at_their_rate(short_against_long):
+    for label, batches in (("short", 10), ("long", 100)):
+        start, rate = short_against_long.start(label), short_against_long.rate(label)
+        assert rate.value == pytest.approx(1e-3)
+        assert start.value == pytest.approx(1e-3)  # the reading at the epoch's end
+        assert start.value + batches * rate.value == pytest.approx(np.median(short_against_long.seconds(label)))
+        assert short_against_long.batches(label) == batches
+
+
+def made_up(**seconds):
+    """A comparison of feeds of 11 batches; label -> the (start, rate) of each round."""
+    rows = [
+        {"round": number, "position": 0, "pipeline": label, "epoch": 1, "epoch_s": start + 11 * rate,
+         "steady_s": 10 * rate, "end_s": 0.0, "first_batch_s": start + rate, "cpu_s": 0.0, "batches": 11}
+        for label, rounds in seconds.items()
+        for number, (start, rate) in enumerate(rounds, 1)
+    ]  # fmt: skip
+    return comparison.Comparison(
+        labels=list(seconds), rounds=pd.DataFrame(rows), reference=next(iter(seconds)), confidence=0.95, margin=0.05,
+        precision=0.03, stopped="", wall_s=1.0,
+    )  # fmt: skip
+
+
+def test_the_order_turns_where_the_slower_start_has_paid():
+    noise = np.random.default_rng(0).normal(0, 1e-4, (2, 12))
+    quick_start = [(0.1 + shift, 0.02) for shift in noise[0]]
+    quick_rate = [(0.5 + shift, 0.01) for shift in noise[1]]
+    found = made_up(start=quick_start, rate=quick_rate)
+    assert found.turns_at("rate").value == pytest.approx(40, rel=0.03)
+    assert found.turns_at("rate").low <= found.turns_at("rate").value <= found.turns_at("rate").high
+    assert found.turns_at("rate", "start").value == found.turns_at("start", "rate").value
+    better = made_up(a=quick_start, b=[(0.05, 0.01)] * 12)
+    assert better.turns_at("b") is None
+
+
+def test_a_rare_slow_epoch_shows_in_the_ratio_of_totals():
+    usual = [(0.1, 0.01)] * 12
+    found = made_up(steady=usual, moody=[*usual[:-2], (1.0, 0.01), (1.0, 0.01)])
+    assert found.ratio("moody").ratio == pytest.approx(1)
+    assert found.ratio_of_totals("moody") == pytest.approx((12 * 0.21 + 2 * 0.9) / (12 * 0.21))
+    assert "ratio of totals 1.71" in found.flags("moody")
+    assert not [flag for flag in found.flags("steady") if "totals" in flag]
 
 
 def test_it_shows_itself_with_ratio_interval_and_verdict(short_against_long):
@@ -78,7 +126,7 @@ def test_an_unknown_label_is_refused(short_against_long):
 def test_a_feed_whose_epochs_differ_in_length_is_refused():
     import tensorflow as tf
 
-    lengths = iter([6, 6, 6, 5, 5, 5, 5, 5, 5])
+    lengths = iter([6, 6, 6, 6, 5, 5, 5, 5, 5, 5])
     images = np.zeros((8, 4, 4, 1), np.float32)
 
     def batches():

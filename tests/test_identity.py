@@ -16,7 +16,7 @@ from helpers.sweep import grid, identity
 
 PACKAGE = Path(helpers.__file__).resolve().parent
 ROWS_DEPEND_ON = (
-    "measurement.py",
+    "measurement/point.py",
     "ratios.py",
     "comparison/rounds.py",
     "timing/epochs.py",

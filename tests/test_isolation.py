@@ -98,7 +98,7 @@ def test_a_process_that_was_killed_is_named_and_none_is_left_after_the_error():
     ):
         process = psutil.Process(started["py_dataset"]._process.pid)
         os.kill(process.pid, signal.SIGKILL)
-        started["py_dataset"].time_epoch()
+        started["py_dataset"].time_epochs(1)
     assert not process.is_running()
 
 
@@ -119,11 +119,11 @@ def test_an_epoch_that_hangs_over_there_ends_at_its_deadline_and_says_what_was_a
         process = psutil.Process(stuck._process.pid)
         process.send_signal(signal.SIGSTOP)
         stuck.deadline_s = 0.5
-        with pytest.raises(StudyError, match=r"stuck must run an epoch within 0\.5 s .* fewer examples"):
-            stuck.time_epoch()
+        with pytest.raises(StudyError, match=r"stuck must run its epochs within 0\.5 s .* fewer examples"):
+            stuck.time_epochs(1)
         assert not process.is_running()
         with pytest.raises(StudyError, match="stuck must stay alive"):
-            stuck.time_epoch()
+            stuck.time_epochs(1)
 
 
 def test_a_pipeline_that_is_not_built_in_time_ends_at_its_deadline():

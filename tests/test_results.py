@@ -1,3 +1,4 @@
+import hashlib
 import os
 
 import numpy as np
@@ -44,11 +45,30 @@ def test_a_table_that_is_missing_truncated_or_of_another_schema_is_refused_in_on
     with pytest.raises(StudyError, match="must be there"):
         results.read(tmp_path)
     pd.DataFrame([row(schema_version=99)]).to_parquet(tmp_path / results.TABLE)
-    with pytest.raises(StudyError, match="must have schema 1"):
+    with pytest.raises(StudyError, match="must have schema 2"):
         results.read(tmp_path)
     (tmp_path / results.TABLE).write_bytes(b"PAR1")
     with pytest.raises(StudyError, match="whole Parquet file"):
         results.read(tmp_path)
+
+
+def test_a_run_of_the_first_edition_can_still_be_read_and_no_cell_of_it_counts_as_done(tmp_path):
+    later = ["start_s", "steady_s_rounds", "batches", "ceiling_images_per_s"]
+    old = pd.DataFrame([row(schema_version=1)]).rename(columns={"batch_s": "steady_batch_s"}).drop(columns=later)
+    old = old.assign(first_batch_cold_s=0.2)  # a column that went
+    old.to_parquet(tmp_path / results.TABLE)
+    read = results.read(tmp_path)
+    assert list(read) == list(results.COLUMNS)
+    assert read["schema_version"].tolist() == [1]
+    assert read["batch_s"].tolist() == old["steady_batch_s"].tolist()
+    assert read["start_s"].isna().all() and read["steady_s_rounds"].tolist() == [[]]
+    assert read["batches"].tolist() == [-(-old["examples"][0] // old["batch_size"][0])]
+    results.write_cell(tmp_path, read)
+    assert results.read_cell(tmp_path)["schema_version"].tolist() == [results.SCHEMA_VERSION]
+    files.write_whole(tmp_path / results.ROWS, lambda path: read.to_parquet(path, index=False))
+    done = {"sha256": hashlib.sha256((tmp_path / results.ROWS).read_bytes()).hexdigest(), "rows": 1}
+    files.write_json(tmp_path / results.DONE, done | {"cell_ids": read["cell_id"].tolist()})
+    assert results.read_cell(tmp_path) is None
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path):

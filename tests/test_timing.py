@@ -2,6 +2,7 @@
 
 import itertools
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -10,6 +11,7 @@ from work_clock import WorkClock
 from helpers import timing
 from helpers.errors import StudyError
 from helpers.machine import processes
+from helpers.pipelines import Feed
 from helpers.timing import epochs, models, simulated_device
 
 BATCH = (np.zeros((4, 8, 8, 3), "float32"), np.zeros(4, "int64"))
@@ -17,15 +19,15 @@ SECOND = 10**9
 
 
 def test_each_part_of_an_epoch_lies_between_its_two_readings_of_the_clock():
-    # Start, begin, three batch ends, end; no two steps between them are as long.
-    readings = iter(second * SECOND for second in (0, 1, 3, 7, 15, 31))
+    # Two epochs, each read at three batch ends and at its end; no two steps between the readings are as long.
+    readings = iter(second * SECOND for second in (1, 3, 7, 15, 31, 63, 127, 255))
     epoch = timing.time_epoch(models.smallest(BATCH), timing.held(BATCH, 3), clock=lambda: next(readings))
-    assert epoch.set_up_s == pytest.approx(1)
-    assert epoch.first_batch_s == pytest.approx(2)
-    assert epoch.steady_s == pytest.approx(12)
-    assert epoch.end_s == pytest.approx(16)
-    assert epoch.epoch_s == pytest.approx(30)
-    assert epoch.steady_batch_s == pytest.approx(6)
+    assert epoch.steady_s == pytest.approx(7 - 1)
+    assert epoch.end_s == pytest.approx(15 - 7)
+    assert epoch.first_batch_s == pytest.approx(31 - 15)
+    assert epoch.epoch_s == pytest.approx(31 - 1)
+    assert epoch.batch_s == pytest.approx(3)
+    assert epoch.start_s == pytest.approx(30 - 3 * 3)
     assert epoch.batches == 3
     assert next(readings, "none left") == "none left"
 
@@ -33,21 +35,72 @@ def test_each_part_of_an_epoch_lies_between_its_two_readings_of_the_clock():
 def test_the_clock_is_read_when_the_first_step_and_the_last_have_ended():
     model = models.smallest(BATCH)
     steps_taken = lambda: int(model.optimizer.iterations)  # noqa: E731
-    epoch = timing.time_epoch(model, timing.held(BATCH, 7), clock=lambda: steps_taken() * SECOND)
-    assert (epoch.set_up_s, epoch.first_batch_s, epoch.steady_s, epoch.end_s) == pytest.approx((0, 1, 6, 0))
-    assert epoch.batches == 7
+    timed = timing.time_epochs(model, timing.held(BATCH, 7), 3, clock=lambda: steps_taken() * SECOND)
+    assert [(epoch.steady_s, epoch.end_s, epoch.first_batch_s) for epoch in timed] == [pytest.approx((6, 0, 1))] * 3
+    assert [epoch.batches for epoch in timed] == [7] * 3
 
 
-def test_an_epoch_of_one_batch_has_no_steady_state():
+def test_an_epoch_of_one_batch_has_no_rate_and_is_all_start():
     epoch = timing.time_epoch(models.smallest(BATCH), timing.held(BATCH, 1))
     assert (epoch.batches, epoch.steady_s) == (1, 0)
-    assert np.isnan(epoch.steady_batch_s)
+    assert np.isnan(epoch.batch_s)
+    assert epoch.start_s == epoch.epoch_s
 
 
-def test_cpu_seconds_are_those_between_begin_and_end(monkeypatch):
-    readings = iter([5.0, 5.75])
+def test_cpu_seconds_are_those_from_an_epochs_first_step_to_the_next_ones(monkeypatch):
+    readings = iter([5.0, 5.75, 7.0])
     monkeypatch.setattr(processes, "cpu_seconds", lambda: next(readings))
-    assert timing.time_epoch(models.smallest(BATCH), timing.held(BATCH, 3)).cpu_s == 0.75
+    timed = timing.time_epochs(models.smallest(BATCH), timing.held(BATCH, 3), 2)
+    assert [epoch.cpu_s for epoch in timed] == [0.75, 1.25]
+
+
+def test_all_epochs_are_of_one_fit(monkeypatch):
+    model = models.smallest(BATCH)
+    fitted, fit = [], model.fit
+    monkeypatch.setattr(
+        model, "fit", lambda *data, **options: fitted.append(options["epochs"]) or fit(*data, **options)
+    )
+    assert len(timing.time_epochs(model, timing.held(BATCH, 3), 4)) == 4
+    assert fitted == [5]
+
+
+def test_a_feed_that_repeats_is_read_by_one_iterator_with_the_steps_that_it_tells():
+    made = []
+
+    def batches():
+        made.append("iterator")
+        while True:
+            yield BATCH
+
+    forms = tuple(tf.TensorSpec(part.shape, part.dtype) for part in BATCH)
+    endless = tf.data.Dataset.from_generator(batches, output_signature=forms)
+    timed = timing.time_epochs(models.smallest(BATCH), Feed(endless, steps_per_epoch=4), 3)
+    assert [epoch.batches for epoch in timed] == [4] * 3
+    assert len(made) == 1
+
+
+class Numbered(keras.utils.PyDataset):
+    """Ten batches; keeps the order in which they were asked for."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked = []
+
+    def __len__(self):
+        return 10
+
+    def __getitem__(self, index):
+        self.asked.append(index)
+        return BATCH
+
+
+@pytest.mark.parametrize("shuffle", [None, True, False])
+def test_fit_shuffles_the_batches_of_a_sequence_unless_it_is_told_not_to(shuffle):
+    sequence = Numbered()
+    timing.time_epoch(models.smallest(BATCH), Feed(sequence, shuffle=shuffle))
+    of_an_epoch = sequence.asked[2:12]  # Keras asks for 0 and 1 first, for their form
+    assert sorted(of_an_epoch) == list(range(10))
+    assert (of_an_epoch == list(range(10))) == (shuffle is False)
 
 
 @pytest.fixture
@@ -73,10 +126,9 @@ def test_the_share_of_waiting_is_what_the_steps_do_not_explain(batch_s, step_s, 
     assert training.waiting_share == pytest.approx(waiting_share)
 
 
-def made(epoch_s, steady_batch_s):
+def made(epoch_s, batch_s):
     """An epoch of five batches."""
-    return timing.Epoch(epoch_s=epoch_s, first_batch_s=0, steady_s=4 * steady_batch_s, end_s=0, set_up_s=0, cpu_s=0,
-                        batches=5)  # fmt: skip
+    return timing.Epoch(epoch_s=epoch_s, first_batch_s=0, steady_s=4 * batch_s, end_s=0, cpu_s=0, batches=5)
 
 
 def test_the_median_of_the_timed_epochs_counts_and_no_warm_up(monkeypatch):
@@ -90,8 +142,8 @@ def test_the_median_of_the_timed_epochs_counts_and_no_warm_up(monkeypatch):
 
 
 def test_a_step_is_the_median_of_three_short_epochs(monkeypatch):
-    timed = iter([made(9, 9), made(9, 0.5), made(9, 0.1), made(9, 0.2)])
-    monkeypatch.setattr(epochs, "time_epoch", lambda model, feed: next(timed))
+    monkeypatch.setattr(epochs, "time_epoch", lambda model, feed: made(9, 9))
+    monkeypatch.setattr(epochs, "time_epochs", lambda model, feed, count: [made(9, s) for s in (0.5, 0.1, 0.2)[:count]])
     assert timing.step_seconds(None, BATCH) == pytest.approx(0.2)
 
 

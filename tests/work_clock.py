@@ -27,7 +27,8 @@ class WorkClock:
     def install(self, monkeypatch) -> "WorkClock":
         """Every epoch is timed with this clock, and a simulated device works on it instead of sleeping."""
         for module in (timing, epochs):
-            monkeypatch.setattr(module, "time_epoch", functools.partial(epochs.time_epoch, clock=self))
+            for name in ("time_epoch", "time_epochs"):
+                monkeypatch.setattr(module, name, functools.partial(getattr(epochs, name), clock=self))
         monkeypatch.setattr(simulated_device, "time", SimpleNamespace(sleep=self.work))
         return self
 

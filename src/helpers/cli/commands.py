@@ -116,14 +116,20 @@ def compare(
         f"batch {task.batch_size}; {measured.comparison.load}\n{measured.parity}"
     )
     shown = rows.assign(
-        share_of_gather=rows["images_per_s"] / rows["gather_ceiling_images_per_s"],
-        share_of_step=rows["images_per_s"] / rows["step_ceiling_images_per_s"],
+        start_ms=rows["start_s"] * 1e3,
+        batch_ms=rows["batch_s"] * 1e3,
+        step_ms=rows["train_step_s"] * 1e3,
         pipeline_MB=rows["pipeline_rss_bytes"] / 1e6,
         tree_MB=rows["peak_rss_bytes"] / 1e6,
     ).set_index("pipeline")
-    columns = ["verdict", "time_ratio", "time_ratio_low", "time_ratio_high", "images_per_s", "first_batch_s"]
-    columns += ["share_of_gather", *["share_of_step", "waiting_share"] * train, *["pipeline_MB", "tree_MB"] * isolate]
-    print(shown[[*columns, "flags"]].round({"images_per_s": 0}).round(3).to_string())
+    columns = ["verdict", "time_ratio", "time_ratio_low", "time_ratio_high", "images_per_s", "start_ms", "batch_ms"]
+    columns += ["turns_at_examples", *["step_ms", "waiting_share"] * train, *["pipeline_MB", "tree_MB"] * isolate]
+    print(shown[[*columns, "flags"]].round({"images_per_s": 0, "turns_at_examples": 0}).round(3).to_string())
+    print(
+        f"time_ratio: an epoch of {measured.description.examples} examples over that of the reference; "
+        f"at turns_at_examples the order turns.\nAt best, fit takes {1e3 * measured.floor_batch_s:.2f} ms per batch, "
+        f"and this machine does the work for {measured.ceiling_images_per_s:,.0f} images/s."
+    )
 
 
 @study.command()

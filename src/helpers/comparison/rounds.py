@@ -18,6 +18,9 @@ from helpers.ratios import Verdict, paired_ratio
 from helpers.timing import models
 
 MIN_ROUNDS = ratios.FIRST_LOOK
+MOST_EPOCHS = 4  # of a round
+ROUND_S = 0.5  # what a feed's timed epochs should take in a round, where so many fit
+TOTALS_DIFFER = 0.05  # a training run pays totals: beyond this share the ratio of totals is told
 PLANNED_LOOKS = len(ratios.look_rounds(1000))
 
 
@@ -26,9 +29,9 @@ class Comparison:
     """What a comparison measured; the statistics are derived from the raw rounds.
 
     Attributes:
-        rounds: one row per feed and round: round, position (in the round's order), pipeline, epoch_s, first_batch_s,
-            steady_batch_s, set_up_s, cpu_s, batches.
-        cold: the same of each feed's very first epoch, which no statistic uses.
+        labels: of the feeds, in the order they were given.
+        rounds: one row per feed, round and epoch of the round: round, position (in the round's order), pipeline,
+            epoch, and the attributes of `timing.Epoch`.
         reference: the label that the others are compared with.
         confidence: of all intervals together, 0 to 1.
         margin: ratios within 1 / (1 + margin) … 1 + margin count as the same.
@@ -38,8 +41,8 @@ class Comparison:
         load: what else the machine did meanwhile, in words; "" where it does not tell.
     """
 
+    labels: list[str]
     rounds: pd.DataFrame
-    cold: pd.DataFrame
     reference: str
     confidence: float
     margin: float
@@ -48,19 +51,50 @@ class Comparison:
     wall_s: float
     load: str = ""
 
-    @property
-    def labels(self) -> list[str]:
-        """The feeds' labels, in the order they were given."""
-        return list(self.cold["pipeline"])
-
     def seconds(self, label: str, column: str = "epoch_s") -> np.ndarray:
-        """Returns one feed's raw figures by round, float64 (rounds,).
+        """Returns one feed's figures by round, float64 (rounds,): the mean over the round's epochs.
+
+        Args:
+            label: of the feed.
+            column: an attribute of `timing.Epoch`, or "start_s" or "batch_s", the start and the rate of its epochs.
 
         Raises:
             StudyError: if there is no such feed.
         """
         checks.one_of("pipeline", label, self.labels)
-        return self.rounds.loc[self.rounds["pipeline"] == label, column].to_numpy(float)
+        rounds = self.rounds[self.rounds["pipeline"] == label].groupby("round").mean(numeric_only=True)
+        if column in ("start_s", "batch_s"):
+            batch_s = rounds["steady_s"] / (rounds["batches"] - 1).where(rounds["batches"] > 1)
+            start_s = rounds["epoch_s"] - rounds["batches"] * batch_s.fillna(0)
+            return (batch_s if column == "batch_s" else start_s).to_numpy(float)
+        return rounds[column].to_numpy(float)
+
+    def start(self, label: str) -> ratios.Estimate:
+        """Returns what an epoch takes beside its batches, in seconds, for as many examples as were measured."""
+        return ratios.estimate(self.seconds(label, "start_s"), self.confidence)
+
+    def rate(self, label: str) -> ratios.Estimate:
+        """Returns the seconds per batch after an epoch's first; NaN where an epoch has one batch."""
+        return ratios.estimate(self.seconds(label, "batch_s"), self.confidence)
+
+    def batches(self, label: str) -> int:
+        """Returns the number of batches in an epoch."""
+        return int(self.seconds(label, "batches")[0])
+
+    def turns_at(self, label: str, reference: str | None = None) -> ratios.Estimate | None:
+        """Returns the batches per epoch at which the order of two feeds turns, were their starts to stay as they are.
+
+        None where it is not shown to turn.
+        """
+        differences = {
+            column: self.seconds(label, column) - self.seconds(reference or self.reference, column)
+            for column in ("start_s", "batch_s")
+        }
+        return ratios.turning_point(differences["start_s"], differences["batch_s"], confidence=self.confidence)
+
+    def ratio_of_totals(self, label: str, reference: str | None = None) -> float:
+        """Returns how many times as long all of one feed's epochs took together as another's: what a training pays."""
+        return float(self.seconds(label).sum() / self.seconds(reference or self.reference).sum())
 
     def ratio(self, label: str, reference: str | None = None) -> ratios.Ratio:
         """Returns how many times as long one feed's epochs take as another's, with its interval.
@@ -92,20 +126,24 @@ class Comparison:
 
     @property
     def table(self) -> pd.DataFrame:
-        """One row per feed: median epoch, time ratio to the reference with interval, verdict, rounds, flags."""
+        """One row per feed: median epoch, ratio to the reference with interval, verdict, start, rate, rounds, flags."""
         rows = []
         for label in self.labels:
             ratio = self.ratio(label)  # of the reference with itself: 1, from 1 to 1
             verdict = Verdict.REFERENCE if label == self.reference else self.verdict(label)
             row = {"pipeline": label, "epoch_s": np.median(self.seconds(label)), "time_ratio": ratio.ratio}
             row |= {"low": ratio.low, "high": ratio.high, "verdict": verdict.value}
+            row |= {"start_s": self.start(label).value, "batch_s": self.rate(label).value}
             rows.append(row | {"rounds": ratio.rounds, "flags": ", ".join(self.flags(label))})
         return pd.DataFrame(rows)
 
     def flags(self, label: str) -> list[str]:
-        """Returns what a reader should know of one feed's rounds: two modes, drift, outliers (kept)."""
+        """Returns what a reader should know of one feed's rounds: other totals, two modes, drift, outliers (kept)."""
         seconds = self.seconds(label)
         told = ["two modes"] if run_quality.two_modes(seconds) else []
+        totals = self.ratio_of_totals(label)
+        if abs(math.log(totals / self.ratio(label).ratio)) > math.log1p(TOTALS_DIFFER):
+            told.insert(0, f"ratio of totals {totals:.2f}")
         if drift := run_quality.drift(seconds):
             told.append(f"drifted by {drift.change:+.0%}")
         outliers = int(np.sum(run_quality.outliers(seconds)))
@@ -143,11 +181,12 @@ def compare(
 ) -> Comparison:
     """Times feeds through `fit` in interleaved rounds until the ratios are precise or the budget is spent.
 
-    Each feed first runs two epochs that do not count. In every round each feed then runs one epoch, in an
-    order drawn anew. Whether they do the same work is for `parity.check` to say, before.
+    Each feed first runs epochs that do not count. In every round each feed then runs one `fit`, in an order drawn
+    anew: one epoch to begin with, and up to four that are timed, the same number for every feed; their mean is the
+    round's figure. Whether they do the same work is for `parity.check` to say, before.
 
     Args:
-        feeds: label -> what `fit` takes, a `timing.Fitted` or an `isolation.Isolated`; at least two, all finite.
+        feeds: label -> what `fit` takes, a `Feed`, a `timing.Fitted` or an `isolation.Isolated`; at least two.
         reference: the label that the others are compared with; None: the first.
         precision: stop when every interval's half-width is at most this share of its ratio.
         budget_s: seconds, warm-up included, after which no round is begun; at least five rounds are run.
@@ -176,22 +215,23 @@ def compare(
     timers = {label: _timer(feed, model, clock) for label, feed in feeds.items()}
     batches: dict[str, int] = {}
 
-    def time_epoch(number, position, label):
-        epoch = timers[label]()
-        if epoch.batches != batches.setdefault(label, epoch.batches):
-            raise StudyError(
-                f"every epoch of a feed must be as long (got {batches[label]} batches of {label}, then "
-                f"{epoch.batches}); a cache that was read in part may do this: read it to the end once"
-            )
+    def time_feed(number, position, label, epochs):
+        timed = timers[label](epochs)
+        for epoch in timed:
+            if epoch.batches != batches.setdefault(label, epoch.batches):
+                raise StudyError(
+                    f"every epoch of a feed must be as long (got {batches[label]} batches of {label}, then "
+                    f"{epoch.batches}); a cache that was read in part may do this: read it to the end once"
+                )
         where = {"round": number, "position": position, "pipeline": label}
-        return where | asdict(epoch) | {"steady_batch_s": epoch.steady_batch_s}
+        return [where | {"epoch": count} | asdict(epoch) for count, epoch in enumerate(timed, 1)]
 
-    def time_round(number, labels):
-        return [time_epoch(number, position, label) for position, label in enumerate(labels)]
+    def time_round(number, labels, epochs):
+        return [row for place, label in enumerate(labels) for row in time_feed(number, place, label, epochs)]
 
     with timing.garbage_set_aside():
-        cold = time_round(0, feeds)
-        time_round(0, feeds)
+        longest_s = max(row["epoch_s"] for row in time_round(0, feeds, 1))
+    epochs = min(MOST_EPOCHS, max(1, round(ROUND_S / max(longest_s, 1e-9))))
 
     rows: list[dict[str, Any]] = []
     order = list(feeds)
@@ -200,8 +240,8 @@ def compare(
     def so_far(stopped):
         load = noise.between(before, noise.read_counters())
         return Comparison(
+            labels=list(feeds),
             rounds=pd.DataFrame(rows),
-            cold=pd.DataFrame(cold),
             reference=reference or next(iter(feeds)),
             confidence=confidence,
             margin=margin,
@@ -215,7 +255,7 @@ def compare(
     with timing.garbage_set_aside():
         for rounds in range(1, max_rounds + 1):
             generator.shuffle(order)
-            rows += time_round(rounds, order)
+            rows += time_round(rounds, order, epochs)
             if rounds in look_after and so_far("").is_precise:
                 return so_far("precise")
             if rounds >= MIN_ROUNDS and spent_s() >= budget_s:
@@ -224,8 +264,8 @@ def compare(
 
 
 def _timer(feed, model, clock):
-    """Returns a function that times one epoch of a feed, with its own model or process where it has one."""
-    if hasattr(feed, "time_epoch"):
-        return feed.time_epoch
+    """Returns a function that times some epochs of a feed, with its own model or process where it has one."""
+    if hasattr(feed, "time_epochs"):
+        return feed.time_epochs
     fitted = model(timing.first_batch(feed))
-    return lambda: timing.time_epoch(fitted, feed, clock=clock)
+    return lambda epochs: timing.time_epochs(fitted, feed, epochs, clock=clock)

@@ -1,5 +1,6 @@
 """Any feed that `fit` takes, seen alike: a Dataset, a PyDataset, an ImageDataGenerator's iterator."""
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -19,10 +20,17 @@ class Feed:
     Attributes:
         data: what `fit` takes: a tf.data.Dataset, a PyDataset or an ImageDataGenerator's iterator.
         steps_per_epoch: batches of an epoch; None: the data ends by itself.
+        shuffle: whether `fit` shuffles the order of a PyDataset's batches; None: as it does unless told.
     """
 
     data: Any
     steps_per_epoch: int | None = None
+    shuffle: bool | None = None
+
+
+def opened(feed: Any) -> Feed:
+    """Returns what was given as a `Feed`."""
+    return feed if isinstance(feed, Feed) else Feed(feed)
 
 
 def kind(feed: Any) -> str:
@@ -52,7 +60,11 @@ def batches_of(feed: Any) -> Iterator[Batch]:
     Raises:
         StudyError: if the feed is no feed, never ends, or does not give pairs.
     """
+    feed, steps = opened(feed).data, opened(feed).steps_per_epoch
     if kind(feed) == "tf.data":
+        if steps:
+            yield from (_pair(element) for element in itertools.islice(feed.as_numpy_iterator(), steps))
+            return
         if feed.cardinality() == -1:  # tf.data.INFINITE_CARDINALITY
             raise StudyError("a feed must end by itself (got one that repeats without end); leave repeat() out")
         # A watchdog can end the one, the other is faster.
@@ -65,6 +77,12 @@ def batches_of(feed: Any) -> Iterator[Batch]:
     for index in range(feed.num_batches):
         yield _pair(feed[index])
     feed.on_epoch_end()
+
+
+def first_as_it_comes(feed: Any) -> Any:
+    """Opens a feed anew and returns its first batch, as Keras would get it; for timing the opening."""
+    data = opened(feed).data
+    return next(iter(data)) if kind(data) == "tf.data" else data[0]
 
 
 def _pair(element):

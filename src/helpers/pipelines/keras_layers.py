@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from helpers.errors import StudyError
-from helpers.pipelines import AUTOTUNE, tf_data
+from helpers.pipelines import AUTOTUNE, Feed, tf_data
 from helpers.tasks import Task, transforms
 
 
@@ -48,8 +48,10 @@ def stack(task: Task) -> keras.Sequential:
     return keras.Sequential(layers_of(task))
 
 
-def build(task: Task, *, num_parallel_calls: int = AUTOTUNE, prefetch: int = AUTOTUNE) -> tf.data.Dataset:
-    """Returns the task as a tf.data.Dataset whose map calls the layers.
+def build(
+    task: Task, *, num_parallel_calls: int = AUTOTUNE, prefetch: int = AUTOTUNE, repeat: bool = False
+) -> tf.data.Dataset | Feed:
+    """Returns the task as a tf.data.Dataset whose map calls the layers; as a `Feed` where it repeats.
 
     Raises:
         StudyError: where no layer does the transform.
@@ -68,4 +70,5 @@ def build(task: Task, *, num_parallel_calls: int = AUTOTUNE, prefetch: int = AUT
         return images, labels
 
     dataset = dataset.batch(task.batch_size).map(apply, num_parallel_calls=calls)
-    return dataset.prefetch(prefetch) if prefetch else dataset
+    steps = math.ceil(examples / task.batch_size) if repeat else None
+    return tf_data.finished(dataset, prefetch=prefetch, steps_per_epoch=steps)

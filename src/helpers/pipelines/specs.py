@@ -124,6 +124,7 @@ _WORKERS = {
     "workers": Knob("threads (or processes) that prepare batches", least=0),
     "max_queue_size": Knob("batches that may wait in the queue", least=1),
 }
+_REPEAT = Knob("whether it repeats without end: one iterator for all epochs, not two for each", choices=_SWITCH)
 _PARALLEL = Knob("elements prepared at once; -1: AUTOTUNE, 0: one after the other", least=-1)
 _PREFETCH = Knob("batches held ready; -1: AUTOTUNE, 0: none", least=-1)
 
@@ -155,6 +156,7 @@ _PIPELINES = {
             "prefetch": _PREFETCH,
             "deterministic": Knob("whether elements keep their order under a parallel map", choices=_SWITCH),
             "autotune": Knob("whether tf.data adapts its AUTOTUNE settings while it runs", choices=_SWITCH),
+            "repeat": _REPEAT,
             "service": Knob("address of a tf.data service that does the work; '': none", address=True),
             # YAML reads off as false.
             "sharding": Knob("who of the service's workers does what", choices=(*service.POLICIES, False)),
@@ -166,12 +168,13 @@ _PIPELINES = {
         {
             "coordinates": Knob("of the warp: exact, or faster", choices=("float64", "float32")),
             "jit_compile": Knob("whether XLA compiles the pixel arithmetic", choices=_SWITCH),
+            "repeat": _REPEAT,
         },
     ),
     "keras_layers": Pipeline(
         "helpers.pipelines.keras_layers:build",
         "Keras' preprocessing layers in the map of tf.data",
-        {"num_parallel_calls": _PARALLEL, "prefetch": _PREFETCH},
+        {"num_parallel_calls": _PARALLEL, "prefetch": _PREFETCH, "repeat": _REPEAT},
     ),
     "published_a1_sequence": Pipeline(
         "helpers.pipelines.published:a1_sequence", "first answer, example 1: a Sequence adds noise, float64"

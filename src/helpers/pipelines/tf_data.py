@@ -12,7 +12,7 @@ import tensorflow as tf
 from helpers import service as data_service
 from helpers.errors import StudyError
 from helpers.machine import GIB
-from helpers.pipelines import AUTOTUNE
+from helpers.pipelines import AUTOTUNE, Feed
 from helpers.tasks import Task, transforms
 from helpers.tf_image_data_generator import files
 
@@ -67,10 +67,11 @@ def build(
     prefetch: int = AUTOTUNE,
     deterministic: bool = True,
     autotune: bool = True,
+    repeat: bool = False,
     service: str = "",
     sharding: str = "dynamic",
-) -> tf.data.Dataset:
-    """Returns the task as a tf.data.Dataset.
+) -> tf.data.Dataset | Feed:
+    """Returns the task as a tf.data.Dataset, or as a `Feed` where it repeats.
 
     The order of the stages is source, decode, cache of the source, shuffle, draw, map, cache of results,
     batch, prefetch; where decoded pictures are not cached, the shuffle stands before decode. With `map="batch"`
@@ -88,6 +89,8 @@ def build(
         prefetch: batches held ready; -1: AUTOTUNE; 0: none.
         deterministic: whether a parallel map keeps the order.
         autotune: whether AUTOTUNE values adapt while the pipeline runs.
+        repeat: whether it repeats without end, so that `fit`, told the steps of an epoch, makes one iterator for all
+            epochs; Keras 3.15 makes two for each epoch otherwise.
         service: "grpc://host:port" of a tf.data service whose workers do all the stages up to the batches;
             "": none. Workers share no seed: draws and order are fresh, and no seed reproduces them.
         sharding: who of the workers does what: "off", "dynamic", "file" or "data"; see `service.POLICIES`.
@@ -97,7 +100,7 @@ def build(
     """
     sharding = sharding or "off"
     if service:
-        _check_service(task, service, sharding, cache)
+        _check_service(task, service, sharding, cache, repeat)
     seed = None if service else task.seed  # one seed would give every worker the same draws, in every epoch
     transform, calls = transforms.get(task.transform), num_parallel_calls or None
     dataset, decode, examples = source_of(task, map, service, sharding)
@@ -146,9 +149,32 @@ def build(
             batches = math.ceil(examples / task.batch_size)
             # The client asks for the end only once a second; who takes the known number waits for no answer.
             dataset = dataset.take(batches).apply(tf.data.experimental.assert_cardinality(batches))
+    steps = math.ceil(examples / task.batch_size) if repeat else None
+    return finished(dataset, prefetch=prefetch, steps_per_epoch=steps, options=options)
+
+
+def finished(
+    dataset: tf.data.Dataset,
+    *,
+    prefetch: int = AUTOTUNE,
+    steps_per_epoch: int | None = None,
+    options: tf.data.Options | None = None,
+) -> tf.data.Dataset | Feed:
+    """Returns a dataset of batches with what comes last: repeat, prefetch, options.
+
+    Args:
+        dataset: of batches, one epoch.
+        prefetch: batches held ready; -1: AUTOTUNE; 0: none.
+        steps_per_epoch: of a feed that repeats without end; None: it ends, and is returned as a dataset.
+        options: of the dataset.
+    """
+    if steps_per_epoch:
+        dataset = dataset.repeat()
     if prefetch:
         dataset = dataset.prefetch(prefetch)
-    return dataset.with_options(options)
+    if options:
+        dataset = dataset.with_options(options)
+    return Feed(dataset, steps_per_epoch=steps_per_epoch) if steps_per_epoch else dataset
 
 
 def _with_seeds(dataset, seed):
@@ -159,8 +185,10 @@ def _with_seeds(dataset, seed):
     return tf.data.Dataset.zip(dataset, tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True))
 
 
-def _check_service(task, service, sharding, cache):
+def _check_service(task, service, sharding, cache, repeat):
     """Refuses what a service's workers could not do, or would do in vain."""
+    if repeat:
+        raise StudyError("a service gives each epoch to its workers anew (got repeat=True); leave repeat out")
     if cache != "none":
         raise StudyError(
             f"a service's workers start every epoch anew and lose their caches (got cache={cache}); use cache=none"

@@ -8,28 +8,33 @@ import io
 
 import tensorflow as tf
 
-from helpers.pipelines import image_data_generator
+from helpers.pipelines import Feed, image_data_generator, tf_data
 from helpers.tasks import Task, transforms
 from helpers.tf_image_data_generator import TFImageDataGenerator
 
 
-def build(task: Task, *, coordinates: str = "float64", jit_compile: bool = True) -> tf.data.Dataset:
-    """Returns the task as a tf.data.Dataset made by `TFImageDataGenerator`.
+def build(
+    task: Task, *, coordinates: str = "float64", jit_compile: bool = True, repeat: bool = False
+) -> tf.data.Dataset | Feed:
+    """Returns the task as a tf.data.Dataset made by `TFImageDataGenerator`; as a `Feed` where it repeats.
 
     Args:
         task: what to deliver.
         coordinates: of the warp: "float64" gives the original's pixels, "float32" is faster.
         jit_compile: whether XLA compiles the pixel arithmetic.
+        repeat: whether it repeats without end, with one iterator for all epochs of `fit`.
     """
     options, to_resize = image_data_generator.options_of(task)
     generator = TFImageDataGenerator(**options, coordinates=coordinates, jit_compile=jit_compile)
     with contextlib.redirect_stdout(io.StringIO()):  # "Found … images belonging to … classes."
         dataset = image_data_generator.flow(generator, task)
+    steps = len(dataset) if repeat else None
     if not to_resize and dataset.element_spec[1].dtype == tf.int64:
-        return dataset
+        return tf_data.finished(dataset, prefetch=2 if repeat else 0, steps_per_epoch=steps)
 
     def finish(images, labels):
         resized = transforms.get(task.transform).apply_tf(images) if to_resize else images
         return resized, tf.cast(labels, tf.int64)
 
-    return dataset.map(finish, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
+    dataset = dataset.map(finish, num_parallel_calls=tf.data.AUTOTUNE)
+    return tf_data.finished(dataset, prefetch=2, steps_per_epoch=steps)

@@ -29,13 +29,14 @@ CONDITIONS = (
 # Measures that a comparison may use, and what less and more of them are called.
 MEASURES = {
     "epoch_s": "time of an epoch",
-    "first_batch_cold_s": "time to the very first batch",
+    "start_s": "start of an epoch",
+    "batch_s": "time of a batch after the first",
     "first_batch_s": "time to the first batch of an epoch",
-    "steady_batch_s": "time of a batch after the first",
     "cpu_us_per_image": "CPU time of an image",
     "peak_rss_bytes": "peak memory",
     "waiting_share": "share of the training epoch spent waiting",
 }
+TIMED = ("epoch_s", "start_s", "batch_s", "first_batch_s")  # the table keeps their rounds
 # A warm kernel shares pages with its server, so memory is compared among kernels that were started alike only.
 MEMORY_MEASURES = ("peak_rss_bytes",)
 # The rounds of a cell stop when the intervals are narrow: two or more looks, see ratios.sequential_confidence.
@@ -77,6 +78,20 @@ def select_pipelines(rows: pd.DataFrame, wanted: dict[str, Any]) -> pd.DataFrame
     return rows[np.array([meets(row) for _, row in rows.iterrows()], dtype=bool)]
 
 
+def seconds_of(row: pd.Series, measure: str = "epoch_s") -> np.ndarray:
+    """Returns a row's seconds by round, float64 (rounds,); NaN where an epoch has no such part.
+
+    Args:
+        row: of the results table.
+        measure: a name of TIMED.
+    """
+    rounds = {name: np.asarray(row[f"{name}_rounds"], float) for name in ("epoch_s", "steady_s", "first_batch_s")}
+    if measure in rounds:
+        return rounds[measure]
+    batch_s = rounds["steady_s"] / (row["batches"] - 1 or math.nan)
+    return batch_s if measure == "batch_s" else rounds["epoch_s"] - row["batches"] * batch_s
+
+
 def cell_ratio(
     row: pd.Series, reference: pd.Series, *, measure: str = "epoch_s", comparisons: int = 1, margin: float = 0.05
 ) -> tuple[float, float, float, Verdict]:
@@ -85,16 +100,17 @@ def cell_ratio(
     Args:
         row: of the pipeline.
         reference: row of the other one.
-        measure: a name of MEASURES. Only epoch_s has its raw rounds in the table, and so an interval.
+        measure: a name of MEASURES. Those of TIMED have their rounds in the table, and so an interval.
         comparisons: how many intervals of the cell are to hold together.
         margin: within which ratios count as the same, share.
 
     Returns:
         (ratio, low, high, verdict); without an interval low = ratio = high.
     """
-    if measure == "epoch_s":
-        mine, other = np.asarray(row["epoch_s_rounds"], float), np.asarray(reference["epoch_s_rounds"], float)
-        if len(mine) != len(other) or len(mine) < ratios.LEAST_ROUNDS:
+    if measure in TIMED:
+        mine, other = seconds_of(row, measure), seconds_of(reference, measure)
+        enough = len(mine) == len(other) >= ratios.LEAST_ROUNDS
+        if not enough or not (np.isfinite([*mine, *other]).all() and min(*mine, *other) > 0):
             return NO_RATIO
         level = ratios.sequential_confidence(0.95, looks=LOOKS, comparisons=comparisons)
         ratio, verdict = ratios.compared(mine, other, confidence=level, margin=margin)

@@ -19,8 +19,9 @@ from helpers.measurement import SCHEMA_VERSION, Row
 # Type of an attribute of Row -> dtype of its column.
 DTYPES = {str: "str", bool: "bool", int: "int64", float: "float64", list: "object"}
 COLUMNS = {name: DTYPES[kind] for name, kind in get_type_hints(Row).items()}
-# Columns that came later, and what stands in them for tables that were written before: it was not asked.
-ADDED = {"backend": "", "device": "", "device_busy_share": float("nan")}
+# What stands in the columns that schema 1 had not: it was not measured. Its epochs were of a `fit` each.
+NOT_MEASURED = {"str": "", "float64": float("nan"), "int64": 1}
+RENAMED = {"steady_batch_s": "batch_s"}
 TABLE = "results.parquet"
 ROWS = "rows.parquet"
 DONE = "done.json"  # written last: what the rows are, so that damaged ones, and another cell's, are no result
@@ -82,8 +83,9 @@ def read(path: Path | str) -> pd.DataFrame:
     except (OSError, ValueError) as error:
         raise StudyError(f"{path} must be a whole Parquet file ({error}); run the sweep again with --resume") from error
     versions = set(table.get("schema_version", []))
-    table = table.assign(**{name: value for name, value in ADDED.items() if name not in table})
-    if not versions <= {SCHEMA_VERSION} or set(table) != set(COLUMNS):
+    if versions == {1}:
+        table = _of_schema_1(table)
+    if not versions <= {1, SCHEMA_VERSION} or set(table) != set(COLUMNS):
         raise StudyError(
             f"{path} must have schema {SCHEMA_VERSION} (got {', '.join(map(str, sorted(versions))) or 'none'}); "
             "read it with the version of the kit that wrote it, or run the sweep again"
@@ -92,6 +94,17 @@ def read(path: Path | str) -> pd.DataFrame:
         return table.astype(COLUMNS)
     except (TypeError, ValueError) as error:
         raise StudyError(f"{path} must hold what its columns say ({first_line(error)}); run the sweep again") from None
+
+
+def _of_schema_1(table):
+    """Returns a table of schema 1 in today's columns; its schema_version stays."""
+    table = table.rename(columns=RENAMED)
+    empty: list[list] = [[]] * len(table)
+    added = {
+        name: empty if kind == "object" else NOT_MEASURED[kind] for name, kind in COLUMNS.items() if name not in table
+    }
+    batches = -(-table["examples"] // table["batch_size"])
+    return table.assign(**added | {"batches": batches})[list(COLUMNS)]
 
 
 def read_cell(folder: Path | str, cell_id: str | None = None) -> pd.DataFrame | None:
@@ -108,6 +121,8 @@ def read_cell(folder: Path | str, cell_id: str | None = None) -> pd.DataFrame | 
             return None
         rows = read(path)
     except (StudyError, OSError, ValueError):
+        return None
+    if set(rows["schema_version"]) != {SCHEMA_VERSION}:
         return None
     ids = list(rows["cell_id"])
     return rows if told == _told_of(path, ids) and cell_id in (None, *ids) else None

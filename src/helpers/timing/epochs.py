@@ -1,4 +1,4 @@
-"""Times one pipeline through `fit`: first batch, steady state, whole epoch, the step alone, the wait.
+"""Times the epochs of one pipeline within a longer `fit`, each as its start and its rate; the step alone; the wait.
 
 Keras' batch callbacks do not see the input stalls, because the batch is fetched inside the train function;
 the parts are therefore told apart by timing `fit` on the pipeline and `fit` on one batch held ready.
@@ -6,6 +6,7 @@ the parts are therefore told apart by timing `fit` on the pipeline and `fit` on 
 
 import collections
 import gc
+import itertools
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -24,30 +25,36 @@ NO_BATCH = "a feed must give at least one batch (got none); look at its length a
 
 @dataclass(frozen=True, kw_only=True)
 class Epoch:
-    """One timed epoch through `fit`; the three parts sum to `epoch_s`.
+    """One epoch of several within one `fit`; the three parts sum to `epoch_s`.
+
+    It lasts from the end of its first step to the end of the next epoch's first step. So making and ending iterators,
+    and all that Keras does between two epochs, count once, as they do in a training run.
 
     Attributes:
-        epoch_s: from the beginning of the epoch to its end.
-        first_batch_s: until the first training step has ended: opening the pipeline, its first batch, a step.
-        steady_s: from there until the last step has ended.
-        end_s: from there to the end of the epoch: noticing that the data is over.
-        set_up_s: what `fit` did before the epoch began; not part of `epoch_s`.
-        cpu_s: CPU seconds of this process and its children during the epoch.
+        epoch_s: seconds of all of it.
+        steady_s: until its last step has ended.
+        end_s: from there to the end of the epoch: noticing that the data is over, ending workers.
+        first_batch_s: from there until the next epoch's first step has ended: iterators, a first batch, a step.
+        cpu_s: CPU seconds of this process and its children meanwhile.
         batches: steps taken.
     """
 
     epoch_s: float
-    first_batch_s: float
     steady_s: float
     end_s: float
-    set_up_s: float
+    first_batch_s: float
     cpu_s: float
     batches: int
 
     @property
-    def steady_batch_s(self) -> float:
-        """Seconds per batch after the first; NaN where there was only one."""
+    def batch_s(self) -> float:
+        """The rate: seconds per batch after the first; NaN where there was only one."""
         return self.steady_s / (self.batches - 1) if self.batches > 1 else float("nan")
+
+    @property
+    def start_s(self) -> float:
+        """What an epoch takes beside its batches: `epoch_s` is `start_s` and `batches` times `batch_s`."""
+        return self.epoch_s - self.batches * self.batch_s if self.batches > 1 else self.epoch_s
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,15 +103,21 @@ def garbage_set_aside() -> Iterator[None]:
         gc.unfreeze()
 
 
-def time_epoch(model: Any, feed: Any, *, clock: Callable[[], int] = time.perf_counter_ns) -> Epoch:
-    """Runs one epoch of `fit` and times it, with memory freed as in a process that reads no other feed.
+def time_epochs(
+    model: Any, feed: Any, epochs: int = 1, *, clock: Callable[[], int] = time.perf_counter_ns
+) -> list[Epoch]:
+    """Runs one `fit` of one epoch more and times these, with memory freed as where no other feed is read.
 
     A Dataset made by `from_generator` is not told from another there.
 
     Args:
         model: a compiled Keras model.
-        feed: what `fit` takes; it must end by itself.
+        feed: what `fit` takes, or a `Feed`; its epochs must end.
+        epochs: how many to time, at least 1.
         clock: gives nanoseconds; another one for tests.
+
+    Returns:
+        The epochs in their order.
 
     Raises:
         StudyError: if the feed gave no batch.
@@ -113,24 +126,40 @@ def time_epoch(model: Any, feed: Any, *, clock: Callable[[], int] = time.perf_co
 
     from helpers.timing.keras_parts import EpochClock
 
+    feed = feeds.opened(feed)
     watch = EpochClock(clock)
-    shuffle = feeds.kind(feed) == "PyDataset"  # fit's default; a Dataset has its own order, and fit warns
+    is_sequence = feeds.kind(feed.data) == "PyDataset"
+    # fit shuffles the order of a PyDataset's batches unless told; a Dataset has its own order, and fit warns.
+    shuffle = is_sequence if feed.shuffle is None else feed.shuffle
     # On TensorFlow, fit reads a PyDataset through a generator dataset.
-    allocator.keep_freed_memory(of_a_generator=shuffle and keras.backend.backend() == "tensorflow")
+    allocator.keep_freed_memory(of_a_generator=is_sequence and keras.backend.backend() == "tensorflow")
     with garbage_collection_paused():
-        start = clock()
-        model.fit(feed, epochs=1, verbose=0, shuffle=shuffle, callbacks=[watch])
-    if watch.batches == 0:
+        model.fit(
+            feed.data,
+            epochs=epochs + 1,
+            steps_per_epoch=feed.steps_per_epoch,
+            verbose=0,
+            shuffle=shuffle,
+            callbacks=[watch],
+        )
+    if not watch.marks or not watch.marks[-1].batches:
         raise StudyError(NO_BATCH)
-    return Epoch(
-        epoch_s=(watch.end - watch.begin) * 1e-9,
-        first_batch_s=(watch.first - watch.begin) * 1e-9,
-        steady_s=(watch.last - watch.first) * 1e-9,
-        end_s=(watch.end - watch.last) * 1e-9,
-        set_up_s=(watch.begin - start) * 1e-9,
-        cpu_s=watch.end_cpu - watch.begin_cpu,
-        batches=watch.batches,
-    )
+    return [
+        Epoch(
+            epoch_s=(following.first - mark.first) * 1e-9,
+            steady_s=(mark.last - mark.first) * 1e-9,
+            end_s=(mark.end - mark.last) * 1e-9,
+            first_batch_s=(following.first - mark.end) * 1e-9,
+            cpu_s=following.cpu_s - mark.cpu_s,
+            batches=mark.batches,
+        )
+        for mark, following in itertools.pairwise(watch.marks)
+    ]
+
+
+def time_epoch(model: Any, feed: Any, *, clock: Callable[[], int] = time.perf_counter_ns) -> Epoch:
+    """Runs one `fit` of two epochs and times the first; see `time_epochs`."""
+    return time_epochs(model, feed, clock=clock)[0]
 
 
 def first_batch(feed: Any) -> Batch:
@@ -156,6 +185,26 @@ def held(batch: Batch, batches: int) -> Any:
     return tf.data.Dataset.from_tensors(batch).repeat(batches).prefetch(tf.data.AUTOTUNE)
 
 
+def floor_batch_s(feed: Any, batches: int) -> float:
+    """Returns the seconds that `fit` takes for each batch of a feed's kind, held ready: no feed has a better rate.
+
+    Args:
+        feed: what `fit` takes, or a `Feed`; one of its batches is held.
+        batches: of an epoch; at least 32 are taken.
+    """
+    from helpers.timing import models
+
+    batch = first_batch(feed)
+    return min(epoch.batch_s for epoch in time_epochs(models.smallest(batch), held(batch, max(32, batches)), 3))
+
+
+def opening_s(feed: Any) -> float:
+    """Returns the seconds from opening a feed to its first batch, without `fit`: what may grow with the examples."""
+    start = time.perf_counter()
+    feeds.first_as_it_comes(feed)
+    return time.perf_counter() - start
+
+
 def step_seconds(model: Any, batch: Batch, *, batches: int = 32) -> float:
     """Returns the seconds of one training step on a batch held ready: the median of three short epochs.
 
@@ -166,7 +215,7 @@ def step_seconds(model: Any, batch: Batch, *, batches: int = 32) -> float:
     """
     feed = held(batch, batches)
     time_epoch(model, held(batch, 2))
-    return statistics.median(time_epoch(model, feed).steady_batch_s for _ in range(3))
+    return statistics.median(epoch.batch_s for epoch in time_epochs(model, feed, 3))
 
 
 def take_training_apart(model: Any, feed: Any, *, epochs: int = 3) -> Training:
@@ -184,7 +233,7 @@ def take_training_apart(model: Any, feed: Any, *, epochs: int = 3) -> Training:
     for _ in range(epochs):
         with monitor:
             through.append(time_epoch(model, feed).epoch_s)
-        alone.append(time_epoch(model, held(batch, max(2, min(32, batches)))).steady_batch_s)
+        alone.append(time_epoch(model, held(batch, max(2, min(32, batches)))).batch_s)
     return Training(
         epoch_s=statistics.median(through),
         step_s=statistics.median(alone),
@@ -199,12 +248,12 @@ class Fitted:
 
     Attributes:
         model: a compiled Keras model.
-        feed: what `fit` takes.
+        feed: what `fit` takes, or a `Feed`.
     """
 
     model: Any
     feed: Any
 
-    def time_epoch(self) -> Epoch:
-        """Runs and times one epoch."""
-        return time_epoch(self.model, self.feed)
+    def time_epochs(self, epochs: int) -> list[Epoch]:
+        """Runs and times so many epochs in one `fit`."""
+        return time_epochs(self.model, self.feed, epochs)

@@ -20,7 +20,7 @@ from helpers.tasks import Task
 from helpers.timing import Epoch, models
 
 DEADLINE_S = 600.0
-BUILD, EPOCH, MEMORY = "build its pipeline", "run an epoch", "tell its memory"  # what a process is asked
+BUILD, EPOCHS, MEMORY = "build its pipeline", "run its epochs", "tell its memory"  # what a process is asked
 
 
 class Isolated:
@@ -28,7 +28,7 @@ class Isolated:
 
     Attributes:
         label: of the pipeline.
-        deadline_s: seconds that it may take to be built, or for an epoch; then its process is killed.
+        deadline_s: seconds that it may take to be built, or for the epochs of a round; then its process is killed.
     """
 
     def __init__(self, task: Task, label: str, spec: Spec, *, deadline_s: float = DEADLINE_S):
@@ -49,13 +49,13 @@ class Isolated:
         """
         self._receive(BUILD)
 
-    def time_epoch(self) -> Epoch:
-        """Runs and times one epoch over there.
+    def time_epochs(self, epochs: int) -> list[Epoch]:
+        """Runs and times so many epochs over there, in one `fit`.
 
         Raises:
             StudyError: if it failed or took too long, or its process died.
         """
-        return self._ask(EPOCH)
+        return self._ask(EPOCHS, epochs)
 
     def memory(self) -> dict[str, float]:
         """Returns, in bytes, `tree`: the highest resident memory of the process with its children so far, and
@@ -68,14 +68,14 @@ class Isolated:
         """Ends the process."""
         if self._process.is_alive():
             with suppress(OSError):
-                self._here.send("stop")
+                self._here.send(("stop",))
             self._process.join(timeout=10)
         self._kill()
         self._here.close()
 
-    def _ask(self, question):
+    def _ask(self, question, *arguments):
         with suppress(BrokenPipeError):  # then there is no answer either
-            self._here.send(question)
+            self._here.send((question, *arguments))
         return self._receive(question)
 
     def _kill(self):
@@ -140,11 +140,12 @@ def _serve(connection, task, spec):
     tree_peak = memory.tree_bytes()
     gc.collect()
     gc.freeze()
-    while (question := connection.recv()) != "stop":
+    while (asked := connection.recv()) != ("stop",):
+        question, *arguments = asked
         try:
-            if question == EPOCH:
+            if question == EPOCHS:
                 with service.watched(*services_of({"mine": spec})):
-                    answer = timing.time_epoch(model, feed)
+                    answer = timing.time_epochs(model, feed, *arguments)
                 tree_peak = max(tree_peak, memory.tree_bytes())
             else:
                 answer = {"tree": max(tree_peak, memory.peak_bytes()), "pipeline": memory.peak_bytes() - before}

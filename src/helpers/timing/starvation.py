@@ -20,7 +20,7 @@ class FeedTimes:
     """What a feed takes by itself, through `fit` with the smallest model.
 
     Attributes:
-        first_batch_s: from the beginning of an epoch until its first batch, seconds.
+        first_batch_s: from the end of an epoch until the first batch of the next, seconds.
         batch_s: each later batch, seconds.
         end_s: from the last batch to the end of the epoch, seconds.
         batches: of an epoch.
@@ -89,9 +89,9 @@ def overlaps(feed: Any) -> bool:
     """
     import keras
 
-    if feeds.kind(feed) == "PyDataset" or keras.backend.backend() == "jax":
+    if feeds.kind(feeds.opened(feed).data) == "PyDataset" or keras.backend.backend() == "jax":
         return True
-    stages = [type(stage).__name__ for stage in internals.dataset_stages(feed)]
+    stages = [type(stage).__name__ for stage in internals.dataset_stages(feeds.opened(feed).data)]
     return any(kind in stage for stage in stages for kind in ("Prefetch", "ParallelMap"))
 
 
@@ -103,12 +103,11 @@ def take_apart(feed: Any, *, epochs: int = 3) -> FeedTimes:
         epochs: timed epochs.
     """
     model = models.smallest(timing.first_batch(feed))
-    for _ in range(2):
-        timing.time_epoch(model, feed)
-    timed = [timing.time_epoch(model, feed) for _ in range(epochs)]
+    timing.time_epoch(model, feed)
+    timed = timing.time_epochs(model, feed, epochs)
     return FeedTimes(
         first_batch_s=statistics.median(epoch.first_batch_s for epoch in timed),
-        batch_s=statistics.median(epoch.steady_batch_s for epoch in timed) if timed[0].batches > 1 else 0.0,
+        batch_s=statistics.median(epoch.batch_s for epoch in timed) if timed[0].batches > 1 else 0.0,
         batches=timed[0].batches,
         overlaps=overlaps(feed),
         end_s=statistics.median(epoch.end_s for epoch in timed),

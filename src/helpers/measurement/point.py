@@ -10,110 +10,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from helpers import comparison, parity, service, timing
+from helpers import comparison, parity, ratios, service, timing
 from helpers.comparison import Comparison, run_quality
 from helpers.datasets import Description
 from helpers.machine import device, memory
 from helpers.machine.device import Device
+from helpers.measurement.row import Row
 from helpers.parity import Report
 from helpers.pipelines import Spec, forecast, read_specs
 from helpers.pipelines.specs import services_of
-from helpers.ratios import Verdict
 from helpers.tasks import Task
 from helpers.timing import Training, ceilings, isolation, models
 
-SCHEMA_VERSION = 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """One pipeline of one cell: a row of the results table, whose columns these attributes are.
-
-    Attributes:
-        schema_version: of the table.
-        cell_id: the sweep's name for the point.
-        grid: the sweep's name.
-        machine_id: of the machine that measured.
-        launcher: how the kernel was started.
-        started_at: time of day, ISO 8601.
-        dataset: as tasks name it; dataset_label: as people read it; real: whether it is what the label names.
-        source: how it was read; transform, batch_size, shuffle, seed: of the task.
-        image_height: of the source's images, pixels; image_width, channels likewise.
-        examples: of an epoch.
-        pipeline: its label; builder: its name; knobs: its settings as JSON; reference: label of what it is
-            compared with.
-        same_work: whether it does the task; differences: aspect -> what was found
-            instead of what, as JSON; "" where nothing differs.
-        rounds: timed rounds.
-        time_ratio: its epoch's time over the reference's; time_ratio_low, time_ratio_high: the interval. NaN
-            where one of the two does not do the task.
-        verdict: a `ratios.Verdict`.
-        images_per_s: of the median epoch.
-        epoch_s: median, seconds, as are the following; first_batch_cold_s: of the very first epoch.
-        train_epoch_s: a small CNN's epoch; train_step_s: its step alone; waiting_share: 0 to 1. NaN where none
-            was trained.
-        cpu_us_per_image: CPU microseconds.
-        peak_rss_bytes: highest resident memory; pipeline_rss_bytes: what the pipeline brought, where it was
-            isolated, else NaN.
-        isolated: whether every pipeline had a process of its own.
-        gather_ceiling_images_per_s: what the machine gathers at best; step_ceiling_images_per_s: what the CNN takes.
-        two_modes: whether its epochs fall in two heaps; flags: what a reader should know of them.
-        epoch_s_rounds: the raw rounds, seconds.
-        wall_s: seconds of the whole point; timed_s: of it in warm-up and timed epochs.
-        backend: what Keras trained on; device: where; device_busy_share: 0 to 1, NaN without a GPU.
-    """
-
-    schema_version: int = SCHEMA_VERSION
-    cell_id: str = ""
-    grid: str = ""
-    machine_id: str = ""
-    launcher: str = ""
-    started_at: str = ""
-    dataset: str
-    dataset_label: str
-    real: bool
-    source: str
-    transform: str
-    batch_size: int
-    image_height: int
-    image_width: int
-    channels: int
-    examples: int
-    shuffle: bool
-    seed: int
-    pipeline: str
-    builder: str
-    knobs: str
-    reference: str
-    same_work: bool
-    differences: str
-    rounds: int
-    time_ratio: float = math.nan
-    time_ratio_low: float = math.nan
-    time_ratio_high: float = math.nan
-    verdict: str = Verdict.NOT_THE_SAME_WORK.value
-    images_per_s: float
-    epoch_s: float
-    first_batch_cold_s: float
-    first_batch_s: float
-    steady_batch_s: float
-    train_epoch_s: float = math.nan
-    train_step_s: float = math.nan
-    waiting_share: float = math.nan
-    cpu_us_per_image: float
-    peak_rss_bytes: float
-    pipeline_rss_bytes: float = math.nan
-    isolated: bool = False
-    gather_ceiling_images_per_s: float
-    step_ceiling_images_per_s: float = math.nan
-    two_modes: bool
-    flags: str
-    epoch_s_rounds: list
-    wall_s: float
-    timed_s: float
-    backend: str = ""
-    device: str = ""
-    device_busy_share: float = math.nan
+OPENINGS = 5  # pairs, to tell how a start grows with the examples
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +40,10 @@ class Measurement:
             own process with its children where it was isolated.
         pipeline_rss_bytes: label -> how much of it the pipeline brought, where it was isolated; else NaN.
         isolated: whether every pipeline had a process of its own.
-        gather_images_per_s: what this machine gathers and converts at best.
+        start_s_per_example: label -> seconds that each further example adds to the start of an epoch; NaN where it
+            was not measured.
+        floor_batch_s: seconds of `fit` for a batch held ready.
+        ceiling_images_per_s: what this machine reaches at best in the task's work, without any pipeline.
         wall_s: seconds from the first build to the end.
         timed_s: seconds of it in warm-up and timed epochs.
         device: what trained, and by which backend.
@@ -146,7 +58,9 @@ class Measurement:
     peak_rss_bytes: dict[str, float]
     pipeline_rss_bytes: dict[str, float]
     isolated: bool
-    gather_images_per_s: float
+    start_s_per_example: dict[str, float]
+    floor_batch_s: float
+    ceiling_images_per_s: float
     wall_s: float
     timed_s: float
     device: Device
@@ -159,13 +73,34 @@ class Measurement:
         Args:
             **identity: what the measurement does not know: grid, cell_id, launcher, machine_id, started_at.
         """
-        return pd.DataFrame([asdict(self._row(label, identity)) for label in self.specs])
+        table = self.comparison.table.set_index("pipeline")
+        return pd.DataFrame([asdict(self._row(label, table.loc[label], identity)) for label in self.specs])
 
-    def _row(self, label: str, identity: dict[str, str]) -> Row:
+    def _turns_at_examples(self, label):
+        """The length of an epoch, in examples, at which the order of a pipeline and the reference turns."""
+        size, examples, both = self.task.batch_size, self.description.examples, (label, self.comparison.reference)
+        starts, rates = [], []
+        for name in both:
+            grows = np.nan_to_num(self.start_s_per_example[name])
+            starts.append(self.comparison.seconds(name, "start_s") - grows * examples)
+            rates.append(self.comparison.seconds(name, "batch_s") + grows * size)
+        turns = ratios.turning_point(starts[0] - starts[1], rates[0] - rates[1])
+        return (
+            {}
+            if turns is None
+            else {
+                "turns_at_examples": turns.value * size,
+                "turns_at_examples_low": turns.low * size,
+                "turns_at_examples_high": turns.high * size,
+            }
+        )
+
+    def _row(self, label: str, compared: pd.Series, identity: dict[str, str]) -> Row:
         task, rounds = self.task, self.comparison
         height, width, channels = self.description.image_shape
         differences = self.parity.differences_of(label)
-        compared = rounds.table.set_index("pipeline").loc[label]
+        raw = rounds.rounds[rounds.rounds["pipeline"] == label]
+        start, rate = rounds.start(label), rounds.rate(label)
 
         def median(column):
             return float(np.median(rounds.seconds(label, column)))
@@ -176,14 +111,15 @@ class Measurement:
                 "time_ratio": compared["time_ratio"],
                 "time_ratio_low": compared["low"],
                 "time_ratio_high": compared["high"],
+                "ratio_of_totals": rounds.ratio_of_totals(label),
                 "verdict": compared["verdict"],
+                **self._turns_at_examples(label),
             }
         if training := self.training.get(label):
             measured |= {
                 "train_epoch_s": training.epoch_s,
                 "train_step_s": training.step_s,
                 "waiting_share": training.waiting_share,
-                "step_ceiling_images_per_s": task.batch_size / training.step_s,
                 "device_busy_share": training.device_busy_share,
             }
         return Row(
@@ -206,19 +142,31 @@ class Measurement:
             same_work=not differences,
             differences=json.dumps(differences) if differences else "",
             rounds=int(compared["rounds"]),
+            epochs_per_round=int(raw["epoch"].max()),
+            batches=rounds.batches(label),
             images_per_s=self.description.examples / median("epoch_s"),
             epoch_s=median("epoch_s"),
-            first_batch_cold_s=float(rounds.cold.set_index("pipeline").loc[label, "first_batch_s"]),
+            start_s=start.value,
+            start_s_low=start.low,
+            start_s_high=start.high,
+            start_s_per_example=self.start_s_per_example[label],
+            batch_s=rate.value,
+            batch_s_low=rate.low,
+            batch_s_high=rate.high,
             first_batch_s=median("first_batch_s"),
-            steady_batch_s=median("steady_batch_s"),
             cpu_us_per_image=median("cpu_s") / self.description.examples * 1e6,
             peak_rss_bytes=self.peak_rss_bytes[label],
             pipeline_rss_bytes=self.pipeline_rss_bytes[label],
             isolated=self.isolated,
-            gather_ceiling_images_per_s=self.gather_images_per_s,
+            floor_batch_s=self.floor_batch_s,
+            ceiling_images_per_s=self.ceiling_images_per_s,
             two_modes=run_quality.two_modes(rounds.seconds(label)),
             flags=compared["flags"],
-            epoch_s_rounds=rounds.seconds(label).tolist(),
+            **{
+                f"{part}_rounds": rounds.seconds(label, part).tolist()
+                for part in ("epoch_s", "steady_s", "end_s", "first_batch_s")
+            },
+            positions=raw.groupby("round")["position"].first().tolist(),
             wall_s=self.wall_s,
             timed_s=self.timed_s,
             backend=self.device.backend,
@@ -266,7 +214,9 @@ def measure(
         rounds, peaks = _compare(task, checked, feeds, isolate, seed=task.seed, **settings)
         before_training = time.perf_counter()
         training = _train(task, feeds, filters) if train else {}
-    timed_s = rounds.wall_s + time.perf_counter() - before_training
+        timed_s = rounds.wall_s + time.perf_counter() - before_training
+        grows = {label: _start_s_per_example(task, spec, feeds[label]) for label, spec in checked.items()}
+        floor_batch_s = timing.floor_batch_s(feeds[rounds.reference], rounds.batches(rounds.reference))
     return Measurement(
         task=task,
         description=task.describe(),
@@ -277,7 +227,9 @@ def measure(
         peak_rss_bytes={label: peak["tree"] for label, peak in peaks.items()},
         pipeline_rss_bytes={label: peak["pipeline"] for label, peak in peaks.items()},
         isolated=isolate,
-        gather_images_per_s=ceilings.of_task(task).images_per_s,
+        start_s_per_example=grows,
+        floor_batch_s=floor_batch_s,
+        ceiling_images_per_s=ceilings.of_task(task).images_per_s,
         wall_s=time.perf_counter() - started,
         timed_s=timed_s,
         device=trains_on,
@@ -293,6 +245,17 @@ def _compare(task, specs, feeds, isolate, **settings):
             }
     rounds = comparison.compare(feeds, **settings)
     return rounds, {label: {"tree": _peak_of_an_epoch(feed), "pipeline": math.nan} for label, feed in feeds.items()}
+
+
+def _start_s_per_example(task, spec, feed):
+    """Seconds that each further example adds to the start of an epoch: from the first batches of all and of half."""
+    examples = task.describe().examples
+    if examples < 4 * task.batch_size:
+        return math.nan
+    half = spec.build(task.but(examples=examples // 2))
+    timing.first_batch(half)  # read to the end, so that a cache is filled
+    pairs = [(timing.opening_s(feed), timing.opening_s(half)) for _ in range(OPENINGS)]
+    return float(np.median([whole - part for whole, part in pairs])) / (examples - examples // 2)
 
 
 def _peak_of_an_epoch(feed):
