@@ -284,7 +284,7 @@ def options():
 def main():
     size = options()
     if size.memory_of:
-        augmented(size, *size.memory_of).time_epoch()
+        augmented(size, *size.memory_of).time_epochs(1)
         print(device.memory_bytes())
         return
     print(f"{device.prepare()}; {size.image}x{size.image} pixels, batches of {size.batch}")
