@@ -103,7 +103,7 @@ def time_epoch(model: Any, feed: Any, *, clock: Callable[[], int] = time.perf_co
 
     Args:
         model: a compiled Keras model.
-        feed: what `fit` takes; it must end by itself.
+        feed: whatever `feeds.opened` takes.
         clock: gives nanoseconds; another one for tests.
 
     Raises:
@@ -114,12 +114,14 @@ def time_epoch(model: Any, feed: Any, *, clock: Callable[[], int] = time.perf_co
     from helpers.timing.keras_parts import EpochClock
 
     watch = EpochClock(clock)
-    shuffle = feeds.kind(feed) == "PyDataset"  # fit's default; a Dataset has its own order, and fit warns
-    # On TensorFlow, fit reads a PyDataset through a generator dataset.
-    allocator.keep_freed_memory(of_a_generator=shuffle and keras.backend.backend() == "tensorflow")
+    opened = feeds.opened(feed)
+    arguments = {"steps_per_epoch": opened.steps_per_epoch, "shuffle": opened.shuffle}
+    # On TensorFlow, fit reads all else through a generator dataset.
+    through_a_generator = feeds.kind(opened.data) != "tf.data" and keras.backend.backend() == "tensorflow"
+    allocator.keep_freed_memory(of_a_generator=through_a_generator)
     with garbage_collection_paused():
         start = clock()
-        model.fit(feed, epochs=1, verbose=0, shuffle=shuffle, callbacks=[watch])
+        model.fit(opened.data, epochs=1, verbose=0, callbacks=[watch], **arguments)
     if watch.batches == 0:
         raise StudyError(NO_BATCH)
     return Epoch(
@@ -134,12 +136,12 @@ def time_epoch(model: Any, feed: Any, *, clock: Callable[[], int] = time.perf_co
 
 
 def first_batch(feed: Any) -> Batch:
-    """Returns the first (images, labels) of any feed, as NumPy arrays, after reading all of it.
+    """Returns the first batch of any feed, as NumPy arrays, after reading all of an epoch.
 
     Reading a part of a dataset that caches may cut all its later epochs short, without an error (TensorFlow 2.21).
 
     Raises:
-        StudyError: if the feed is none that `fit` takes, or does not give pairs.
+        StudyError: as `feeds.opened`, and if there is no batch.
     """
     batches = feeds.batches_of(feed)
     first = next(batches, None)
@@ -177,6 +179,7 @@ def take_training_apart(model: Any, feed: Any, *, epochs: int = 3) -> Training:
         feed: what `fit` takes.
         epochs: timed epochs, one warm-up apart; the median counts.
     """
+    feed = feeds.settled(feed)
     batch = first_batch(feed)
     batches = time_epoch(model, feed).batches
     alone, through, monitor = [], [], Monitor()
