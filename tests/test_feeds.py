@@ -204,7 +204,7 @@ def test_a_feed_with_a_bad_argument_of_fit_is_refused(settings):
 
 def test_data_that_ends_before_its_steps_are_done_is_refused():
     unknown_end = sliced((TABLE, CLASSES)).filter(lambda *_: True)
-    with pytest.raises(StudyError, match="3 of 4|1 of 4"):
+    with pytest.raises(StudyError, match=r"got \d of 4"):
         labels_read(Feed(unknown_end, steps_per_epoch=4), 2)
 
 

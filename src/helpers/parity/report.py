@@ -42,24 +42,26 @@ class Report:
     """What parity found.
 
     Attributes:
-        task: what was to be delivered.
+        task: what was to be delivered; None: what the first feed delivers.
         labels: the feeds' labels.
         differences: a table: pipeline, aspect, expected, found; empty where all did the same work.
         details: a table: pipeline, aspect, found, for every check that was made.
+        aspects: what was looked at.
     """
 
-    task: Task
+    task: Task | None
     labels: tuple[str, ...]
     differences: pd.DataFrame
     details: pd.DataFrame
+    aspects: tuple[str, ...] = ASPECTS
 
     @property
     def same(self) -> bool:
-        """Whether every feed delivers the task."""
+        """Whether every feed delivers the task, or what the first one delivers."""
         return self.differences.empty
 
     def does_the_task(self, label: str) -> bool:
-        """Returns whether one feed delivers the task."""
+        """Returns whether one feed delivers the task, or what the first one delivers."""
         return label not in set(self.differences["pipeline"])
 
     def differences_of(self, label: str) -> dict[str, str]:
@@ -70,8 +72,13 @@ class Report:
 
     @property
     def overview(self) -> pd.DataFrame:
-        """A table for people: one row per feed, one column per aspect; "same", "differs", or "-" if not reached."""
-        table = pd.DataFrame("-", index=list(self.labels), columns=list(ASPECTS))
+        """A table for people: one row per feed, one column per aspect; "same", "differs", or "-" if not reached.
+
+        Without a task, the first feed is the reference.
+        """
+        table = pd.DataFrame("-", index=list(self.labels), columns=list(self.aspects))
+        if self.task is None:
+            table.loc[self.labels[0]] = "reference"
         for checks, outcome in ((self.details, "same"), (self.differences, "differs")):
             for row in checks.itertuples():
                 table.loc[row.pipeline, row.aspect] = outcome
@@ -81,9 +88,10 @@ class Report:
     def verdict(self) -> str:
         """One sentence."""
         if self.same:
-            return f"Same work: {', '.join(self.labels)} deliver the same task."
+            return f"Same work: {', '.join(self.labels)} deliver the same {'task' if self.task else 'examples'}."
         unlike = [label for label in self.labels if not self.does_the_task(label)]
-        return f"Not the same work: {', '.join(unlike)} deliver something else; no ranking."
+        other_than = "" if self.task else f" than {self.labels[0]}"
+        return f"Not the same work: {', '.join(unlike)} deliver something else{other_than}; no ranking."
 
     def __str__(self):
         told = [
