@@ -14,6 +14,7 @@ from helpers import checks, ratios, timing
 from helpers.comparison import run_quality
 from helpers.errors import StudyError
 from helpers.machine import noise
+from helpers.pipelines import feeds as feed_kinds
 from helpers.ratios import Verdict, paired_ratio
 from helpers.timing import models
 
@@ -176,7 +177,7 @@ def compare(
     confidence: float = 0.95,
     max_rounds: int = 1000,
     seed: int = 0,
-    model: Callable = models.smallest,
+    model: Any = models.smallest,
     clock: Callable = time.perf_counter_ns,
 ) -> Comparison:
     """Times feeds through `fit` in interleaved rounds until the ratios are precise or the budget is spent.
@@ -186,7 +187,8 @@ def compare(
     round's figure. Whether they do the same work is for `parity.check` to say, before.
 
     Args:
-        feeds: label -> what `fit` takes, a `Feed`, a `timing.Fitted` or an `isolation.Isolated`; at least two.
+        feeds: label -> what `fit` takes, a `pipelines.Feed`, a function without arguments that makes either, a
+            `timing.Fitted` or an `isolation.Isolated`; at least two.
         reference: the label that the others are compared with; None: the first.
         precision: stop when every interval's half-width is at most this share of its ratio.
         budget_s: seconds, warm-up included, after which no round is begun; at least five rounds are run.
@@ -194,7 +196,8 @@ def compare(
         confidence: of all the intervals together, over all looks, 0 to 1.
         max_rounds: rounds after which it stops in any case.
         seed: of the order within the rounds.
-        model: makes the compiled model from a first batch; the smallest one measures the feed itself.
+        model: makes the compiled model from a first batch; the smallest one measures the feed itself. Or a compiled
+            model of your own, which then trains on all feeds in turn: its weights and its optimizer's state change.
         clock: gives nanoseconds.
 
     Raises:
@@ -267,5 +270,6 @@ def _timer(feed, model, clock):
     """Returns a function that times some epochs of a feed, with its own model or process where it has one."""
     if hasattr(feed, "time_epochs"):
         return feed.time_epochs
-    fitted = model(timing.first_batch(feed))
-    return lambda epochs: timing.time_epochs(fitted, feed, epochs, clock=clock)
+    settled = feed_kinds.settled(feed)
+    fitted = models.of(model, timing.first_batch(settled))
+    return lambda epochs: timing.time_epochs(fitted, settled, epochs, clock=clock)

@@ -1,13 +1,13 @@
 """What a feed should deliver for a task, and what one epoch of a feed did deliver."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from helpers.errors import StudyError
 from helpers.parity import matching, recovered_draws
-from helpers.pipelines import feeds
+from helpers.pipelines.feeds import Batch
 from helpers.tasks import Task, transforms
 
 SAMPLE = 256  # images whose pixels are recomputed
@@ -86,8 +86,12 @@ class Delivered:
     endless: bool
 
 
-def read_epoch(expected: Expected, feed: Any) -> Delivered:
+def read_epoch(expected: Expected, epoch: Iterator[Batch]) -> Delivered:
     """Reads one epoch of a feed, batch by batch, and keeps what the checks need.
+
+    Args:
+        expected: what it should deliver.
+        epoch: one of `feeds.epochs_of`.
 
     Raises:
         StudyError: if the feed is no feed, never ends by its own account, or does not give pairs.
@@ -96,7 +100,7 @@ def read_epoch(expected: Expected, feed: Any) -> Delivered:
     low, high, total = np.inf, -np.inf, 0
     wanted = recovered_draws.SAMPLE.get(expected.transform.name, SAMPLE)
     most = 2 * len(expected.images) + expected.task.batch_size
-    for images, given in feeds.batches_of(feed):
+    for images, given in map(_pair, epoch):
         forms.append((len(images), images.shape[1:], str(images.dtype), (str(given.dtype), given.shape[1:])))
         low, high = min(low, float(images.min())), max(high, float(images.max()))
         labels.append(given.argmax(axis=1) if given.ndim > 1 else given)
@@ -124,3 +128,12 @@ def read_epoch(expected: Expected, feed: Any) -> Delivered:
         np.concatenate(sample) if whole else None,
         endless=total > most,
     )
+
+
+def _pair(batch):
+    if not isinstance(batch, tuple) or len(batch) != 2 or not all(isinstance(part, np.ndarray) for part in batch):
+        raise StudyError(
+            f"a feed for a task must give pairs (images, labels) (got {type(batch).__name__}); "
+            "`parity.compare` takes other structures"
+        )
+    return batch

@@ -42,24 +42,26 @@ class Report:
     """What parity found.
 
     Attributes:
-        task: what was to be delivered.
+        task: what was to be delivered; None: what the first feed delivers.
         labels: the feeds' labels.
         differences: a table: pipeline, aspect, expected, found; empty where all did the same work.
         details: a table: pipeline, aspect, found, for every check that was made.
+        aspects: what was looked at.
     """
 
-    task: Task
+    task: Task | None
     labels: tuple[str, ...]
     differences: pd.DataFrame
     details: pd.DataFrame
+    aspects: tuple[str, ...] = ASPECTS
 
     @property
     def same(self) -> bool:
-        """Whether every feed delivers the task."""
+        """Whether every feed delivers the task, or what the first one delivers."""
         return self.differences.empty
 
     def does_the_task(self, label: str) -> bool:
-        """Returns whether one feed delivers the task."""
+        """Returns whether one feed delivers the task, or what the first one delivers."""
         return label not in set(self.differences["pipeline"])
 
     def differences_of(self, label: str) -> dict[str, str]:
@@ -70,8 +72,13 @@ class Report:
 
     @property
     def overview(self) -> pd.DataFrame:
-        """A table for people: one row per feed, one column per aspect; "same", "differs", or "-" if not reached."""
-        table = pd.DataFrame("-", index=list(self.labels), columns=list(ASPECTS))
+        """A table for people: one row per feed, one column per aspect; "same", "differs", or "-" if not reached.
+
+        Without a task, the first feed is the reference.
+        """
+        table = pd.DataFrame("-", index=list(self.labels), columns=list(self.aspects))
+        if self.task is None:
+            table.loc[self.labels[0]] = "reference"
         for checks, outcome in ((self.details, "same"), (self.differences, "differs")):
             for row in checks.itertuples():
                 table.loc[row.pipeline, row.aspect] = outcome
@@ -81,9 +88,10 @@ class Report:
     def verdict(self) -> str:
         """One sentence."""
         if self.same:
-            return f"Same work: {', '.join(self.labels)} deliver the same task."
+            return f"Same work: {', '.join(self.labels)} deliver the same {'task' if self.task else 'examples'}."
         unlike = [label for label in self.labels if not self.does_the_task(label)]
-        return f"Not the same work: {', '.join(unlike)} deliver something else; no ranking."
+        other_than = "" if self.task else f" than {self.labels[0]}"
+        return f"Not the same work: {', '.join(unlike)} deliver something else{other_than}; no ranking."
 
     def __str__(self):
         told = [
@@ -102,18 +110,17 @@ def check(task: Task, feeds: Mapping[str, object]) -> Report:
 
     Args:
         task: what is to be delivered.
-        feeds: label -> any feed that `fit` takes, the kit's or a user's own.
+        feeds: label -> whatever `feeds.opened` takes, the kit's or a user's own.
 
     Raises:
         StudyError: if there is no feed, or one is not a feed.
     """
     if not feeds:
         raise StudyError("parity needs at least one feed (got none)")
-    for feed in feeds.values():
-        feed_kinds.kind(feed)
+    settled = {label: feed_kinds.settled(feed) for label, feed in feeds.items()}
     expected = Expected(task)
     checks: list[tuple[str, str, bool, str, str]] = []
-    for label, feed in feeds.items():
+    for label, feed in settled.items():
 
         def compare(aspect, holds, wanted, found, label=label):
             checks.append((label, aspect, bool(holds), str(wanted), str(found)))
@@ -130,7 +137,8 @@ def check(task: Task, feeds: Mapping[str, object]) -> Report:
 
 def _check_feed(expected, feed, compare):
     """Calls `compare(aspect, whether it holds, expected, found)` for every check of one feed."""
-    first = read_epoch(expected, feed)
+    epochs = feed_kinds.epochs_of(feed, 2)
+    first = read_epoch(expected, next(epochs))
     if not first.sizes:
         compare("batches", False, f"{len(expected.labels)} examples", "none")
         return
@@ -140,7 +148,7 @@ def _check_feed(expected, feed, compare):
     order = matching.match(first.signatures, first.labels, expected.signatures, expected.labels)
     _check_examples(expected, first, order, compare)
     _check_pixels(expected, first, order, compare)
-    second = read_epoch(expected, feed)
+    second = read_epoch(expected, next(epochs))
     if second.signatures is not None:
         order_again = matching.match(second.signatures, second.labels, expected.signatures, expected.labels)
         _check_epochs(expected, first, second, order, order_again, compare)

@@ -22,7 +22,8 @@ def build(name: str, task: Task, **knobs: Any) -> Any:
         **knobs: settings of that pipeline; `describe(name).knobs` lists them.
 
     Returns:
-        What `fit` takes: a tf.data.Dataset, a PyDataset or an ImageDataGenerator's iterator. It yields
+        What `fit` takes: a tf.data.Dataset, a PyDataset or an ImageDataGenerator's iterator; or a `Feed`, where that
+        goes with an argument of `fit`: a Sequence that is not to be shuffled. It yields
         (images float32 (batch, height, width, channels), labels int64 (batch,)), except for the published
         pipelines, which yield what their answers' code yields.
 

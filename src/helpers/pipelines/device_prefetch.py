@@ -16,7 +16,8 @@ def prefetched(feed: Any, *, batches: int = 2) -> Any:
     """Returns a feed whose batches are copied to the device ahead of their steps.
 
     Args:
-        feed: what `fit` takes, finite; on TensorFlow a tf.data.Dataset, which does it itself.
+        feed: whatever `feeds.opened` takes, without `steps_per_epoch`; on TensorFlow a tf.data.Dataset, which does it
+            itself.
         batches: how many may wait on the device.
 
     Raises:
@@ -25,13 +26,18 @@ def prefetched(feed: Any, *, batches: int = 2) -> Any:
     device.prepare()
     if batches < 1:
         raise StudyError(f"batches must be >= 1 (got {batches}); leave prefetched() out instead")
+    opened = feeds.opened(feed)
+    if opened.steps_per_epoch is not None:
+        raise StudyError("a feed that is copied ahead must end by itself (got one with steps_per_epoch); leave it out")
     if keras.backend.backend() == "jax":
-        return _OnDevice(feed, batches)
-    if feeds.kind(feed) != "tf.data":
+        return _OnDevice(opened.data, batches)
+    if feeds.kind(opened.data) != "tf.data":
         raise StudyError("on TensorFlow only a tf.data.Dataset prefetches to the device (got a PyDataset)")
     target = "/GPU:0" if device.has_tensorflow_gpu() else "/CPU:0"
-    sent = feed.apply(tf.data.experimental.prefetch_to_device(target, buffer_size=batches))
-    sent.cardinality = feed.cardinality  # it is forgotten on the way, and fit would warn at the end of every epoch
+    sent = opened.data.apply(tf.data.experimental.prefetch_to_device(target, buffer_size=batches))
+    sent.cardinality = (
+        opened.data.cardinality
+    )  # it is forgotten on the way, and fit would warn at the end of every epoch
     return sent
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from tensorflow.keras.preprocessing.image import ImageDataGenerator
 
+from helpers.pipelines.feeds import Feed
 from helpers.pipelines.py_dataset import Transformed
 from helpers.tasks import Task, transforms
 
@@ -60,7 +61,7 @@ def flow(generator: Any, task: Task) -> Any:
 
 
 def build(task: Task, *, workers: int = 1, max_queue_size: int = 10) -> Any:
-    """Returns the task as an ImageDataGenerator's iterator.
+    """Returns the task as an ImageDataGenerator's iterator; unshuffled in a `Feed`, because `fit` would shuffle it.
 
     More than one worker gives fresh draws in an order that no seed reproduces: the original draws from
     NumPy's global state.
@@ -70,10 +71,14 @@ def build(task: Task, *, workers: int = 1, max_queue_size: int = 10) -> Any:
         iterator = flow(ImageDataGenerator(**options), task)
     if not to_resize and not (task.source == "folder" and task.examples is None):  # from a directory labels are floats
         iterator.workers, iterator.max_queue_size = workers, max_queue_size
-        return iterator
+        return _in_its_order(iterator, task)
 
     def finish(images, labels):
         resized = transforms.get(task.transform).apply_numpy(images) if to_resize else images
         return resized, labels.astype(np.int64)
 
-    return Transformed(iterator, finish, workers=workers, max_queue_size=max_queue_size)
+    return _in_its_order(Transformed(iterator, finish, workers=workers, max_queue_size=max_queue_size), task)
+
+
+def _in_its_order(batches, task):
+    return batches if task.shuffle else Feed(batches, shuffle=False)

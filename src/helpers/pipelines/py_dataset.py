@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from helpers.datasets.folders import read_picture
+from helpers.pipelines.feeds import Feed
 from helpers.tasks import Task, transforms
 
 
@@ -70,8 +71,8 @@ class Transformed(keras.utils.PyDataset):
 
 def build(
     task: Task, *, workers: int = 1, use_multiprocessing: bool = False, max_queue_size: int = 10
-) -> TaskPyDataset:
-    """Returns the task as a PyDataset.
+) -> TaskPyDataset | Feed:
+    """Returns the task as a PyDataset; for an unshuffled one in a `Feed`, because `fit` would shuffle its batches.
 
     A folder's pictures are decoded in every epoch; records of TensorFlow Datasets, which have no random
     access, are decoded once into memory.
@@ -84,4 +85,5 @@ def build(
         data = task.arrays()
         read, labels = data.images.__getitem__, data.labels
     queue = {"workers": workers, "use_multiprocessing": use_multiprocessing, "max_queue_size": max_queue_size}
-    return TaskPyDataset(task, read, labels, **queue)
+    batches = TaskPyDataset(task, read, labels, **queue)
+    return batches if task.shuffle else Feed(batches, shuffle=False)

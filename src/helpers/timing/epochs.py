@@ -112,7 +112,7 @@ def time_epochs(
 
     Args:
         model: a compiled Keras model.
-        feed: what `fit` takes, or a `Feed`; its epochs must end.
+        feed: whatever `feeds.opened` takes.
         epochs: how many to time, at least 1.
         clock: gives nanoseconds; another one for tests.
 
@@ -128,18 +128,16 @@ def time_epochs(
 
     feed = feeds.opened(feed)
     watch = EpochClock(clock)
-    is_sequence = feeds.kind(feed.data) == "PyDataset"
-    # fit shuffles the order of a PyDataset's batches unless told; a Dataset has its own order, and fit warns.
-    shuffle = is_sequence if feed.shuffle is None else feed.shuffle
-    # On TensorFlow, fit reads a PyDataset through a generator dataset.
-    allocator.keep_freed_memory(of_a_generator=is_sequence and keras.backend.backend() == "tensorflow")
+    # On TensorFlow, fit reads all else through a generator dataset.
+    through_a_generator = feeds.kind(feed.data) != "tf.data" and keras.backend.backend() == "tensorflow"
+    allocator.keep_freed_memory(of_a_generator=through_a_generator)
     with garbage_collection_paused():
         model.fit(
             feed.data,
             epochs=epochs + 1,
             steps_per_epoch=feed.steps_per_epoch,
             verbose=0,
-            shuffle=shuffle,
+            shuffle=feed.shuffle,
             callbacks=[watch],
         )
     if not watch.marks or not watch.marks[-1].batches:
@@ -163,12 +161,12 @@ def time_epoch(model: Any, feed: Any, *, clock: Callable[[], int] = time.perf_co
 
 
 def first_batch(feed: Any) -> Batch:
-    """Returns the first (images, labels) of any feed, as NumPy arrays, after reading all of it.
+    """Returns the first batch of any feed, as NumPy arrays, after reading all of an epoch.
 
     Reading a part of a dataset that caches may cut all its later epochs short, without an error (TensorFlow 2.21).
 
     Raises:
-        StudyError: if the feed is none that `fit` takes, or does not give pairs.
+        StudyError: as `feeds.opened`, and if there is no batch.
     """
     batches = feeds.batches_of(feed)
     first = next(batches, None)
@@ -226,6 +224,7 @@ def take_training_apart(model: Any, feed: Any, *, epochs: int = 3) -> Training:
         feed: what `fit` takes.
         epochs: timed epochs, one warm-up apart; the median counts.
     """
+    feed = feeds.settled(feed)
     batch = first_batch(feed)
     batches = time_epoch(model, feed).batches
     alone, through, monitor = [], [], Monitor()

@@ -19,7 +19,7 @@ class _Wait(keras.layers.Layer):
     """Hands its input on after `seconds` of sleep, which other threads use; keeps nothing for the gradient."""
 
     def __init__(self, seconds):
-        super().__init__()
+        super().__init__(name="wait")
         self.seconds = seconds
 
     def call(self, inputs):
@@ -46,7 +46,7 @@ def model(batch: Batch, *, step_s: float) -> Any:
     """Returns a compiled model whose training step takes `step_s` and some overhead, almost none of it computing.
 
     Args:
-        batch: (images, labels) as NumPy arrays, for the shapes.
+        batch: as for `models.smallest`.
         step_s: seconds of a step, >= 0.
 
     Raises:

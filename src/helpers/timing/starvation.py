@@ -89,9 +89,10 @@ def overlaps(feed: Any) -> bool:
     """
     import keras
 
-    if feeds.kind(feeds.opened(feed).data) == "PyDataset" or keras.backend.backend() == "jax":
+    data = feeds.opened(feed).data
+    if feeds.kind(data) != "tf.data" or keras.backend.backend() == "jax":
         return True
-    stages = [type(stage).__name__ for stage in internals.dataset_stages(feeds.opened(feed).data)]
+    stages = [type(stage).__name__ for stage in internals.dataset_stages(data)]
     return any(kind in stage for stage in stages for kind in ("Prefetch", "ParallelMap"))
 
 
@@ -99,9 +100,10 @@ def take_apart(feed: Any, *, epochs: int = 3) -> FeedTimes:
     """Measures what a feed takes by itself: medians of some epochs after a warm-up.
 
     Args:
-        feed: what `fit` takes.
+        feed: whatever `feeds.opened` takes.
         epochs: timed epochs.
     """
+    feed = feeds.settled(feed)
     model = models.smallest(timing.first_batch(feed))
     timing.time_epoch(model, feed)
     timed = timing.time_epochs(model, feed, epochs)

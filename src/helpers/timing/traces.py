@@ -86,7 +86,7 @@ def record(model: Any, feed: Any, *, folder: str | Path | None = None, warm_up: 
 
     Args:
         model: a compiled Keras model; its weights change.
-        feed: what `fit` takes; it must end by itself.
+        feed: whatever `feeds.opened` takes.
         folder: where the trace is kept for TensorBoard; None: it is read and thrown away.
         warm_up: whether an epoch without the profiler comes first, so that tracing the model is not in the picture.
 
@@ -95,14 +95,19 @@ def record(model: Any, feed: Any, *, folder: str | Path | None = None, warm_up: 
     """
     import tensorflow as tf
 
-    options = {"epochs": 1, "verbose": 0, "shuffle": feeds.kind(feed) == "PyDataset"}
+    settled = feeds.settled(feed)
+
+    def fit():
+        opened = feeds.opened(settled)
+        model.fit(opened.data, epochs=1, verbose=0, steps_per_epoch=opened.steps_per_epoch, shuffle=opened.shuffle)
+
     if warm_up:
-        model.fit(feed, **options)
+        fit()
     with contextlib.ExitStack() as stack:
         kept_in = Path(folder or stack.enter_context(tempfile.TemporaryDirectory(prefix="study-trace-")))
         before = set(kept_in.glob("**/*.xplane.pb"))
         with tf.profiler.experimental.Profile(str(kept_in)):
-            model.fit(feed, **options)
+            fit()
         (written,) = set(kept_in.glob("**/*.xplane.pb")) - before
         events = read(written)
     if not events["event"].isin([STEP]).any():
