@@ -7,6 +7,7 @@ and the model are not.
 import math
 from collections.abc import Mapping
 
+from helpers.datasets import Description
 from helpers.errors import StudyError
 from helpers.machine import GIB, memory
 from helpers.pipelines.specs import AUTOTUNE, Spec
@@ -17,17 +18,18 @@ _FLOAT = 4
 _AUTOTUNED_BATCHES = 8  # what AUTOTUNE holds ready differs; a few batches
 
 
-def parts(task: Task, spec: Spec) -> dict[str, int]:
+def parts(task: Task, spec: Spec, *, description: Description | None = None) -> dict[str, int]:
     """Forecasts what a pipeline holds in memory, by what it is, in bytes.
 
     Args:
         task: what is to be delivered; its data is described, not read.
         spec: the pipeline and its settings.
+        description: of the task's data; None: it is asked.
 
     Raises:
         StudyError: for data that is not there.
     """
-    knobs, data = spec.knobs, task.describe()
+    knobs, data = spec.knobs, description or task.describe()
     source = data.bytes
     result = math.prod(transforms.get(task.transform).output_shape(data.image_shape)) * _FLOAT
     if spec.builder == "tf_data":
@@ -71,9 +73,10 @@ def check(task: Task, specs: Mapping[str, Spec], *, available_bytes: float | Non
         StudyError: naming the pipeline that takes most, of what, and the remedy.
     """
     available = memory.available_bytes() if available_bytes is None else available_bytes
-    own = {label: parts(task, spec) | {SOURCE: 0} for label, spec in specs.items()}
+    description = task.describe()  # once: for a folder it is a walk through all pictures
+    own = {label: parts(task, spec, description=description) | {SOURCE: 0} for label, spec in specs.items()}
     totals = {label: sum(held.values()) for label, held in own.items()}
-    source = task.describe().bytes
+    source = description.bytes
     needed = source + sum(totals.values())
     if needed > available:
         most = max(totals, key=totals.__getitem__)
