@@ -5,10 +5,9 @@ of the written stages each of its nodes does.
 """
 
 import re
-import threading
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import pandas as pd
 from markupsafe import escape
 
 from helpers import internals
-from helpers.pipelines import AUTOTUNE
+from helpers.pipelines import AUTOTUNE, graph_figures
 from helpers.pipelines.feeds import Feed, kind
 
 MOST_BYTES = 512 << 20  # arrays in a graph are copied several times while it is read
@@ -27,7 +26,6 @@ OF_A_PY_DATASET = (
 _SETTINGS = ("OptionsDataset", "MaxIntraOpParallelismDataset", "PrivateThreadPoolDataset", "ModelDataset")
 _DATASET = re.compile(r"Dataset(V\d+)?$")
 _WHOLE = ("int32", "int64", "bool")
-_LOOK_EVERY_S = 0.005
 
 
 @dataclass(frozen=True)
@@ -203,7 +201,7 @@ def as_it_ran(feed: Any, *, read: bool = True) -> Graph:
     autotune = any(node.op == "ModelDataset" for node in rewritten.node)
     ends = steps is not None or dataset.cardinality() != tf.data.INFINITE_CARDINALITY
     if read and autotune and ends:
-        nodes = _with_figures(nodes, _observed(dataset, steps))
+        nodes = graph_figures.filled(nodes, graph_figures.observed(dataset, steps))
     return Graph(tuple(nodes), tuple(written), autotune)
 
 
@@ -299,89 +297,6 @@ def _rewritten(graph, named):
                 settings.get("buffer_size"),
             )
         )
-    return nodes
-
-
-class _Model:
-    """What TensorFlow's own model of a running graph tells of its nodes, each as it was last seen.
-
-    A node whose data has ended is gone from the model: so it is looked at all the time.
-    """
-
-    def __init__(self, iterator):
-        self.iterator, self.lock = iterator, threading.Lock()
-        self.nodes: dict[int, Any] = {}
-        self.inputs: dict[int, set[int]] = defaultdict(set)
-
-    def look(self):
-        import tensorflow as tf
-
-        with self.lock:
-            model = tf.data.experimental.get_model_proto(self.iterator)
-            self.output = model.output
-            self.nodes |= dict(model.nodes)
-            for number, node in model.nodes.items():
-                self.inputs[number] |= set(node.inputs)
-
-    def drawn_from(self, number):
-        """The nodes that a node draws from; a cache is two nodes, which count as one."""
-        inputs = sorted(self.inputs[number] & set(self.nodes))
-        return [
-            deep
-            for each in inputs
-            for deep in (self.drawn_from(each) if self.nodes[each].name.endswith("Impl") else [each])
-        ]
-
-
-def _observed(dataset, steps):
-    """Reads an epoch and returns the model of its graph."""
-    model, ended = _Model(iterator := iter(dataset)), threading.Event()
-
-    def keep_looking():
-        while not ended.wait(_LOOK_EVERY_S):
-            model.look()
-
-    model.look()
-    watch = threading.Thread(target=keep_looking, daemon=True)
-    watch.start()  # a shuffle buffer may be filled, and what is before it ended, before the first batch comes
-    try:
-        for number, _ in enumerate(iterator, start=1):
-            if number & (number - 1) == 0:  # an epoch may be shorter than the thread's first pause
-                model.look()
-            if number == steps:
-                break
-    finally:
-        ended.set()
-        watch.join()
-    return model
-
-
-def _with_figures(nodes, model):
-    """Returns the nodes with what the model tells of them."""
-    nodes, version = list(nodes), re.compile(r"V\d+$")
-
-    def fill(place, number):
-        node, seen = nodes[place], model.nodes[number]
-        tuned = {parameter.name: int(parameter.value) for parameter in seen.parameters}
-        nodes[place] = replace(
-            node,
-            parallelism=tuned.get("parallelism", node.parallelism),
-            buffer_size=tuned.get("buffer_size", node.buffer_size),
-            elements=seen.num_elements,
-            bytes_produced=seen.bytes_produced,
-            processing_s=seen.processing_time * 1e-9,
-        )
-        rest = model.drawn_from(number)  # beside its inputs, what a function makes for each element
-        for below in node.inputs:
-            for candidate in rest:
-                # The model says FiniteTake or MemoryCache where the graph says Take or Cache.
-                if version.sub("", nodes[below].name) in model.nodes[candidate].name:
-                    rest.remove(candidate)
-                    fill(below, candidate)
-                    break
-
-    for number in model.drawn_from(model.output):
-        fill(len(nodes) - 1, number)
     return nodes
 
 
