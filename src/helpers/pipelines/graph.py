@@ -7,7 +7,7 @@ of the written stages each of its nodes does.
 import re
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +146,10 @@ class Graph:
         ]
         table = pd.DataFrame(rows, columns=columns)
         return table.drop(columns=[name for name in columns[2:] if (table[name] == "").all()])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the nodes, plain values as for JSON, and the remarks."""
+        return {"nodes": [asdict(node) for node in self.nodes], "remarks": self.remarks}
 
     @property
     def remarks(self) -> list[str]:
