@@ -16,8 +16,14 @@ SPECS = {
     "image_data_generator": {"builder": "image_data_generator"},
     "tf_data": {"builder": "tf_data"},
     "tf_data, batch map": {"builder": "tf_data", "map": "batch"},
-    "tf_data, no prefetch": {"builder": "tf_data", "prefetch": 0},
-    "tf_data, one after the other": {"builder": "tf_data", "num_parallel_calls": 0},
+    "tf_data, unfused": {"builder": "tf_data", "map_and_batch_fusion": False},
+    "tf_data, unfused, no prefetch": {
+        "builder": "tf_data",
+        "map_and_batch_fusion": False,
+        "prefetch": 0,
+        "inject_prefetch": False,
+    },
+    "tf_data, no parallel map": {"builder": "tf_data", "num_parallel_calls": 0, "map_parallelization": False},
     "tf_data, cache": {"builder": "tf_data", "cache": "memory"},
     "tf_data, cache, prefetch 1": {"builder": "tf_data", "cache": "memory", "prefetch": 1},
 }
@@ -121,7 +127,8 @@ def quick_like(machine_id="made0up0") -> pd.DataFrame:
                     "py_dataset": sequence,
                     "tf_data": 1.0,
                     "tf_data, batch map": 0.6,
-                    "tf_data, no prefetch": 1.0 if transform == "noise" else 1.3,
+                    "tf_data, unfused": 1.0,
+                    "tf_data, unfused, no prefetch": 1.0 if transform == "noise" else 1.3,
                     "image_data_generator": 3.5,
                 }
                 cells.append(
@@ -163,8 +170,9 @@ def decisive(sign: int) -> pd.DataFrame:
             "py_dataset, 2 workers": 0.8 * sequence,
             "image_data_generator": 4 * sequence,
             "tf_data, batch map": 0.3,
-            "tf_data, no prefetch": 1.5,
-            "tf_data, one after the other": 1.7,
+            "tf_data, unfused": 1.0,
+            "tf_data, unfused, no prefetch": 1.5,
+            "tf_data, no parallel map": 1.7,
             "tf_data, cache": 0.7,
             "tf_data, cache, prefetch 1": 0.9,
         }

@@ -148,7 +148,7 @@ def test_knobs_select_rows_and_default_means_not_set():
     untouched = pairs.select_pipelines(rows, {"builder": "tf_data", "prefetch": "default", "others": "default"})
     assert set(untouched["pipeline"]) == {"tf_data"}
     off = pairs.select_pipelines(rows, {"builder": "tf_data", "prefetch": 0})
-    assert set(off["pipeline"]) == {"tf_data, no prefetch"}
+    assert set(off["pipeline"]) == {"tf_data, unfused, no prefetch"}
 
 
 def test_a_number_does_not_select_a_switch_of_the_same_value():
@@ -320,11 +320,11 @@ def test_an_older_interpreters_jit_is_told_by_how_it_was_configured(arguments, v
 
 
 def test_the_settings_of_each_api_are_counted():
-    counts = {"py_dataset": 3, "image_data_generator": 2, "tf_data": 11}
+    counts = {"py_dataset": 3, "image_data_generator": 2, "tf_data": 14}
     assert {name: len(pipelines.describe(name).knobs) for name in counts} == counts
     told = evidence.knob_count()
     assert told.verdict == "supported"
-    assert told.text.endswith("py_dataset 3, image_data_generator 2, tf_data 11")
+    assert told.text.endswith("py_dataset 3, image_data_generator 2, tf_data 14")
 
 
 def test_the_normalisations_are_compared_bit_by_bit():

@@ -141,6 +141,17 @@ def test_compare_gives_json_and_no_ratio_for_unlike_work(capsys):
     assert unlike["time_ratio"] is None and unlike["verdict"] == "not the same work"
 
 
+def test_compare_shows_the_graphs_as_they_ran(capsys):
+    few = ["compare", "--examples", "64", "--budget", "1s", "--pipelines", "py_dataset,tf_data", "--graph"]
+    assert cli.main(few) == cli.DONE
+    printed = capsys.readouterr().out
+    assert "MapAndBatch" in printed and "fused" in printed and "a PyDataset has no tf.data graph of its own" in printed
+    assert cli.main([*few, "--json"]) == cli.DONE
+    graphs = json.loads(capsys.readouterr().out)["graphs"]
+    assert graphs["py_dataset"]["nodes"] == []
+    assert graphs["tf_data"]["nodes"][-1]["name"] == "Prefetch"
+
+
 def test_the_machine_is_described(capsys):
     assert cli.main(["machine", "--json"]) == cli.DONE
     assert json.loads(capsys.readouterr().out)["machine"]

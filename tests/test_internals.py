@@ -55,6 +55,56 @@ def test_whether_a_pipeline_works_ahead_is_seen_in_its_stages():
     assert len(internals.dataset_stages(both)) == 1 + 3 + 1
 
 
+def doubled(x):
+    return 2 * x
+
+
+def of_kind(graph, kind):
+    (node,) = [node for node in graph.node if node.op == kind]
+    return node
+
+
+def test_what_a_stage_draws_from_is_seen_also_behind_one_that_only_renames():
+    (before,) = internals.dataset_inputs(tf.data.Dataset.range(6).batch(2).rebatch(3))
+    assert type(before).__name__ == "_MapDataset"  # not the stage that only renames the map's parts
+    assert internals.dataset_inputs(tf.data.Dataset.range(3)) == []
+
+
+def test_a_stage_is_traced_to_the_line_that_the_user_wrote():
+    stage = tf.data.Dataset.range(3).map(doubled)
+    assert internals.written_at(stage) == (__file__, doubled.__code__.co_firstlineno, "doubled")
+    assert internals.written_at(tf.data.Dataset.range(3).batch(2)) is None
+
+
+def test_the_arrays_that_a_graph_would_copy_are_counted_once():
+    images, offset = np.zeros((10, 4), np.float32), tf.constant(np.zeros(3, np.int64))
+    dataset = tf.data.Dataset.from_tensor_slices(images).map(lambda row: row + tf.cast(offset[0], tf.float32))
+    assert internals.captured_bytes(dataset.concatenate(dataset)) == 10 * 4 * 4 + 3 * 8
+
+
+def test_what_tensorflow_makes_of_a_dataset_is_seen_in_its_graph():
+    dataset = tf.data.Dataset.range(6).map(doubled).batch(2)
+    written = [node.op for node in internals.dataset_graph(dataset, rewritten=False).node if "Dataset" in node.op]
+    assert written == ["RangeDataset", "MapDataset", "BatchDatasetV2"]
+    rewritten = internals.dataset_graph(dataset, rewritten=True)
+    assert of_kind(rewritten, "MapAndBatchDataset") and of_kind(rewritten, "ModelDataset")
+
+
+def test_what_a_stage_was_told_is_read_by_its_inputs_names():
+    dataset = tf.data.Dataset.zip(tf.data.Dataset.range(6), tf.data.Dataset.range(6)).shuffle(3, seed=1)
+    graph = internals.dataset_graph(dataset, rewritten=False)
+    inputs = internals.named_inputs(of_kind(graph, "ShuffleDatasetV3"))
+    assert list(inputs) == ["input_dataset", "buffer_size", "seed", "seed2", "seed_generator"]
+    assert len(internals.named_inputs(of_kind(graph, "ZipDataset"))["input_datasets"]) == 2
+
+
+def test_which_stages_were_fused_is_told_by_their_names():
+    dataset = tf.data.Dataset.range(6).map(doubled, name="mine").batch(2)
+    (batch,) = internals.stages_of(of_kind(internals.dataset_graph(dataset, rewritten=False), "BatchDatasetV2"))
+    fused = of_kind(internals.dataset_graph(dataset, rewritten=True), "MapAndBatchDataset")
+    assert internals.stages_of(fused) == ["mine", batch]
+
+
 def test_that_fit_passes_a_sequence_through_tf_data_is_seen_in_its_adapter():
     class Ready(keras.utils.PyDataset):
         def __len__(self):

@@ -76,12 +76,16 @@ class Plain(keras.utils.PyDataset):
 
 
 def test_what_works_ahead_is_told_from_what_does_not():
-    plain = tf.data.Dataset.from_tensors(BATCH).repeat(3)
-    assert not starvation.overlaps(plain)
-    assert not starvation.overlaps(plain.map(lambda images, labels: (images + 1, labels)))
-    assert starvation.overlaps(plain.prefetch(1))
-    assert starvation.overlaps(plain.prefetch(1).with_options(tf.data.Options()))
-    assert starvation.overlaps(plain.map(lambda images, labels: (images + 1, labels), num_parallel_calls=2))
+    as_written, plain = tf.data.Options(), tf.data.Dataset.from_tensors(BATCH).repeat(3)
+    as_written.autotune.enabled = False
+    brighter = lambda images, labels: (images + 1, labels)  # noqa: E731
+    assert not starvation.overlaps(plain.with_options(as_written))
+    assert not starvation.overlaps(plain.map(brighter).with_options(as_written))
+    assert starvation.overlaps(plain), "TensorFlow adds a prefetch"
+    assert starvation.overlaps(plain.map(brighter)), "TensorFlow makes the map parallel"
+    assert starvation.overlaps(plain.unbatch().map(brighter).batch(2).with_options(as_written)), "and fuses it"
+    assert starvation.overlaps(plain.prefetch(1).with_options(as_written))
+    assert starvation.overlaps(plain.map(brighter, num_parallel_calls=2).with_options(as_written))
     assert starvation.overlaps(Plain())
 
 

@@ -3,6 +3,8 @@
 A new version may take each of them away without a word. `tests/test_internals.py` says of each what is lost then.
 """
 
+import inspect
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -20,8 +22,84 @@ def dataset_stages(dataset: Any) -> list[Any]:
     """
     stages = [dataset]
     for stage in stages:
-        stages += stage._inputs()
+        stages += dataset_inputs(stage)
     return stages
+
+
+def dataset_inputs(dataset: Any) -> list[Any]:
+    """Returns the datasets that the last stage of a tf.data.Dataset draws from."""
+
+    def own(stage):  # a stage that only renames the parts of another one's elements is no stage of the graph
+        same = [below for below in stage._inputs() if below._variant_tensor is stage._variant_tensor]
+        return own(same[0]) if same else stage
+
+    return [own(stage) for stage in dataset._inputs()]
+
+
+def written_at(stage: Any) -> tuple[str, int, str] | None:
+    """Returns (file, line, name) of the Python function that the user gave to a stage of a tf.data.Dataset, or None.
+
+    Without it, a stage of a graph cannot be traced to the user's line.
+    """
+    function = getattr(getattr(stage, "_map_func", None), "_func", None)
+    function = inspect.unwrap(function) if function else None
+    code = getattr(function, "__code__", None)
+    return (code.co_filename, code.co_firstlineno, code.co_name) if code else None
+
+
+def captured_bytes(dataset: Any) -> int:
+    """Returns the bytes of the arrays that a tf.data.Dataset and its functions hold.
+
+    Without it, nothing warns that `dataset_graph` would copy gigabytes.
+    """
+    arrays: dict[int, Any] = {}
+    for stage in dataset_stages(dataset):
+        held = list(getattr(stage, "_tensors", ()))
+        held += [tensor for function in stage._functions() for tensor in function.function.captured_inputs]
+        arrays |= {id(tensor): tensor for tensor in held if tensor.dtype.size and tensor.shape.is_fully_defined()}
+    return sum(tensor.dtype.size * tensor.shape.num_elements() for tensor in arrays.values())
+
+
+def dataset_graph(dataset: Any, *, rewritten: bool) -> Any:
+    """Returns the graph of a tf.data.Dataset, as a GraphDef: as it was written, or as TensorFlow rewrites it to run it.
+
+    Without it, the graph of a pipeline with autotune off cannot be seen, nor what TensorFlow added to any pipeline.
+    """
+    import tensorflow as tf
+
+    variant = dataset._variant_tensor
+    if rewritten:  # what TensorFlow does by itself when it makes an iterator
+        variant = tf.raw_ops.FinalizeDataset(input_dataset=variant, has_captured_ref=False, **dataset._flat_structure)
+    ignore = 1  # random states and Python functions, which could not be moved to another process
+    graph = tf.raw_ops.DatasetToGraphV2(input_dataset=variant, external_state_policy=ignore)
+    return tf.compat.v1.GraphDef.FromString(graph.numpy())
+
+
+def named_inputs(node: Any) -> dict[str, list[str]]:
+    """Returns the inputs of a GraphDef's node by the name that its operation gives them.
+
+    Without it, what a stage was told (parallel calls, a buffer's size) cannot be read from its graph.
+    """
+    from tensorflow.python.framework import op_def_registry
+
+    rest, named = list(node.input), {}
+    for argument in op_def_registry.get(node.op).input_arg:
+        count = node.attr[argument.number_attr].i if argument.number_attr else 1
+        if argument.type_list_attr:
+            count = len(node.attr[argument.type_list_attr].list.type)
+        named[argument.name], rest = rest[:count], rest[count:]
+    return named
+
+
+def stages_of(node: Any) -> list[str]:
+    """Returns the names of the written stages that a dataset's node in a GraphDef stands for, such as "MapDataset:3".
+
+    Without it, it is a guess which stages TensorFlow fused, and which ones it added.
+    """
+    from tensorflow.core.framework import dataset_metadata_pb2
+
+    name = dataset_metadata_pb2.Metadata.FromString(node.attr["metadata"].s).name.decode()
+    return [part for part in re.split(r"fused\(|[,)]", name) if part]
 
 
 def py_dataset_adapter(sequence: Any) -> Any:

@@ -59,6 +59,7 @@ def prepare(dataset: tuple[str, ...], archives: Path | None, data_dir: Path | No
 @click.option("--budget", type=seconds, default="60s", metavar="SECONDS", help="For the rounds: 60s or 60.")
 @click.option("--train", is_flag=True, help="Also train a small CNN: share of time waiting for data.")
 @click.option("--isolate", is_flag=True, help="One process for each pipeline, as for memory figures.")
+@click.option("--graph", "with_graphs", is_flag=True, help="Also show the graph of each tf.data pipeline as it ran.")
 @click.option("--json", "as_json", is_flag=True)
 def compare(
     dataset: str,
@@ -76,6 +77,7 @@ def compare(
     budget: float,
     train: bool,
     isolate: bool,
+    with_graphs: bool,
     as_json: bool,
 ) -> None:
     """Compare pipelines on one task."""
@@ -107,9 +109,11 @@ def compare(
         train=train,
         isolate=isolate,
     )
-    rows = measured.rows()
+    rows, graphs = measured.rows(), _graphs_of(task, specs) if with_graphs else {}
     if as_json:
-        print(json.dumps({"machine": machine.describe().to_dict(), "rows": json.loads(rows.to_json(orient="records"))}))
+        told = {"machine": machine.describe().to_dict(), "rows": json.loads(rows.to_json(orient="records"))}
+        told |= {"graphs": {label: drawn.to_dict() for label, drawn in graphs.items()}} if with_graphs else {}
+        print(json.dumps(told))
         return
     print(
         f"{measured.description.label}: {measured.description.examples} examples, {task.transform}, "
@@ -130,6 +134,15 @@ def compare(
         f"at turns_at_examples the order turns.\nAt best, fit takes {1e3 * measured.floor_batch_s:.2f} ms per batch, "
         f"and this machine does the work for {measured.ceiling_images_per_s:,.0f} images/s."
     )
+    for label, drawn in graphs.items():
+        print(f"\n{label}\n{drawn}")
+
+
+def _graphs_of(task: Any, specs: Any) -> dict[str, Any]:
+    """Returns label -> the graph as it ran, of pipelines built anew."""
+    from helpers.pipelines import graph
+
+    return {label: graph.as_it_ran(spec.build(task)) for label, spec in specs.items()}
 
 
 @study.command()

@@ -157,6 +157,11 @@ _PIPELINES = {
             "deterministic": Knob("whether elements keep their order under a parallel map", choices=_SWITCH),
             "autotune": Knob("whether tf.data adapts its AUTOTUNE settings while it runs", choices=_SWITCH),
             "repeat": _REPEAT,
+            "map_parallelization": Knob(
+                "whether TensorFlow makes a map parallel that was not asked to", choices=_SWITCH
+            ),
+            "map_and_batch_fusion": Knob("whether TensorFlow makes a map and its batch one stage", choices=_SWITCH),
+            "inject_prefetch": Knob("whether TensorFlow adds a prefetch that was not asked for", choices=_SWITCH),
             "service": Knob("address of a tf.data service that does the work; '': none", address=True),
             # YAML reads off as false.
             "sharding": Knob("who of the service's workers does what", choices=(*service.POLICIES, False)),

@@ -68,6 +68,9 @@ def build(
     deterministic: bool = True,
     autotune: bool = True,
     repeat: bool = False,
+    map_parallelization: bool | None = None,
+    map_and_batch_fusion: bool | None = None,
+    inject_prefetch: bool | None = None,
     service: str = "",
     sharding: str = "dynamic",
 ) -> tf.data.Dataset | Feed:
@@ -91,6 +94,8 @@ def build(
         autotune: whether AUTOTUNE values adapt while the pipeline runs.
         repeat: whether it repeats without end, so that `fit`, told the steps of an epoch, makes one iterator for all
             epochs; Keras 3.15 makes two for each epoch otherwise.
+        map_parallelization, map_and_batch_fusion, inject_prefetch: whether TensorFlow may make a plain map parallel,
+            make a map and its batch one stage, and add a prefetch; None: as it does by itself.
         service: "grpc://host:port" of a tf.data service whose workers do all the stages up to the batches;
             "": none. Workers share no seed: draws and order are fresh, and no seed reproduces them.
         sharding: who of the workers does what: "off", "dynamic", "file" or "data"; see `service.POLICIES`.
@@ -142,6 +147,14 @@ def build(
     options = tf.data.Options()
     options.deterministic = deterministic
     options.autotune.enabled = autotune
+    rewriting = {
+        "map_parallelization": map_parallelization,
+        "map_and_batch_fusion": map_and_batch_fusion,
+        "inject_prefetch": inject_prefetch,
+    }
+    for rewrite, allowed in rewriting.items():
+        if allowed is not None:
+            setattr(options.experimental_optimization, rewrite, allowed)
     if service:
         dataset = data_service.distribute(dataset.with_options(options), address=service, sharding=sharding)
         dataset = dataset.rebatch(task.batch_size)  # each worker's last batch is partial

@@ -4,6 +4,7 @@ Each function returns a matplotlib figure made with pyplot, whose label is its t
 displays it with that text. Meaning is carried by position, marker, hatch and words, never by colour alone.
 """
 
+from helpers.plots.graphs import graph as graph
 from helpers.plots.images import augmented as augmented
 from helpers.plots.results import (
     comparison_ratios as comparison_ratios,

@@ -11,7 +11,7 @@ from typing import Any
 
 from helpers import internals, timing
 from helpers.errors import StudyError
-from helpers.pipelines import feeds
+from helpers.pipelines import feeds, graph
 from helpers.timing import Training, models
 
 
@@ -83,8 +83,8 @@ def cores_needed(batch_size: int, image_s: float, *, step_s: float) -> int:
 def overlaps(feed: Any) -> bool:
     """Returns whether a feed's next batch is prepared while the device computes, with the backend in use.
 
-    On TensorFlow, Keras prefetches from a PyDataset, and a tf.data pipeline works ahead where it has a `prefetch` or
-    a parallel map (tf.data may make a map parallel by itself, which is not seen here). On JAX every feed overlaps: a
+    On TensorFlow, Keras prefetches from a PyDataset, and a tf.data pipeline works ahead where it has a prefetch, a
+    parallel map, or a map and its batch in one, asked for or by TensorFlow's doing. On JAX every feed overlaps: a
     step only starts there, and while it computes the host goes on to the next batch.
     """
     import keras
@@ -92,8 +92,9 @@ def overlaps(feed: Any) -> bool:
     data = feeds.opened(feed).data
     if feeds.kind(data) != "tf.data" or keras.backend.backend() == "jax":
         return True
-    stages = [type(stage).__name__ for stage in internals.dataset_stages(data)]
-    return any(kind in stage for stage in stages for kind in ("Prefetch", "ParallelMap"))
+    names = graph.as_it_ran(data, read=False).names  # none where the graph is too large to be looked at
+    names = names or [type(stage).__name__ for stage in internals.dataset_stages(data)]
+    return any(kind in name for name in names for kind in ("Prefetch", "ParallelMap", "MapAndBatch"))
 
 
 def take_apart(feed: Any, *, epochs: int = 3) -> FeedTimes:
