@@ -285,7 +285,13 @@ def cached(nodes):
     return [*rest[:place], ("CacheV2", {}), *shuffle, *rest[place:]]
 
 
+def repeated(nodes):
+    assert nodes[-1][0] == "Prefetch"
+    return [*nodes[:-1], ("Repeat", {"count": -1}), nodes[-1]]
+
+
 CHANGES = {
+    "one iterator": repeated,
     "no prefetch": without_prefetch,
     "prefetch 1": changed_to("Prefetch", buffer_size=1),
     "prefetch 2": changed_to("Prefetch", buffer_size=2),
