@@ -103,6 +103,18 @@ def test_the_parts_of_an_epoch_add_up_to_it():
     assert "milliseconds" in axes.get_xlabel()
 
 
+def test_a_start_and_its_batches_add_up_to_an_epoch_and_the_turn_is_told():
+    results = table([cell(seconds={"py_dataset": 1.0, "tf_data": 2.0})]).assign(turns_at_examples=[np.nan, 4321.0])
+    (axes,) = plots.start_and_rate(results).axes
+    start, batches = axes.containers
+    for row, first, rest in zip(results.itertuples(), start, batches, strict=True):
+        assert first.get_width() == pytest.approx(row.start_s * 1e3)
+        assert first.get_width() + rest.get_width() == pytest.approx(row.epoch_s * 1e3, rel=0.05)
+    assert [text.get_text() for text in axes.texts if "turns" in text.get_text()] == ["turns at 4,321"]
+    with pytest.raises(StudyError, match="two batches or more"):
+        plots.start_and_rate(results.assign(start_s=np.nan))
+
+
 def test_the_parts_of_an_epoch_need_a_trained_model():
     with pytest.raises(StudyError, match="train: true"):
         plots.epoch_parts(quick_like().assign(train_epoch_s=np.nan))
@@ -118,7 +130,7 @@ def test_a_grid_of_pictures_takes_grey_and_colour():
         plots.augmented(np.zeros((2, 8, 8, 1)), titles=["one"])
 
 
-@pytest.mark.parametrize("draw", [plots.ratios, plots.heat_map, plots.epoch_parts])
+@pytest.mark.parametrize("draw", [plots.ratios, plots.heat_map, plots.epoch_parts, plots.start_and_rate])
 def test_every_picture_has_a_text_alternative(draw):
     assert len(draw(quick_like()).get_label()) > 80
 

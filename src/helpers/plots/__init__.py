@@ -11,6 +11,7 @@ from helpers.plots.results import (
     condition as condition,
     epoch_parts as epoch_parts,
     ratios as ratios,
+    start_and_rate as start_and_rate,
 )
 from helpers.plots.style import look as look, png as png, show as show, styled as styled
 from helpers.plots.who_wins import crossover as crossover, heat_map as heat_map

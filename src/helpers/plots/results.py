@@ -59,6 +59,27 @@ def condition(row: Any) -> str:
     return f"{row.dataset_label}, {row.transform}, batch {row.batch_size}, {row.examples:,} images{order}"
 
 
+def start_and_rate(results: pd.DataFrame, *, limit: int = 30) -> Figure:
+    """Draws an epoch of each pipeline taken apart: its start, and its batches at their rate.
+
+    Beside each bar stands the number of examples from which on its order with the reference turns, where it does.
+
+    Args:
+        results: rows of one machine; those that did other work are left out.
+        limit: rows drawn at most.
+
+    Raises:
+        NothingToShow: where no row has both parts.
+    """
+    fair = fair_rows(results)
+    rows = fair[fair["start_s"].notna() & fair["batch_s"].notna()].head(limit)
+    if rows.empty:
+        raise NothingToShow("start and rate need epochs of two batches or more (got none); choose other cells")
+    turns = [f"turns at {count:,.0f}" if count == count else "" for count in rows["turns_at_examples"]]
+    parts = {"start": rows["start_s"].clip(lower=0) * 1e3, "batches": rows["batch_s"] * rows["batches"] * 1e3}
+    return _stacked(rows, parts, "an epoch (milliseconds)", turns, "Start and rate")
+
+
 def epoch_parts(results: pd.DataFrame, *, limit: int = 30) -> Figure:
     """Draws a training epoch taken apart: the steps themselves, and waiting for data.
 
@@ -72,20 +93,31 @@ def epoch_parts(results: pd.DataFrame, *, limit: int = 30) -> Figure:
     rows = results[results["train_epoch_s"].notna()].head(limit)
     if rows.empty:
         raise NothingToShow("the parts of an epoch need cells that trained (got none); set train: true in the grid")
-    rows = rows.assign(heading=[condition(row) for row in rows.itertuples()])
     ms_per_image = rows["train_epoch_s"] / rows["examples"] * 1e3
     waiting = ms_per_image * rows["waiting_share"]
-    steps = ms_per_image - waiting
+    told = [f"{share:.0%} waiting" for share in rows["waiting_share"]]
+    parts = {"the steps": ms_per_image - waiting, "waiting for data": waiting}
+    axis = "training epoch of a small CNN (milliseconds per image)"
+    return _stacked(rows, parts, axis, told, "A training epoch taken apart")
+
+
+def _stacked(rows, parts, axis_label, told, title):
+    """Draws one bar per row of two parts, name -> lengths, with a text at its right."""
+    rows = rows.assign(heading=[condition(row) for row in rows.itertuples()])
     with _labelled(rows) as (figure, axes, heights):
         edge = {"edgecolor": "black", "linewidth": 0.5}
-        axes.barh(heights, steps, color=COLOURS[4], label="the steps", **edge)
-        axes.barh(heights, waiting, left=steps, color=COLOURS[1], hatch="///", label="waiting for data", **edge)
-        for height, share in zip(heights, rows["waiting_share"], strict=True):
-            axes.annotate(f"{share:.0%} waiting", (1.02, height), **RIGHT_OF_AXES)
-        axes.set_xlabel("training epoch of a small CNN (milliseconds per image)")
+        (first, lengths), (second, more) = parts.items()
+        axes.barh(heights, lengths, color=COLOURS[4], label=first, **edge)
+        axes.barh(heights, more, left=lengths, color=COLOURS[1], hatch="///", label=second, **edge)
+        for height, text in zip(heights, told, strict=True):
+            axes.annotate(text, (1.02, height), **RIGHT_OF_AXES)
+        axes.set_xlabel(axis_label)
         figure.legend(loc="outside upper right", ncols=2, frameon=False)
-        told = [f"{row.heading}, {row.pipeline}: {row.waiting_share:.0%} waiting" for row in rows.itertuples()]
-        figure.set_label(f"A training epoch taken apart. {'; '.join(told[:12])}")
+        lines = [
+            f"{row.heading}, {row.pipeline}: {first} {one:.3g}, {second} {other:.3g} {text}".strip()
+            for row, one, other, text in zip(rows.itertuples(), lengths, more, told, strict=True)
+        ]
+        figure.set_label(f"{title}, {axis_label}. {'; '.join(lines[:12])}")
         return figure
 
 

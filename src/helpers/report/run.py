@@ -61,10 +61,14 @@ class Run:
         cells = self.results["cell_id"].nunique()
         return facts | {
             "measured": f"{min(self.results['started_at'])} to {max(self.results['started_at'])}",
-            "cells": f"{cells}, with {len(self.results)} pipelines; {self.results['rounds'].sum():,} timed epochs",
+            "cells": f"{cells}, with {len(self.results)} pipelines; {self._timed_epochs:,} timed epochs",
             "data": ", ".join(dict.fromkeys(self.results["dataset_label"])),
             "stand-ins": ", ".join(self.stand_ins) or "none",
         }
+
+    @property
+    def _timed_epochs(self):
+        return int((self.results["rounds"] * self.results["epochs_per_round"]).sum())
 
     def _repr_html_(self):
         return render("run.html", facts=self.facts(), stand_ins=self.stand_ins)
