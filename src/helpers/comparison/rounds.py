@@ -11,7 +11,7 @@ import pandas as pd
 from markupsafe import escape
 
 from helpers import checks, ratios, timing
-from helpers.comparison import run_quality
+from helpers.comparison import run_quality, start_and_rate
 from helpers.errors import StudyError
 from helpers.machine import noise
 from helpers.pipelines import feeds as feed_kinds
@@ -70,19 +70,19 @@ class Comparison:
             return (batch_s if column == "batch_s" else start_s).to_numpy(float)
         return rounds[column].to_numpy(float)
 
-    def start(self, label: str) -> ratios.Estimate:
+    def start(self, label: str) -> start_and_rate.Estimate:
         """Returns what an epoch takes beside its batches, in seconds, for as many examples as were measured."""
-        return ratios.estimate(self.seconds(label, "start_s"), self.confidence)
+        return start_and_rate.estimate(self.seconds(label, "start_s"), self.confidence)
 
-    def rate(self, label: str) -> ratios.Estimate:
+    def rate(self, label: str) -> start_and_rate.Estimate:
         """Returns the seconds per batch after an epoch's first; NaN where an epoch has one batch."""
-        return ratios.estimate(self.seconds(label, "batch_s"), self.confidence)
+        return start_and_rate.estimate(self.seconds(label, "batch_s"), self.confidence)
 
     def batches(self, label: str) -> int:
         """Returns the number of batches in an epoch."""
         return int(self.seconds(label, "batches")[0])
 
-    def turns_at(self, label: str, reference: str | None = None) -> ratios.Estimate | None:
+    def turns_at(self, label: str, reference: str | None = None) -> start_and_rate.Estimate | None:
         """Returns the batches per epoch at which the order of two feeds turns, were their starts to stay as they are.
 
         None where it is not shown to turn.
@@ -91,7 +91,7 @@ class Comparison:
             column: self.seconds(label, column) - self.seconds(reference or self.reference, column)
             for column in ("start_s", "batch_s")
         }
-        return ratios.turning_point(differences["start_s"], differences["batch_s"], confidence=self.confidence)
+        return start_and_rate.turning_point(differences["start_s"], differences["batch_s"], confidence=self.confidence)
 
     def ratio_of_totals(self, label: str, reference: str | None = None) -> float:
         """Returns how many times as long all of one feed's epochs took together as another's: what a training pays."""

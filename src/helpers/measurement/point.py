@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from helpers import comparison, parity, ratios, service, timing
-from helpers.comparison import Comparison, run_quality
+from helpers import comparison, parity, service, timing
+from helpers.comparison import Comparison, run_quality, start_and_rate
 from helpers.datasets import Description
 from helpers.machine import device, memory
 from helpers.machine.device import Device
@@ -84,7 +84,7 @@ class Measurement:
             grows = np.nan_to_num(self.start_s_per_example[name])
             starts.append(self.comparison.seconds(name, "start_s") - grows * examples)
             rates.append(self.comparison.seconds(name, "batch_s") + grows * size)
-        turns = ratios.turning_point(starts[0] - starts[1], rates[0] - rates[1])
+        turns = start_and_rate.turning_point(starts[0] - starts[1], rates[0] - rates[1])
         return (
             {}
             if turns is None

@@ -1,0 +1,52 @@
+"""Start, rate, and the length of an epoch at which an order turns."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from helpers.comparison import start_and_rate
+from helpers.errors import StudyError
+
+
+def rounds(seed, start, rate, spread=0.02, count=12):
+    """Differences of starts and rates by round, with noise."""
+    noise = np.random.default_rng(seed).normal(0, spread, (2, count))
+    return start * (1 + noise[0]), rate * (1 + noise[1])
+
+
+@settings(deadline=None)
+@given(st.integers(0, 1000), st.floats(1e-3, 10), st.floats(1e-5, 1e-1), st.booleans())
+def test_the_turn_is_where_the_start_is_paid_back_whoever_starts_slowly(seed, start, rate, swapped):
+    turn = start / rate
+    starts, rates = rounds(seed, start, -rate)
+    found = start_and_rate.turning_point(*((-starts, -rates) if swapped else (starts, rates)))
+    if 2 < turn < 5e6:
+        assert found.low <= found.value <= found.high
+        assert found.value == pytest.approx(turn, rel=0.06)
+        assert found.low <= 1.05 * turn and turn <= 1.05 * found.high
+
+
+@settings(deadline=None)
+@given(st.integers(0, 1000), st.floats(1e-3, 10), st.floats(1e-5, 1e-1))
+def test_there_is_no_turn_where_one_side_has_both_the_shorter_start_and_the_better_rate(seed, start, rate):
+    assert start_and_rate.turning_point(*rounds(seed, start, rate)) is None
+
+
+def test_there_is_no_turn_where_the_rates_are_not_told_apart():
+    starts, rates = rounds(0, 1.0, 1e-3)
+    assert start_and_rate.turning_point(starts, rates * np.tile([1, -1], 6)) is None
+
+
+def test_the_interval_of_a_turn_holds_it_as_often_as_it_says():
+    inside = 0
+    for seed in range(400):
+        found = start_and_rate.turning_point(*rounds(seed, 1.0, -0.01, spread=0.1))
+        inside += found is not None and found.low <= 100 <= found.high
+    assert inside >= 0.93 * 400
+
+
+def test_an_estimate_may_be_of_any_sign_and_needs_three_rounds():
+    found = start_and_rate.estimate([-1.0, 2.0, 0.5, 0.4, 0.6])
+    assert found.value == 0.5 and found.low == -1 and found.high == 2
+    with pytest.raises(StudyError, match="values must be one-dimensional with >= 3"):
+        start_and_rate.estimate([1.0, 2.0])
