@@ -85,11 +85,11 @@ def seconds_of(row: pd.Series, measure: str = "epoch_s") -> np.ndarray:
         row: of the results table.
         measure: a name of TIMED.
     """
-    rounds = {name: np.asarray(row[f"{name}_rounds"], float) for name in ("epoch_s", "steady_s", "first_batch_s")}
-    if measure in rounds:
-        return rounds[measure]
-    batch_s = rounds["steady_s"] / (row["batches"] - 1 or math.nan)
-    return batch_s if measure == "batch_s" else rounds["epoch_s"] - row["batches"] * batch_s
+    rounds = lambda part: np.asarray(row[f"{part}_rounds"], float)  # noqa: E731
+    if measure in ("epoch_s", "first_batch_s"):
+        return rounds(measure)
+    batch_s = rounds("steady_s") / (row["batches"] - 1 or math.nan)
+    return batch_s if measure == "batch_s" else rounds("epoch_s") - row["batches"] * batch_s
 
 
 def cell_ratio(
