@@ -133,6 +133,11 @@ def test_a_branch_is_drawn_from_by_its_own_place():
     assert shown.nodes[3].inputs == (1, 2)
 
 
+def test_datasets_that_a_function_makes_are_told_by_their_names():
+    shown = graph.as_it_ran(tf.data.Dataset.range(5).flat_map(lambda n: tf.data.Dataset.range(n).batch(2)))
+    assert {node.name: node.nested for node in shown.nodes if node.nested} == {"FlatMap": ("Range", "BatchV2")}
+
+
 def test_the_same_dataset_used_twice_is_two_stages():
     shown = graph.as_it_ran((once := slices()).concatenate(once).batch(10))
     assert shown.names[:3] == ["TensorSlice", "TensorSlice", "Concatenate"]

@@ -73,6 +73,7 @@ class Node:
         inputs: the places in the graph of the nodes that it draws from.
         stages: what it does of the written; () where TensorFlow added it.
         changes: what TensorFlow did: "added", "fused", "made parallel".
+        nested: the datasets that its function makes anew for each element, which TensorFlow leaves as they are.
         parallelism: calls at once; -1: left to AUTOTUNE, whose choice was not seen.
         buffer_size: elements that it may hold; -1: left to AUTOTUNE, whose choice was not seen.
         elements: delivered, as last seen.
@@ -85,6 +86,7 @@ class Node:
     inputs: tuple[int, ...]
     stages: tuple[Stage, ...] = ()
     changes: tuple[str, ...] = ()
+    nested: tuple[str, ...] = ()
     parallelism: int | None = None
     buffer_size: int | None = None
     elements: int | None = None
@@ -130,12 +132,24 @@ class Graph:
     @property
     def table(self) -> pd.DataFrame:
         """One row per node: name, written as, changes, parallelism, buffer, elements, MB, ms, where; texts."""
-        columns = ("as it ran", "written as", "by TensorFlow", "calls", "buffer", "elements", "MB", "ms", "function")
+        columns = (
+            "as it ran",
+            "written as",
+            "by TensorFlow",
+            "nested",
+            "calls",
+            "buffer",
+            "elements",
+            "MB",
+            "ms",
+            "function",
+        )
         rows = [
             (
                 node.name,
                 " + ".join(stage.name for stage in node.stages),
                 ", ".join(node.changes),
+                ", ".join(node.nested),
                 *node.told.values(),
                 _figure(node.elements, "{:,}"),
                 _figure(node.bytes_produced, "{:,.1f}", 1e-6),
@@ -159,8 +173,8 @@ class Graph:
         told = [f"Left out, because they change nothing: {', '.join(map(str, self.dropped))}."] if self.dropped else []
         if not self.autotune:
             return [*told, "Autotune is off: TensorFlow keeps no figures."]
-        if any(node.elements is None for node in self.nodes):
-            told.append("Without figures: nodes that were not read, or had ended before they were looked at.")
+        if any(node.elements is not None for node in self.nodes):
+            told.append("Figures as last seen: TensorFlow forgets a node once it has ended.")
         return told
 
     def __str__(self):
@@ -177,7 +191,7 @@ def as_it_ran(feed: Any, *, read: bool = True) -> Graph:
 
     The epoch is read to its end, because a cache that was read in part may pass for complete. It counts as an epoch:
     the next one has the next order and the next draws. A feed that never ends is read for its steps, without them not
-    at all.
+    at all; where TensorFlow does not know the length, it must end by itself, or be a `Feed` with its steps.
 
     Args:
         feed: a tf.data.Dataset; a `Feed` with one; or a function without arguments that makes either. Of a PyDataset
@@ -276,6 +290,7 @@ def _written(graph, dataset):
 def _rewritten(graph, named):
     """Returns the nodes of the rewritten graph; `named` are the written stages by their names."""
     nodes = []
+    functions = {function.signature.name: function.node_def for function in graph.library.function}
     for node, inputs, _, settings in _datasets_of(graph):
         # The same dataset used twice stands there twice, by one name.
         stages = [
@@ -297,6 +312,7 @@ def _rewritten(graph, named):
                 inputs,
                 tuple(stages),
                 tuple(change for change, made in changes.items() if made),
+                tuple(_name(made) for made in functions.get(node.attr["f"].func.name, ()) if _DATASET.search(made.op)),
                 parallelism,
                 settings.get("buffer_size"),
             )

@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import Any
 
-LOOK_EVERY_S = 0.005
+LOOK_EVERY_S = 0.002
 
 
 class Model:

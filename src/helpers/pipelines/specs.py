@@ -125,8 +125,8 @@ _WORKERS = {
     "max_queue_size": Knob("batches that may wait in the queue", least=1),
 }
 _REPEAT = Knob("whether it repeats without end: one iterator for all epochs, not two for each", choices=_SWITCH)
-_PARALLEL = Knob("elements prepared at once; -1: AUTOTUNE, 0: one after the other", least=-1)
-_PREFETCH = Knob("batches held ready; -1: AUTOTUNE, 0: none", least=-1)
+_PARALLEL = Knob("elements prepared at once; -1: AUTOTUNE, 0: a plain map", least=-1)
+_PREFETCH = Knob("batches held ready; -1: AUTOTUNE, 0: none asked for", least=-1)
 
 _PIPELINES = {
     "py_dataset": Pipeline(

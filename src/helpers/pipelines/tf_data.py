@@ -85,11 +85,12 @@ def build(
         task: what to deliver.
         map: "element": one example per call; "batch": one batch per call; "gather": likewise, taken by
             index from one array in memory (arrays only, elsewhere the same as "batch").
-        num_parallel_calls: calls of the map at once; -1: AUTOTUNE; 0: one after the other.
+        num_parallel_calls: calls of the map at once; -1: AUTOTUNE; 0: a plain map, one after the other unless
+            TensorFlow makes it parallel.
         cache: "none", "memory", or "file" (in a temporary folder, removed at the end).
         cache_at: "source" keeps decoded uint8 examples; "after_map" keeps results, augmentation frozen.
         shuffle_buffer: elements; 0: as many as there are examples.
-        prefetch: batches held ready; -1: AUTOTUNE; 0: none.
+        prefetch: batches held ready; -1: AUTOTUNE; 0: none, unless TensorFlow adds it.
         deterministic: whether a parallel map keeps the order.
         autotune: whether AUTOTUNE values adapt while the pipeline runs.
         repeat: whether it repeats without end, so that `fit`, told the steps of an epoch, makes one iterator for all
