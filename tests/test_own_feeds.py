@@ -2,7 +2,10 @@
 
 import json
 import re
+import runpy
+import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -74,6 +77,7 @@ def folder(tmp_path_factory):
     files = {
         "feeds.py": FEEDS,
         "utils.py": "import numpy as np\nLABELS = np.arange(40)\n",
+        "own_labels.py": "LABELS = [1, 2]\n",
         "helpers/__init__.py": f"NAME = 'mine'\nSEEN = {str(folder / 'seen')!r}\n",
         "helpers/deep.py": "from helpers import NAME\n\n\ndef scale(values):\n    return values / 2\n",
         "helpers/late.py": """
@@ -129,14 +133,24 @@ def test_no_ranking_where_all_differ(folder, capfd):
     assert "Not the same work" in out and "order" in out and "time_ratio" not in out
 
 
-def test_the_kits_feed_is_there_where_the_user_has_no_helpers(tmp_path, capfd):
-    (tmp_path / "mine.py").write_text(
-        "import tensorflow as tf\nfrom helpers.pipelines import Feed\n"
-        "data = tf.data.Dataset.range(64).map(lambda n: (tf.fill([4], n), n)).batch(8)\n"
-        "repeating = Feed(data.repeat(), steps_per_epoch=8)\n"
-    )
-    assert study(tmp_path, "data", "repeating", file="mine.py") == cli.DONE
-    assert "Same work: data, repeating" in capfd.readouterr().out
+@pytest.fixture
+def example_of_the_readme(tmp_path):
+    """The README's example of pipelines of one's own, with less time for the rounds."""
+    section = (Path(__file__).parents[1] / "README.md").read_text().split("## Your own pipelines")[1]
+    (code,) = re.findall(r"```python\n(.*?)```", section.split("\n## ")[0], re.S)
+    (tmp_path / "mine.py").write_text(code.replace("budget_s=60", "budget_s=0.5"))
+    return tmp_path
+
+
+def test_the_readmes_example_runs_as_it_stands(example_of_the_readme, capsys):
+    runpy.run_path(str(example_of_the_readme / "mine.py"), run_name="__main__")
+    out = capsys.readouterr().out
+    assert "Same work: plain, one_iterator" in out and "time_ratio" in out
+
+
+def test_the_readmes_command_compares_its_feeds(example_of_the_readme, capfd):
+    assert study(example_of_the_readme, "plain", "one_iterator", file="mine.py") == cli.DONE
+    assert "Same work: plain, one_iterator" in capfd.readouterr().out
 
 
 IN_THE_FILE = [
@@ -161,12 +175,13 @@ def test_what_a_file_does_wrong_is_one_line_and_exit_code_2(file, names, said, f
 
 
 def test_a_file_that_raises_is_told_with_its_line(folder):
-    with pytest.raises(StudyError, match=r"raises.py must be importable \(it raised OSError in line 3: no disk\)"):
+    with pytest.raises(StudyError, match=r"raises\.py must be importable \(it raised OSError in line 3: no disk\)"):
         own_feeds._load(folder / "raises.py")
     with pytest.raises(StudyError, match="SyntaxError"):
         own_feeds._load(folder / "broken.py")
-    with pytest.raises(StudyError, match="utils.py has no 'plain'; it has LABELS"):
-        own_feeds._named(own_feeds._load(folder / "utils.py"), "utils.py", "plain")
+    with pytest.raises(StudyError, match=r"own_labels\.py has no 'plain'; it has LABELS"):
+        own_feeds._named(own_feeds._load(folder / "own_labels.py"), "own_labels.py", "plain")
+    del sys.modules["own_labels"]
 
 
 @pytest.mark.parametrize(
