@@ -246,6 +246,18 @@ def test_the_p_value_allows_for_examples_that_share_a_draw(seed, cluster):
     assert distributions.p_value(*samples, (numbers, numbers)) > 1e-5
 
 
+def test_labels_drawn_anew_that_agree_by_chance_in_one_feed_raise_no_false_alarm():
+    def make(labels):
+        yield np.random.default_rng(labels.sum()).random((20, 3)), labels
+
+    by_chance = [list(make(np.repeat([0, 1], (10, 10)))) for _ in range(2)]
+    by_chance[1] = [(by_chance[1][0][0] + 1e-3, by_chance[1][0][1][::-1])]
+    others = [list(make(np.repeat([0, 1], (count, 20 - count)))) for count in (9, 12)]
+    assert "freshness" not in differences(by_chance, others)
+    assert distributions.chance_of_the_same_counts(np.array([1, 1])) == pytest.approx(0.5)
+    assert distributions.chance_of_the_same_counts(np.ones(20, int)) < 1e-7
+
+
 @pytest.mark.parametrize(
     ("feeds", "said"),
     [

@@ -4,6 +4,7 @@ import os
 import sys
 import tempfile
 import traceback
+from collections.abc import Callable
 
 import click
 
@@ -26,9 +27,21 @@ def main(arguments: list[str] | None = None) -> int:
         0 done, 1 some cells failed, 2 bad usage or input, 70 something unforeseen, 130 interrupted.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    arguments = sys.argv[1:] if arguments is None else arguments
+    given = sys.argv[1:] if arguments is None else arguments
+    return with_exit_code(
+        lambda: study.main(given, prog_name="study", standalone_mode=False), debug=given[:1] == ["--debug"]
+    )
+
+
+def with_exit_code(command: Callable[[], int | None], *, debug: bool = False) -> int:
+    """Runs a command, tells its error in one line, and returns the exit code, as of `main`.
+
+    Args:
+        command: returns its exit code, None for 0.
+        debug: whether errors pass with their traceback.
+    """
     try:
-        code = study.main(arguments, prog_name="study", standalone_mode=False)
+        code = command()
         sys.stdout.flush()
         return code or DONE
     except click.UsageError as error:
@@ -36,18 +49,18 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"study: {said}; see `{error.ctx.command_path if error.ctx else 'study'} --help`", file=sys.stderr)
         return BAD_INPUT
     except StudyError as error:
-        if arguments[:1] == ["--debug"]:
+        if debug:
             raise
         print(f"study: {error}", file=sys.stderr)
         return BAD_INPUT
-    except click.Abort:
+    except (click.Abort, KeyboardInterrupt):
         print("study: interrupted", file=sys.stderr)
         return INTERRUPTED
     except (BrokenPipeError, SystemExit):  # who read our output has enough of it (click makes an exit of that)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except Exception as error:
-        if arguments[:1] == ["--debug"]:
+        if debug:
             raise
         with tempfile.NamedTemporaryFile("w", prefix="study-error-", suffix=".log", delete=False) as log:
             traceback.print_exc(file=log)

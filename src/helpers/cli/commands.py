@@ -40,6 +40,7 @@ def prepare(dataset: tuple[str, ...], archives: Path | None, data_dir: Path | No
 
 
 @study.command()
+@click.argument("feeds", nargs=-1, metavar="[FILE.py:NAME]...")
 @click.option("--dataset", default="synthetic")
 @click.option("--source", help="arrays, tfds or folder (default: folder for folder:PATH, else arrays)")
 @click.option("--transform", default="noise")
@@ -60,8 +61,12 @@ def prepare(dataset: tuple[str, ...], archives: Path | None, data_dir: Path | No
 @click.option("--train", is_flag=True, help="Also train a small CNN: share of time waiting for data.")
 @click.option("--isolate", is_flag=True, help="One process for each pipeline, as for memory figures.")
 @click.option("--graph", "with_graphs", is_flag=True, help="Also show the graph of each tf.data pipeline as it ran.")
+@click.option("--model", metavar="FILE.py:NAME", help="With feeds of your own: a compiled model, or what makes one.")
 @click.option("--json", "as_json", is_flag=True)
+@click.pass_context
 def compare(
+    context: click.Context,
+    feeds: tuple[str, ...],
     dataset: str,
     source: str | None,
     transform: str,
@@ -78,9 +83,27 @@ def compare(
     train: bool,
     isolate: bool,
     with_graphs: bool,
+    model: str | None,
     as_json: bool,
-) -> None:
-    """Compare pipelines on one task."""
+) -> int:
+    """Compare pipelines on one task, or feeds of your own.
+
+    FILE.py:NAME, at least twice: a feed that `fit` takes, or a function without arguments that makes one. They are
+    held against each other, and compared where they deliver the same examples.
+    """
+    if feeds or model:
+        return _compare_own(
+            context,
+            feeds,
+            model,
+            reference,
+            precision=precision,
+            margin=margin,
+            budget_s=budget,
+            seed=seed,
+            as_json=as_json,
+            with_graphs=with_graphs,
+        )
     from helpers import checks, datasets, machine, measurement
     from helpers.pipelines import read_specs
     from helpers.tasks import Task
@@ -114,7 +137,7 @@ def compare(
         told = {"machine": machine.describe().to_dict(), "rows": json.loads(rows.to_json(orient="records"))}
         told |= {"graphs": {label: drawn.to_dict() for label, drawn in graphs.items()}} if with_graphs else {}
         print(json.dumps(told))
-        return
+        return DONE
     print(
         f"{measured.description.label}: {measured.description.examples} examples, {task.transform}, "
         f"batch {task.batch_size}; {measured.comparison.load}\n{measured.parity}"
@@ -136,6 +159,7 @@ def compare(
     )
     for label, drawn in graphs.items():
         print(f"\n{label}\n{drawn}")
+    return DONE
 
 
 def _graphs_of(task: Any, specs: Any) -> dict[str, Any]:
@@ -143,6 +167,32 @@ def _graphs_of(task: Any, specs: Any) -> dict[str, Any]:
     from helpers.pipelines import graph
 
     return {label: graph.as_it_ran(spec.build(task)) for label, spec in specs.items()}
+
+
+OF_A_TASK = (
+    "dataset",
+    "source",
+    "transform",
+    "batch_size",
+    "image_size",
+    "examples",
+    "no_shuffle",
+    "pipelines",
+    "train",
+)
+
+
+def _compare_own(
+    context: click.Context, feeds: tuple[str, ...], model: str | None, *given: Any, **settings: Any
+) -> int:
+    for option in (*OF_A_TASK, "isolate"):
+        if context.get_parameter_source(option) is not click.core.ParameterSource.DEFAULT:
+            flag = f"--{option.replace('_', '-')}"
+            raise click.UsageError(f"{flag} is for a task; feeds of your own decide that themselves", context)
+    from helpers.cli import own_feeds
+
+    debug = bool(context.parent and context.parent.params["debug"])
+    return own_feeds.run(own_feeds.request_of(feeds, model, *given, debug=debug, **settings))
 
 
 @study.command()

@@ -56,3 +56,17 @@ def share_p_value(first: tuple[int, int], second: tuple[int, int]) -> float:
     from scipy import stats
 
     return float(stats.fisher_exact([[first[0], first[1] - first[0]], [second[0], second[1] - second[0]]]).pvalue)
+
+
+def chance_of_the_same_counts(counts: np.ndarray) -> float:
+    """Returns how probable it is to find these very counts again when as many examples are drawn anew.
+
+    It is the multinomial probability of the counts, at their own shares.
+
+    Args:
+        counts: of each value, whole numbers >= 1.
+    """
+    from scipy.special import gammaln
+
+    total = counts.sum()
+    return float(np.exp(gammaln(total + 1) - gammaln(counts + 1).sum() + np.sum(counts * np.log(counts / total))))

@@ -69,7 +69,8 @@ def compare(feeds: Mapping[str, Any]) -> Report:
     changes, its distribution by example (mean, spread, lowest, highest, length, four patterns that tell positions
     apart), and that within each value of a label with at most ten. Alike feeds are called different for each such part
     in about one comparison in 10,000. A difference that leaves all of these alone is not seen, and draws that hold for
-    a whole epoch are not allowed for.
+    a whole epoch are not allowed for. Labels of two or three values that are drawn anew in every epoch may agree in
+    their numbers by chance in both feeds, and then be held against each other as if they repeated.
 
     Args:
         feeds: label -> whatever `feeds.opened` takes; at least two. The first is what the others are compared with.
@@ -117,7 +118,7 @@ def _compare_two(reference, other, say):
     if wanted != found:
         return
     _compare_form(reference, other, wanted, say)
-    kept = {name: (reference.repeats((name,)), other.repeats((name,))) for name in wanted}
+    kept = {name: _which_repeat(reference, other, name) for name in wanted}
     fixed = tuple(name for name, repeats in kept.items() if all(repeats))
     for name, (in_reference, in_other) in kept.items():
         if in_reference and in_other:
@@ -132,6 +133,17 @@ def _compare_two(reference, other, say):
         if all(len(set(of_feed)) == 1 for of_feed in counts):
             say("examples", counts[0] == counts[1], counts[0][0], counts[1][0])
     _compare_distributions(reference, other, [name for name in wanted if not any(kept[name])], fixed, say)
+
+
+def _which_repeat(reference, other, name):
+    """Whether one part repeats in either feed; in none, where only one does and that may be by chance."""
+    both = (reference, other)
+    repeats = [seen.repeats((name,)) for seen in both]
+    if repeats[0] != repeats[1]:
+        _, counts = np.unique(both[repeats.index(True)].first.parts[name].hashes, return_counts=True)
+        if distributions.chance_of_the_same_counts(counts) >= SIGNIFICANCE:
+            return False, False
+    return repeats[0], repeats[1]
 
 
 def _sizes_in_words(sizes):
