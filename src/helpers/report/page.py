@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pandas as pd
@@ -47,8 +46,8 @@ def write(run: str | Path, other: str | Path | None = None) -> Path:
     runs = open_runs(run, other)
     for opened in runs:
         judge(opened, keeps=True)
-    with tempfile.TemporaryDirectory(prefix="study-report-") as folder:
-        executed = Path(folder) / NOTEBOOK
+    with files.scratch("report") as folder:
+        executed = folder / NOTEBOOK
         _execute(executed, results_path=run, other_path=other)
         page = to_html(executed, title=f"Verdicts: {', '.join(dict.fromkeys(opened.name for opened in runs))}")
     target = folder_of(run) / REPORT

@@ -54,8 +54,8 @@ def run_cell(notebook: bytes, cell: grids.Cell, cell_timeout_s: float) -> tuple[
     source = datasets.named(cell.parameters["dataset"])
     if source.stands_for and not source.is_ready:
         preparing.prepare(source.name, progress=lambda line: None)
-    with tempfile.TemporaryDirectory(prefix="study-worker-", ignore_cleanup_errors=True) as folder:
-        code, out = Path(folder, "cell.ipynb"), Path(folder, "out")
+    with files.scratch("worker") as folder:
+        code, out = folder / "cell.ipynb", folder / "out"
         code.write_bytes(notebook)
         with alone_on_host():
             done = cells.run_cell(code, cell, out, cell_timeout_s)

@@ -1,7 +1,6 @@
 """Runs a grid: one papermill run per cell, resumable, and nothing lost when it is killed."""
 
 import fcntl
-import shutil
 import sys
 import tempfile
 import time
@@ -15,7 +14,7 @@ from helpers import datasets, files, machine, results
 from helpers.datasets import preparing
 from helpers.errors import StudyError
 from helpers.sweep import grid as grids, kernels
-from helpers.sweep.cell import run_cell, scratch_name
+from helpers.sweep.cell import run_cell
 
 CELL_TIMEOUT_S = 1800
 
@@ -83,8 +82,7 @@ def run(
     with _locked(out), _explaining_disk_errors(out):
         for left in out.glob(f".*{files.PART}"):  # of a sweep that was killed while it wrote
             left.unlink()
-        for left in Path(tempfile.gettempdir()).glob(f"{scratch_name(out / 'cells')}*"):
-            shutil.rmtree(left, ignore_errors=True)
+        files.remove_orphans(Path(tempfile.gettempdir()))
         files.write_json(out / "machine.json", here.to_dict())
         files.write_whole(out / "grid.yml", lambda part: part.write_text(plan.text))
         missing = [cell for cell in plan.cells if results.read_cell(out / "cells" / cell.id, cell.id) is None]
