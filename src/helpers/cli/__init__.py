@@ -1,9 +1,17 @@
 """The command line `study`, and what each exit code means."""
 
+import codecs
+import io
+import logging
 import os
+import signal
 import sys
 import tempfile
+import threading
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import click
 
@@ -18,17 +26,28 @@ from helpers.cli.commands import (
 )
 from helpers.errors import StudyError, first_line
 
+# What a terminal of few characters shows instead of those that the commands print.
+PLAIN = str.maketrans({"→": "->", "…": "...", "±": "+/-", "×": "x", "–": "-", "≈": "~", "✓": "+", "✗": "x"})
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command line.
 
     Returns:
-        0 done, 1 some cells failed, 2 bad usage or input, 70 something unforeseen, 130 interrupted.
+        0 done, 1 some cells failed, 2 bad usage or input, 70 something unforeseen, 130 interrupted; 128 and the
+        signal's number where SIGTERM or SIGHUP ended it.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("PYTHONSAFEPATH", "1")  # what is started here imports nothing from the current folder
+    codecs.register_error("study", _plainly)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="study")
     arguments = sys.argv[1:] if arguments is None else arguments
+    received: list[signal.Signals] = []
     try:
-        code = study.main(arguments, prog_name="study", standalone_mode=False)
+        with _ended_by(received):
+            code = study.main(arguments, prog_name="study", standalone_mode=False)
         sys.stdout.flush()
         return code or DONE
     except click.UsageError as error:
@@ -41,8 +60,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"study: {error}", file=sys.stderr)
         return BAD_INPUT
     except click.Abort:
-        print("study: interrupted", file=sys.stderr)
-        return INTERRUPTED
+        logging.getLogger("asyncio").disabled = True  # it would tell of a kernel's client that was interrupted
+        print(f"study: {f'ended by {received[0].name}' if received else 'interrupted'}", file=sys.stderr)
+        return 128 + received[0] if received else INTERRUPTED
     except (BrokenPipeError, SystemExit):  # who read our output has enough of it (click makes an exit of that)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
@@ -54,3 +74,34 @@ def main(arguments: list[str] | None = None) -> int:
         told = f"{type(error).__name__}: {first_line(error)}"
         print(f"study: this should not have happened ({told}); the traceback is in {log.name}", file=sys.stderr)
         return UNFORESEEN
+
+
+@contextmanager
+def _ended_by(received: list[signal.Signals]) -> Iterator[None]:
+    """Has SIGTERM and SIGHUP unwind what runs inside as Ctrl-C does, so that nothing is left; appends the signal.
+
+    Those that are ignored, as by nohup, stay so.
+    """
+
+    def end(number: int, frame: Any) -> None:
+        for other in mine:
+            signal.signal(other, signal.SIG_IGN)  # while it cleans up
+        received.append(signal.Signals(number))
+        raise KeyboardInterrupt
+
+    mine = [signal.SIGTERM, signal.SIGHUP] if threading.current_thread() is threading.main_thread() else []
+    mine = [number for number in mine if signal.getsignal(number) is signal.SIG_DFL]
+    for number in mine:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in mine:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _plainly(error: UnicodeError) -> tuple[str, int]:
+    """Writes characters that a terminal lacks as plain ones, others as their numbers."""
+    assert isinstance(error, UnicodeEncodeError)
+    missing = error.object[error.start : error.end]
+    return missing.translate(PLAIN).encode("ascii", "backslashreplace").decode(), error.end
