@@ -7,11 +7,7 @@ import os
 import signal
 import sys
 import tempfile
-import threading
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 
 import click
 
@@ -24,6 +20,7 @@ from helpers.cli.commands import (
     UNFORESEEN as UNFORESEEN,
     study,
 )
+from helpers.cli.signals import unwound_by_signals
 from helpers.errors import StudyError, first_line
 
 # What a terminal of few characters shows instead of those that the commands print.
@@ -46,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     received: list[signal.Signals] = []
     try:
-        with _ended_by(received):
+        with unwound_by_signals(received):
             code = study.main(arguments, prog_name="study", standalone_mode=False)
         sys.stdout.flush()
         return code or DONE
@@ -74,30 +71,6 @@ def main(arguments: list[str] | None = None) -> int:
         told = f"{type(error).__name__}: {first_line(error)}"
         print(f"study: this should not have happened ({told}); the traceback is in {log.name}", file=sys.stderr)
         return UNFORESEEN
-
-
-@contextmanager
-def _ended_by(received: list[signal.Signals]) -> Iterator[None]:
-    """Has SIGTERM and SIGHUP unwind what runs inside as Ctrl-C does, so that nothing is left; appends the signal.
-
-    Those that are ignored, as by nohup, stay so.
-    """
-
-    def end(number: int, frame: Any) -> None:
-        for other in mine:
-            signal.signal(other, signal.SIG_IGN)  # while it cleans up
-        received.append(signal.Signals(number))
-        raise KeyboardInterrupt
-
-    mine = [signal.SIGTERM, signal.SIGHUP] if threading.current_thread() is threading.main_thread() else []
-    mine = [number for number in mine if signal.getsignal(number) is signal.SIG_DFL]
-    for number in mine:
-        signal.signal(number, end)
-    try:
-        yield
-    finally:
-        for number in mine:
-            signal.signal(number, signal.SIG_DFL)
 
 
 def _plainly(error: UnicodeError) -> tuple[str, int]:
