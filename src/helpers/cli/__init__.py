@@ -1,6 +1,7 @@
 """The command line `study`, and what each exit code means."""
 
 import codecs
+import errno
 import io
 import logging
 import os
@@ -11,6 +12,7 @@ import traceback
 
 import click
 
+from helpers.checks import shown
 from helpers.cli.arguments import parse_pipelines as parse_pipelines
 from helpers.cli.commands import (
     BAD_INPUT as BAD_INPUT,
@@ -23,6 +25,8 @@ from helpers.cli.commands import (
 from helpers.cli.signals import unwound_by_signals
 from helpers.errors import StudyError, first_line
 
+# Why a path that was given cannot be used, whoever finds that out.
+UNUSABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR)
 # What a terminal of few characters shows instead of those that the commands print.
 PLAIN = str.maketrans({"→": "->", "…": "...", "±": "+/-", "×": "x", "–": "-", "≈": "~", "✓": "+", "✗": "x"})
 
@@ -68,6 +72,9 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         with tempfile.NamedTemporaryFile("w", prefix="study-error-", suffix=".log", delete=False) as log:
             traceback.print_exc(file=log)
+        if isinstance(error, OSError) and error.errno in UNUSABLE and error.filename is not None:
+            print(f"study: a path must be usable (got {shown(error.filename)}: {error.strerror})", file=sys.stderr)
+            return BAD_INPUT
         told = f"{type(error).__name__}: {first_line(error)}"
         print(f"study: this should not have happened ({told}); the traceback is in {log.name}", file=sys.stderr)
         return UNFORESEEN
