@@ -1,6 +1,8 @@
 """What the tests share: where the real data is, and a data folder of each test run's own."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,3 +52,21 @@ def picture_folder(tmp_path_factory) -> Path:
             coarse = generator.integers(0, 256, (8, 8, 3), dtype=np.uint8)
             Image.fromarray(coarse).resize((32, 32), Image.Resampling.BICUBIC).save(place / name / f"{number:04}.jpg")
     return place
+
+
+@pytest.fixture
+def orphan_in():
+    """`orphan_in(root, prefix)` leaves there what a killed process leaves of a working folder; returns the folder."""
+    code = (
+        "import os, signal, sys; from pathlib import Path; from helpers import files\n"
+        "with files.working_folder(Path(sys.argv[1]), sys.argv[2]) as work:\n"
+        "    (work / 'half').write_text('written'); print(work, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+
+    def leave(root: Path, prefix: str = ".preparing-") -> Path:
+        ran = subprocess.run([sys.executable, "-c", code, root, prefix], capture_output=True, text=True)
+        folder = Path(ran.stdout.strip())
+        assert (folder / "half").is_file(), ran.stderr
+        return folder
+
+    return leave

@@ -333,7 +333,7 @@ def test_51_cells_that_the_grid_lost_are_told_of(run_of_three, tmp_path, capsys)
     fewer = trivial_cells.write_grid(tmp_path, [0, 1])
     capsys.readouterr()
     assert sweep.run(fewer, out, notebook=trivial_cells.notebook_of(fewer), resume=True, progress=False).before == 2
-    assert "1 cells of another machine, kit, grid or state of the data stay" in capsys.readouterr().out
+    assert "1 cells of another kit, grid or state of the data stay" in capsys.readouterr().out
     assert sorted(set(results.read(out)["seed"])) == [0, 1]
 
 

@@ -105,12 +105,60 @@ def test_a_worker_killed_in_mid_cell_loses_nothing_and_one_with_other_software_i
     assert (outcome.done, outcome.failed) == (2, ())
     assert sorted(set(results.read(out)["seed"])) == [0, 1]
     said = capsys.readouterr().out
-    assert "is refused: its software must be ours: helpers" in said and "is gone; its cell runs again" in said
+    assert (
+        "is refused: its software must be ours: helpers" in said and "is gone, or stopped; its cell runs again" in said
+    )
     by = [json.loads(file.read_text()) for file in sorted(out.glob("cells/*/worker.json"))]
     assert sorted(one["attempt"] for one in by) == [1, 2], said
     assert killed[0] in processes and {one["pid"] for one in by} == {*processes} - {killed[0]}
     assert stranger.pid not in {int(mark.name.split("-")[1]) for mark in marks.iterdir()}
     assert all(one["machine"]["id"] for one in by)
+
+
+@pytest.mark.slow
+def test_line_72_a_worker_stopped_in_mid_cell_loses_nothing_and_the_sweep_says_so(
+    cells, dask, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(cluster, "SILENT_S", 6.0)
+    grid, marks = cells
+    place, worker, _ = dask
+    workers = {process.pid: process for process in (worker("a"), worker("b"))}
+    address = _address_with_workers(place, 2)
+    stopped = []
+
+    def stop_the_first():
+        while not stopped:
+            found = [int(mark.name.split("-")[1]) for mark in marks.iterdir()]
+            if len(set(found)) == 2:
+                os.kill(found[0], signal.SIGSTOP)
+                stopped.append(found[0])
+            time.sleep(0.05)
+
+    threading.Thread(target=stop_the_first, daemon=True).start()
+    outcome = run(grid, tmp_path / "run", address)
+    assert (outcome.done, outcome.failed) == (2, ())
+    assert sorted(set(results.read(tmp_path / "run")["seed"])) == [0, 1]
+    assert "is gone, or stopped; its cell runs again" in capsys.readouterr().out
+    by = {json.loads(file.read_text())["pid"] for file in (tmp_path / "run").glob("cells/*/worker.json")}
+    assert by == {*workers} - {*stopped}
+
+
+@pytest.mark.slow
+def test_line_72_a_scheduler_that_is_stopped_ends_the_sweep_in_one_line(cells, dask, tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster, "SILENT_S", 3.0)
+    grid, marks = cells
+    place, worker, scheduler = dask
+    worker("a")
+    address = _address_with_workers(place, 1)
+
+    def stop_the_scheduler():
+        while not list(marks.iterdir()):
+            time.sleep(0.05)
+        scheduler.send_signal(signal.SIGSTOP)
+
+    threading.Thread(target=stop_the_scheduler, daemon=True).start()
+    with pytest.raises(StudyError, match="go on with --resume"):
+        run(grid, tmp_path / "run", address)
 
 
 @pytest.mark.slow
@@ -162,20 +210,20 @@ def own_temporary_folder(tmp_path, monkeypatch):
 
 
 def test_a_host_runs_one_cell_at_a_time_whoever_sent_it(own_temporary_folder):
-    code = "from helpers.sweep import cluster\nwith cluster.alone_on_host():\n    print('alone', flush=True)"
+    code = (
+        "from helpers.errors import StudyError\nfrom helpers.sweep import cluster\n"
+        "for deadline_s in (0, 60):\n"
+        "    try:\n"
+        "        with cluster.alone_on_host(deadline_s=deadline_s):\n"
+        "            print('alone', flush=True)\n"
+        "    except StudyError as error:\n"
+        "        print(error, flush=True)\n"
+    )
     environment = {**os.environ, "TMPDIR": str(own_temporary_folder.parent), "PYTHONPATH": str(SOURCE)}
-    with cluster.alone_on_host():
-        (lock,) = own_temporary_folder.iterdir()
+    with cluster.alone_on_host(deadline_s=0):
         other = subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True)
-        with open("/proc/locks") as locks:
-            until(lambda: any("->" in line and f":{lock.stat().st_ino} " in line for line in rewound(locks)))
-        assert other.poll() is None
+        assert "another cell must leave" in other.stdout.readline()
     assert other.communicate(timeout=60) == ("alone\n", None)
-
-
-def rewound(file):
-    file.seek(0)
-    return file.readlines()
 
 
 def until(condition):
@@ -187,7 +235,7 @@ def until(condition):
 
 @pytest.mark.parametrize("planted", ["folder", "lock"])
 def test_a_planted_link_redirects_no_lock_and_what_it_points_to_stays(own_temporary_folder, tmp_path, planted):
-    with cluster.alone_on_host():
+    with cluster.alone_on_host(deadline_s=0):
         (lock,) = own_temporary_folder.iterdir()
     victim = tmp_path / "victim"
     victim.mkdir(mode=0o700)
@@ -198,7 +246,7 @@ def test_a_planted_link_redirects_no_lock_and_what_it_points_to_stays(own_tempor
     else:
         lock.unlink()
         lock.symlink_to(victim / lock.name)
-    with pytest.raises(StudyError, match="remove it"), cluster.alone_on_host():
+    with pytest.raises(StudyError, match="remove it"), cluster.alone_on_host(deadline_s=0):
         pass
     assert (victim / lock.name).read_text() == "precious"
     assert [file.name for file in victim.iterdir()] == [lock.name]
@@ -207,5 +255,5 @@ def test_a_planted_link_redirects_no_lock_and_what_it_points_to_stays(own_tempor
 def test_a_lock_folder_that_others_may_use_is_refused(own_temporary_folder):
     own_temporary_folder.mkdir(mode=0o700)
     own_temporary_folder.chmod(0o777)
-    with pytest.raises(StudyError, match="that you alone can use"), cluster.alone_on_host():
+    with pytest.raises(StudyError, match="that you alone can use"), cluster.alone_on_host(deadline_s=0):
         pass

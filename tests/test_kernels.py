@@ -1,7 +1,10 @@
+import json
 import os
 import signal
 import sys
+import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 
 import nbformat
@@ -78,6 +81,59 @@ def test_each_kernel_is_a_process_of_its_own_with_what_the_server_imported(warm,
     assert gone(int(first[0]))
 
 
+TELLING = """
+import json, os, sys
+from ipykernel.connect import get_connection_info
+info = json.loads(get_connection_info())
+print(json.dumps([info["transport"], info["ip"], sys.executable, "" in sys.path or os.getcwd() in sys.path]))
+"""
+
+
+@pytest.fixture
+def temporary_folder(tmp_path, monkeypatch):
+    """Sets the temporary folder to a new one of the name and mode given."""
+
+    def make(name, mode):
+        (tmp_path / name).mkdir(mode=mode)
+        (tmp_path / name).chmod(mode)
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / name))
+
+    return make
+
+
+@pytest.mark.parametrize("launcher", ["stock", "warm"])
+@pytest.mark.parametrize(
+    ("name", "mode", "transport"), [("own", 0o700, "ipc"), ("open", 0o755, "tcp"), (100 * "x", 0o700, "tcp")]
+)
+def test_kernels_talk_over_sockets_of_the_users_alone_where_there_is_a_private_folder(
+    request, temporary_folder, tmp_path, launcher, name, mode, transport
+):
+    starter = kernels.STOCK if launcher == "stock" else request.getfixturevalue("warm")
+    temporary_folder(name, mode)
+    told = json.loads(run_notebook(tmp_path, TELLING, **starter.engine_options()))
+    assert told[0] == transport
+    assert (Path(told[1]).parent == tmp_path / name) == (transport == "ipc")
+    assert not [path for path in (tmp_path / name).iterdir() if path.is_socket()]
+
+
+@pytest.mark.parametrize("launcher", ["stock", "warm"])
+def test_line_68_70_kernels_are_of_this_interpreter_and_import_nothing_from_their_folder(
+    request, tmp_path, monkeypatch, launcher
+):
+    starter = kernels.STOCK if launcher == "stock" else request.getfixturevalue("warm")
+    theirs = tmp_path / "jupyter" / "kernels" / "python3"
+    theirs.mkdir(parents=True)
+    spec = {"argv": ["touch", str(tmp_path / "executed")], "display_name": "Python 3", "language": "python"}
+    (theirs / "kernel.json").write_text(json.dumps(spec))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    for module in ("papermill", "ipykernel", "colorsys"):
+        (tmp_path / f"{module}.py").write_text(f"open({str(tmp_path / 'executed')!r}, 'w')")
+    monkeypatch.chdir(tmp_path)
+    told = json.loads(run_notebook(tmp_path, "import colorsys\n" + TELLING, **starter.engine_options()))
+    assert told[2:] == [sys.executable, False]
+    assert not (tmp_path / "executed").exists()
+
+
 @pytest.mark.slow
 def test_a_server_that_has_run_tensorflow_is_not_forked(tmp_path, monkeypatch):
     (tmp_path / "has_run_something.py").write_text(
@@ -151,6 +207,20 @@ def test_a_server_that_was_killed_is_followed_by_another(monkeypatch, capsys):
     assert supply.next_starter() is not first
     assert "starting another" in capsys.readouterr().err
     supply.close()
+
+
+def test_line_72_a_server_that_is_stopped_is_ended_and_followed_by_another(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(kernels, "MODULES", trivial_cells.LIGHT)
+    monkeypatch.setattr(kernels, "FORK_TIMEOUT_S", 1)
+    plan = trivial_cells.plan(trivial_cells.write_grid(tmp_path, [0]))
+    with closing(kernels.Supply("warm")) as supply:
+        stopped = supply.next_starter()
+        stopped._server.send_signal(signal.SIGSTOP)
+        assert not run_cell(plan.notebook, plan.cells[0], tmp_path / "cell", 60, starter=stopped)
+        assert "gave no answer in 1 s and was ended" in (tmp_path / "cell" / "error.txt").read_text()
+        until(lambda: not stopped.alive())
+        assert run_cell(plan.notebook, plan.cells[0], tmp_path / "cell", 60, starter=supply.next_starter())
+        assert "starting another" in capsys.readouterr().err
 
 
 @pytest.mark.slow

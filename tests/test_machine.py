@@ -9,7 +9,7 @@ from importlib import metadata
 import pytest
 
 from helpers import machine, setup_check
-from helpers.machine import limits, noise
+from helpers.machine import limits, memory, noise
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_describing_twice_gives_the_same_id():
 @pytest.fixture
 def control_groups(tmp_path, monkeypatch):
     """Lays this process into the nested control group /a/b, whose files are those given: path -> text."""
-    (tmp_path / "membership").write_text("2:cpu,cpuacct:/a/b\n0::/a/b\n")
+    (tmp_path / "membership").write_text("3:memory:/a/b\n2:cpu,cpuacct:/a/b\n0::/a/b\n")
     monkeypatch.setattr(limits, "MEMBERSHIP", tmp_path / "membership")
     monkeypatch.setattr(limits, "core_numbers", lambda: list(range(64)))
 
@@ -130,9 +130,36 @@ def test_the_tightest_memory_limit_of_nested_groups_holds(control_groups):
     assert limits.memory_limit_bytes() == sys.maxsize
 
 
-def test_throttling_is_read_from_ones_own_control_group_not_from_the_root(control_groups):
-    control_groups({"a/b/cpu.stat": "usage_usec 9\nthrottled_usec 2500000", "cpu.stat": "throttled_usec 0"})
-    assert noise.read_counters().quota_s == 2.5
+@pytest.mark.parametrize(
+    ("files", "limit", "available"),
+    [
+        ({"a/b/memory.max": "9000", "a/b/memory.current": "1000"}, 9000, 8000),
+        ({"a/b/memory.max": "9000", "a/memory.max": "5000", "a/memory.current": "4500"}, 5000, 500),
+        ({"a/b/memory.max": "max", "a/memory.max": "5000", "a/memory.current": "4500",
+          "a/memory.stat": "anon 1\ninactive_file 400"}, 5000, 900),
+        ({"memory/a/memory.limit_in_bytes": "7000", "memory/a/memory.usage_in_bytes": "6000",
+          "memory/a/memory.stat": "inactive_file 1\ntotal_inactive_file 50"}, 7000, 1050),
+        ({"a/b/memory.max": "9000", "a/b/memory.current": "9500"}, 9000, 0),
+    ],
+)  # fmt: skip
+def test_what_memory_is_left_follows_the_same_limits_as_what_memory_there_is(control_groups, files, limit, available):
+    control_groups(files)
+    assert limits.memory_limit_bytes() == limit
+    assert memory.available_bytes() == available
+
+
+@pytest.mark.parametrize(
+    ("files", "stopped_s"),
+    [
+        ({"a/b/cpu.stat": "usage_usec 9\nthrottled_usec 2500000", "cpu.stat": "throttled_usec 0"}, 2.5),
+        ({"a/b/cpu.stat": "throttled_usec 0", "a/cpu.stat": "throttled_usec 1500000"}, 1.5),
+        ({"cpu/a/b/cpu.stat": "throttled_time 0", "cpu/a/cpu.stat": "throttled_time 500000000"}, 0.5),
+        ({"a/b/cpu.stat": "usage_usec 9"}, None),
+    ],
+)
+def test_throttling_by_every_group_that_holds_the_process_counts(control_groups, files, stopped_s):
+    control_groups(files)
+    assert noise.read_counters().quota_s == stopped_s
     control_groups({"cpu/a/b/cpu.stat": "throttled_time 3000000000"})
     assert noise.read_counters().quota_s == 3
     control_groups({})

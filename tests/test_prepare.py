@@ -185,20 +185,18 @@ def test_a_read_only_data_folder_is_refused(tmp_path):
     assert "must be writable" in refused("mnist-standin", data_dir=tmp_path / "fixed")
 
 
-def test_what_a_killed_preparation_left_is_removed(own_data_dir, tmp_path):
-    orphan = own_data_dir / f"{files.own_prefix()}999999999-x"
-    orphan.mkdir(parents=True)
+def test_what_a_killed_preparation_left_is_removed(own_data_dir, tmp_path, orphan_in):
+    orphan_in(own_data_dir)
     archive = pack(tmp_path / "red.tar.xz", [("red/a/0.jpg", picture())])
     preparing.prepare("folder:red", archives=archive, progress=lambda line: None)
     assert sorted(os.listdir(own_data_dir)) == ["folders"]
 
 
-def test_what_a_killed_process_left_beside_the_decoded_images_is_removed(own_data_dir, picture_folder):
-    killed, alive = (own_data_dir / "decoded" / f"{files.own_prefix()}{pid}-x" for pid in (999999999, os.getpid()))
-    killed.mkdir(parents=True)
-    alive.mkdir()
-    datasets.load_arrays(f"folder:{picture_folder}", examples=3)
-    assert not killed.exists() and alive.exists()
+def test_what_a_killed_process_left_beside_the_decoded_images_is_removed(own_data_dir, picture_folder, orphan_in):
+    with files.working_folder(own_data_dir / "decoded") as alive:
+        killed = orphan_in(own_data_dir / "decoded")
+        datasets.load_arrays(f"folder:{picture_folder}", examples=3)
+        assert not killed.exists() and alive.exists()
     assert len(list((own_data_dir / "decoded").glob("*/images.npy"))) == 1
 
 

@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import subprocess
@@ -22,6 +23,8 @@ if seed == 1:
     raise RuntimeError("seed one cannot be")
 if seed == 2:
     os.kill(os.getpid(), 9)
+if seed == 5:
+    os.kill(os.getpid(), 19)  # SIGSTOP
 if seed == 3:
     time.sleep(60)
 """
@@ -115,6 +118,46 @@ def test_folders_that_are_not_for_this_sweep_are_refused(quick_cells, tmp_path):
         run(plan, out)
     with pytest.raises(StudyError, match="another grid"):
         run(quick_cells([0], name="else"), out, resume=True)
+
+
+def test_a_run_resumed_on_another_machine_keeps_both_and_says_so(quick_cells, tmp_path, monkeypatch, capsys):
+    plan, out = quick_cells([0, 4]), tmp_path / "run"
+    ids, cells = {}, {}
+    for name, threads in (("first", "1"), ("second", "2"), ("first", "1")):
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)  # counts as another machine
+        ids[name] = machine.describe().id
+        cells[name] = {cell.id for cell in trivial_cells.plan(plan, machine_id=ids[name]).cells}
+        capsys.readouterr()
+        again = name in cells and len(cells) == 2 and name == "first"
+        outcome = run(plan, out, resume=True)
+        assert (outcome.before, outcome.done) == ((2, 0) if again else (0, 2))
+    said = capsys.readouterr().out
+    assert f"2 cells of machine {ids['second']} stay in the table, as its own; this is machine {ids['first']}" in said
+    assert "2 of 2 cells were done before" in said
+    assert set(results.read(out)["cell_id"]) == cells["first"] | cells["second"]
+    described = {json.loads(file.read_text())["id"]: file.name for file in out.glob("machine*.json")}
+    assert described == {ids["first"]: "machine.json", ids["second"]: f"machine-{ids['second']}.json"}
+
+
+def test_a_run_of_another_schema_is_not_resumed_and_says_so(quick_cells, tmp_path):
+    import pyarrow.parquet
+
+    plan, out = quick_cells([0]), tmp_path / "run"
+    run(plan, out)
+    table = pyarrow.parquet.read_table(out / results.TABLE)
+    column = table.schema.get_field_index("schema_version")
+    older = table.set_column(column, "schema_version", pyarrow.array([0] * len(table)))
+    pyarrow.parquet.write_table(older, out / results.TABLE)
+    before = (out / results.TABLE).read_bytes()
+    with pytest.raises(StudyError, match=r"of schema 0\); report it as it is, and give another folder"):
+        run(plan, out, resume=True)
+    assert (out / results.TABLE).read_bytes() == before
+
+
+def test_line_72_a_kernel_that_is_stopped_is_ended_at_its_time_limit_and_the_sweep_goes_on(quick_cells, tmp_path):
+    outcome = run(quick_cells([5, 4]), tmp_path / "run", cell_timeout_s=3)
+    assert (outcome.done, len(outcome.failed)) == (1, 1)
+    assert "Timeout" in (tmp_path / "run" / "cells" / outcome.failed[0] / "error.txt").read_text()
 
 
 def test_two_sweeps_into_one_folder_are_kept_apart(quick_cells, tmp_path):

@@ -1,21 +1,25 @@
 """Files and folders that are whole or not there."""
 
+import fcntl
+import functools
+import hashlib
 import json
 import os
 import platform
-import re
 import secrets
 import shutil
+import stat
 import tempfile
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 PART = ".part"  # how the name of a file that is being written ends
-WORK = ".preparing-"  # how the name of a working folder begins; its host and the number of its process follow
+WORK, SCRATCH = ".preparing-", "study-"  # how the names of working folders begin, in a data and the temporary folder
+OWNER = ".owner"  # in each of them: locked while its process lives, and says on what system that runs
+ORPHAN_S = 7 * 86400
 
 
 def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
@@ -44,14 +48,24 @@ def write_json(path: Path, content: Any) -> None:
     write_whole(path, lambda part: part.write_text(json.dumps(content, indent=2) + "\n"))
 
 
-def own_prefix() -> str:
-    """Returns how the names of this host's working folders begin: a shared disk holds other hosts' too."""
-    return f"{WORK}{re.sub('[^A-Za-z0-9]', '_', platform.node())}-"
+def sha256(path: Path) -> str:
+    """Returns a file's hash, 64 hex digits."""
+    with open(path, "rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def scratch(kind: str) -> AbstractContextManager[Path]:
+    """Gives a folder of this user's alone in the temporary folder, as `working_folder` does.
+
+    Args:
+        kind: for people who look there, such as "cell".
+    """
+    return working_folder(Path(tempfile.gettempdir()), f"{SCRATCH}{kind}-")
 
 
 @contextmanager
-def working_folder(root: Path) -> Iterator[Path]:
-    """Gives an empty hidden folder in `root` that is gone afterwards; what killed processes left there goes first.
+def working_folder(root: Path, prefix: str = WORK) -> Iterator[Path]:
+    """Gives a folder in `root` that is gone afterwards; what killed processes left there goes first.
 
     A folder is made in it, and `move_whole` brings it to where it belongs.
 
@@ -59,14 +73,52 @@ def working_folder(root: Path) -> Iterator[Path]:
         OSError: where `root` cannot be written.
     """
     root.mkdir(parents=True, exist_ok=True)
-    here = own_prefix()
-    for left in root.glob(f"{here}*"):
-        pid = left.name.removeprefix(here).partition("-")[0]
-        if pid.isdigit() and not psutil.pid_exists(int(pid)):
-            shutil.rmtree(left, ignore_errors=True)
-    prefix = f"{here}{os.getpid()}-"
-    with tempfile.TemporaryDirectory(prefix=prefix, dir=root, ignore_cleanup_errors=True) as work:
+    remove_orphans(root)
+    with (
+        tempfile.TemporaryDirectory(prefix=prefix, dir=root, ignore_cleanup_errors=True) as work,
+        open(Path(work, OWNER), "w") as owner,
+    ):
+        with suppress(OSError):  # a disk without locks
+            fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        owner.write(_running_system())  # after the lock: until it is there, nobody else judges by the lock
+        owner.flush()
         yield Path(work)
+
+
+def remove_orphans(root: Path) -> None:
+    """Removes the working folders in `root` whose process is gone: those of this user that the kit made.
+
+    The system frees a lock when its owner dies, however that was. Where another host, or none, keeps the lock, a
+    folder is an orphan when nothing in it was written for a week.
+    """
+    for left in (*root.glob(f"{WORK}*"), *root.glob(f"{SCRATCH}*")):
+        with suppress(OSError):  # not the kit's, or gone meanwhile
+            state = left.lstat()
+            if stat.S_ISDIR(state.st_mode) and state.st_uid == os.geteuid():
+                # No link is followed.
+                with open(os.open(left / OWNER, os.O_RDWR | os.O_NOFOLLOW), "r+") as owner:
+                    if _is_orphan(left, owner):
+                        shutil.rmtree(left, ignore_errors=True)
+
+
+def _is_orphan(folder, owner):
+    try:
+        fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if owner.read() == _running_system():
+            return True
+    except BlockingIOError:
+        return False
+    except OSError:  # a disk without locks
+        pass
+    return time.time() - max(path.lstat().st_mtime for path in (folder, *folder.rglob("*"))) > ORPHAN_S
+
+
+@functools.cache
+def _running_system() -> str:
+    """Returns what names this host's running kernel, which alone knows who holds a lock of its own."""
+    with suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return platform.node()
 
 
 def move_whole(made: Path, target: Path) -> None:

@@ -1,6 +1,12 @@
-"""Decoded images kept as .npy files, so that a dataset is decoded once and not once per process."""
+"""Decoded images kept as .npy files, so that a dataset is decoded once and not once per process.
+
+All that is kept takes at most `MOST_BYTES` together, and leaves `SPARED_BYTES` of the disk free; what was unused for
+longest goes first. A file is used only where its hash is the one that was written with it.
+"""
 
 import hashlib
+import json
+import os
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
@@ -9,6 +15,11 @@ import numpy as np
 
 from helpers import files
 from helpers.paths import data_dir
+
+MOST_BYTES = 8 << 30
+SPARED_BYTES = 256 << 20
+IMAGES, LABELS = "images.npy", "labels.npy"
+MARK = "whole.json"  # the hashes of both; its time is when they were last used
 
 
 def load_or_decode(
@@ -28,30 +39,58 @@ def load_or_decode(
     if kept := _read(folder, examples):
         return kept
     images, labels = decode()
-    _write(folder, images, labels)
+    with suppress(OSError):
+        _write(folder, images, labels)
     return np.ascontiguousarray(images[:examples]), labels[:examples].copy()
 
 
 def _read(folder, examples):
     try:
-        images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
-        labels = np.load(folder / "labels.npy", allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+        # Before anything reads the files: a damaged header could ask for more memory than there is.
+        if json.loads((folder / MARK).read_text()) != _hashes(folder):
+            return None
+        images = np.load(folder / IMAGES, mmap_mode="r", allow_pickle=False)
+        labels = np.load(folder / LABELS, allow_pickle=False)
+    except (OSError, ValueError):
         return None
-    if len(images) != len(labels) or len(images) < examples or images.dtype != np.uint8:
-        return None
-    return np.array(images[:examples]), labels[:examples]
+    with suppress(OSError):  # another user's
+        os.utime(folder / MARK)
+    return (np.array(images[:examples]), labels[:examples]) if len(images) >= examples else None
+
+
+def _hashes(folder):
+    return {name: files.sha256(folder / name) for name in (IMAGES, LABELS)}
 
 
 def _write(folder, images, labels):
-    """Keeps both files, or none where the disk is small or cannot be written."""
-    with suppress(OSError), files.working_folder(folder.parent) as work:
+    """Keeps both files, or none where they are larger than the limit or the disk."""
+    with files.working_folder(folder.parent) as work:
         (folder.parent / ".gitignore").write_text("*\n")
-        if shutil.disk_usage(work).free < images.nbytes + (256 << 20):
+        _make_room(images.nbytes + labels.nbytes, work)
+        if images.nbytes + labels.nbytes > min(MOST_BYTES, shutil.disk_usage(work).free - SPARED_BYTES):
             return
         made = work / "made"
         made.mkdir()
-        np.save(made / "images.npy", images, allow_pickle=False)
-        np.save(made / "labels.npy", labels, allow_pickle=False)
-        shutil.rmtree(folder, ignore_errors=True)  # a damaged one, or another process was faster
+        np.save(made / IMAGES, images, allow_pickle=False)
+        np.save(made / LABELS, labels, allow_pickle=False)
+        files.write_json(made / MARK, _hashes(made))
+        with suppress(OSError):  # a damaged one, or another process was faster
+            os.rename(folder, work / "former")
         files.move_whole(made, folder)
+
+
+def _make_room(needed, work):
+    """Moves what was unused for longest into `work`, to be removed, until `needed` bytes more are within the limit."""
+    kept = []
+    for images in work.parent.glob(f"*/{IMAGES}"):
+        with suppress(OSError):  # gone meanwhile
+            mark = images.with_name(MARK)
+            used_at = mark.stat().st_mtime if mark.exists() else 0  # of an earlier version of the kit
+            kept.append((used_at, images.stat().st_size, images.parent))
+    total = sum(size for _, size, _ in kept)
+    for _, size, folder in sorted(kept):
+        if total + needed <= MOST_BYTES:
+            break
+        with suppress(OSError):
+            os.rename(folder, work / folder.name)
+            total -= size

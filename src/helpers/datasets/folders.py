@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import warnings
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,10 @@ from helpers.paths import data_dir, expanded
 PICTURES = (".jpg", ".jpeg", ".png")
 # What flow_from_directory would read besides: left out here it would be another set of examples there.
 _OTHER_PICTURES = (".bmp", ".ppm", ".tif", ".tiff")
+# 8192 x 8192: a quarter GiB once Pillow has decoded it, 4 bytes each, and more than a training set's pictures need.
+MOST_PIXELS = 1 << 26
+# A smaller file cannot hold more than that: PNG packs 1032 to 1, 8 pixels in a byte.
+_LEAST_BYTES_TO_MEASURE = 4 << 10
 STAND_IN_MARK = "STAND-IN.txt"
 _checked: set[str] = set()
 
@@ -108,6 +113,7 @@ class Folder(Source):
                     f"every file of an image folder must be a whole JPEG or PNG (got {checks.few(damaged)}); "
                     "replace or remove it"
                 )
+            _require_decodable(paths)
             _checked.add(key)
         return paths, labels, classes
 
@@ -225,6 +231,28 @@ def _is_whole(path):
     return True
 
 
+def _require_decodable(paths):
+    """Raises StudyError for a picture that would take more memory than `MOST_PIXELS` does; decodes none."""
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        for path in paths:
+            if os.path.getsize(path) >= _LEAST_BYTES_TO_MEASURE:
+                try:
+                    with Image.open(path) as picture:
+                        _check_pixels(path, picture.width * picture.height)
+                except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+                    _check_pixels(path, 2 * MOST_PIXELS)
+
+
+def _check_pixels(path, pixels):
+    if pixels > MOST_PIXELS:
+        raise StudyError(
+            f"a picture must have at most {MOST_PIXELS >> 20} million pixels (got more in {path}); scale it down"
+        )
+
+
 def read_picture(path: str, *, image_size: tuple[int, int] | None = None, channels: int = 3) -> np.ndarray:
     """Returns one picture, uint8 (height, width, channels), 0 to 255.
 
@@ -240,7 +268,10 @@ def read_picture(path: str, *, image_size: tuple[int, int] | None = None, channe
 
     try:
         with Image.open(path) as picture:
+            _check_pixels(path, picture.width * picture.height)
             picture = picture.convert("RGB" if channels == 3 else "L")
+    except StudyError:
+        raise
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise StudyError(
             f"every file of an image folder must be a whole JPEG or PNG (got {path}: {error}); replace or remove it"

@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import hashlib
 import io
 import re
 import ssl
@@ -151,8 +150,7 @@ def _check_archives(name, folder, url_infos):
         if size != int(info.size):
             state = "truncated" if size < int(info.size) else "altered"
             raise StudyError(f"{path} is {state} (got {size} bytes, not {int(info.size)}); fetch the archive again")
-        with open(path, "rb") as opened:
-            digest = hashlib.file_digest(opened, "sha256").hexdigest()
+        digest = files.sha256(path)
         if digest != info.checksum:
             raise StudyError(
                 f"{path} is altered (got sha256 {digest[:12]}…, not {info.checksum[:12]}…); fetch the archive again"

@@ -2,9 +2,9 @@
 
 import math
 import os
+import re
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 MEMBERSHIP = Path("/proc/self/cgroup")
@@ -25,13 +25,23 @@ def cpu_quota() -> float:
 
 def memory_limit_bytes() -> int:
     """Returns the memory that control groups leave this process, bytes; `sys.maxsize` where they set no limit."""
-    limits = [*control_group_files("memory.max"), *control_group_files("memory.limit_in_bytes", controller="memory")]
-    return min([int(limit) for limit in limits if limit.isdigit()], default=sys.maxsize)
+    return min((limit for limit, _ in memory_groups()), default=sys.maxsize)
 
 
-def control_group_file(name: str, *, controller: str = "") -> str:
-    """Returns the text of a file of this process's control group, or of the nearest one above that has it; else ""."""
-    return next(control_group_files(name, controller=controller), "")
+def memory_groups() -> Iterator[tuple[int, int]]:
+    """Yields, of each control group that limits this process's memory, the limit and what is in use of it, bytes.
+
+    Cached files count as used there, but give way: they are left out.
+    """
+    for controller, limit_file, used_file, cached in (
+        ("", "memory.max", "memory.current", "inactive_file"),
+        ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    ):
+        for group in _groups(controller):
+            limit, used = _text(group / limit_file), _text(group / used_file)
+            if limit.isdigit():
+                gives_way = re.search(rf"^{cached} (\d+)$", _text(group / "memory.stat"), re.MULTILINE)
+                yield int(limit), int(used or 0) - int(gives_way[1] if gives_way else 0)
 
 
 def control_group_files(name: str, *, controller: str = "") -> Iterator[str]:
@@ -41,15 +51,27 @@ def control_group_files(name: str, *, controller: str = "") -> Iterator[str]:
         name: of the file.
         controller: of version 1's hierarchy; "": version 2.
     """
+    for group in _groups(controller):
+        if text := _text(group / name):
+            yield text
+
+
+def _groups(controller: str) -> Iterator[Path]:
+    """Yields the folder of this process's control group, then that of each group above it; not all exist."""
     for line in MEMBERSHIP.read_text().splitlines() if MEMBERSHIP.is_file() else ():
         _, controllers, group = line.split(":", 2)
         if controller in controllers.split(","):
             base = CONTROL_GROUPS / controller
             own = base / group.lstrip("/")
             # Inside a container the group's own path is often not there, and its files lie at the root.
-            for folder in (own, *(above for above in own.parents if above.is_relative_to(base))):
-                with suppress(OSError):
-                    yield (folder / name).read_text().strip()
+            yield from (own, *(above for above in own.parents if above.is_relative_to(base)))
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text().strip()
+    except OSError:
+        return ""
 
 
 def _quotas() -> Iterator[float]:

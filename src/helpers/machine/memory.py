@@ -55,12 +55,7 @@ def reset_peak() -> bool:
 def available_bytes() -> float:
     """Returns how much more memory this process may take: the machine's, its control group's or its own limit."""
     free = [float(psutil.virtual_memory().available)]
-    limit = limits.control_group_file("memory.max")
-    if limit.isdigit():
-        # Cached files count as used there, but give way.
-        cached = re.search(r"^inactive_file (\d+)$", limits.control_group_file("memory.stat"), re.MULTILINE)
-        used = int(limits.control_group_file("memory.current") or 0) - int(cached.group(1) if cached else 0)
-        free.append(float(limit) - used)
+    free += [limit - used for limit, used in limits.memory_groups()]
     for kind, field in ((resource.RLIMIT_DATA, "VmData"), (resource.RLIMIT_AS, "VmSize")):
         soft, _ = resource.getrlimit(kind)
         used = _field_bytes(field)

@@ -193,10 +193,11 @@ def _of_each(cores, name):
 
 
 def _quota_s():
-    for text, key, unit in (
-        (limits.control_group_file("cpu.stat"), "throttled_usec", 1e-6),
-        (limits.control_group_file("cpu.stat", controller="cpu"), "throttled_time", 1e-9),
-    ):
-        if told := re.search(rf"^{key} (\d+)$", text, re.MULTILINE):
-            return int(told[1]) * unit
-    return None
+    """Returns the seconds that quotas stopped this process: each control group, from its own upward, has one."""
+    stopped_s = [
+        int(told[1]) * unit
+        for key, unit, controller in (("throttled_usec", 1e-6, ""), ("throttled_time", 1e-9, "cpu"))
+        for text in limits.control_group_files("cpu.stat", controller=controller)
+        if (told := re.search(rf"^{key} (\d+)$", text, re.MULTILINE))
+    ]
+    return sum(stopped_s) if stopped_s else None

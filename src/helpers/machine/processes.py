@@ -1,8 +1,10 @@
 """A process with all its children: the CPU seconds that they spent, and their end."""
 
 import multiprocessing
+import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 import psutil
@@ -36,6 +38,31 @@ def _seconds_of(process):
     if sys.platform == "linux":
         own = time.clock_gettime(~process.pid << 3 | 2)  # as clock_getcpuclockid(3) names another process's clock
     return own + getattr(spent, "children_user", 0.0) + getattr(spent, "children_system", 0.0)
+
+
+def run(
+    command: Sequence[str], *, deadline_s: float, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Runs a command and returns how it ended and what it said; ends it, and what it started, at a deadline.
+
+    Args:
+        command: the program and its arguments.
+        deadline_s: seconds that it may take.
+        env: its environment; None: this process's.
+
+    Raises:
+        subprocess.TimeoutExpired: at the deadline, with what it had said, as text.
+    """
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env) as process:
+        try:
+            said, told = process.communicate(timeout=deadline_s)
+        except subprocess.TimeoutExpired:
+            end_tree(process.pid)
+            raise subprocess.TimeoutExpired(command, deadline_s, *process.communicate()) from None
+        except BaseException:  # interrupted
+            end_tree(process.pid)
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, said, told)
 
 
 def end_tree(pid: int) -> None:

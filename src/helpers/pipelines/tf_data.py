@@ -2,15 +2,14 @@
 
 import atexit
 import math
-import shutil
-import tempfile
-from pathlib import Path
+from contextlib import ExitStack
 from typing import Any
 
 import tensorflow as tf
 
 from helpers import service as data_service
 from helpers.errors import StudyError
+from helpers.files import scratch
 from helpers.machine import GIB
 from helpers.pipelines import AUTOTUNE, Feed
 from helpers.tasks import Task, transforms
@@ -227,6 +226,7 @@ def _cached(dataset, kind):
         return dataset
     if kind == "memory":
         return dataset.cache()
-    folder = Path(tempfile.mkdtemp(prefix="study-cache-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    kept = ExitStack()
+    folder = kept.enter_context(scratch("cache"))
+    atexit.register(kept.close)
     return dataset.cache(str(folder / "elements"))

@@ -1,9 +1,10 @@
 """The page of a run: notebook 10 executed on its results, as one self-contained HTML file."""
 
+import json
+import os
 import re
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pandas as pd
@@ -11,11 +12,13 @@ from markupsafe import Markup
 
 from helpers import files, paths
 from helpers.errors import StudyError
+from helpers.machine import processes
 from helpers.report.render import render
 from helpers.report.run import SIGNS, folder_of, judge, open_runs
 
 NOTEBOOK = "10_read_the_verdicts.ipynb"
 REPORT = "report.html"
+DEADLINE_S = 600.0
 LEFT_OUT = {"lesson", "widgets", "solution", "check", "parameters", "injected-parameters"}
 
 
@@ -47,8 +50,8 @@ def write(run: str | Path, other: str | Path | None = None) -> Path:
     runs = open_runs(run, other)
     for opened in runs:
         judge(opened, keeps=True)
-    with tempfile.TemporaryDirectory(prefix="study-report-") as folder:
-        executed = Path(folder) / NOTEBOOK
+    with files.scratch("report") as folder:
+        executed = folder / NOTEBOOK
         _execute(executed, results_path=run, other_path=other)
         page = to_html(executed, title=f"Verdicts: {', '.join(dict.fromkeys(opened.name for opened in runs))}")
     target = folder_of(run) / REPORT
@@ -60,13 +63,34 @@ def write(run: str | Path, other: str | Path | None = None) -> Path:
 
 
 def _execute(target, **parameters):
-    """Runs notebook 10 in a process of its own, which keeps what the kernel logs off the screen."""
+    """Runs notebook 10 in a process of its own, which keeps what the kernel logs off the screen.
+
+    Its temporary folder is that of `target`, which is this user's alone.
+    """
     notebook = paths.project_root() / "notebooks" / NOTEBOOK
-    command = [sys.executable, "-m", "papermill", notebook, target, "--cwd", notebook.parent, "-k", "python3"]
-    command += ["--no-progress-bar", "--execution-timeout", "300"]
-    for name, value in parameters.items():
-        command += ["-r", name, value]
-    ran = subprocess.run(command, capture_output=True, text=True)
+    options = {
+        "input_path": str(notebook),
+        "output_path": str(target),
+        "cwd": str(notebook.parent),
+        "parameters": {name: str(value) for name, value in parameters.items()},
+        "kernel_name": "python3",
+        "progress_bar": False,
+        "execution_timeout": int(DEADLINE_S),
+    }
+    code = (
+        "import json, sys, papermill; from helpers.sweep import kernels; "
+        "papermill.execute_notebook(**json.loads(sys.argv[1]), **kernels.STOCK.engine_options())"
+    )
+    try:
+        ran = processes.run(
+            [sys.executable, "-P", "-c", code, json.dumps(options)],
+            deadline_s=DEADLINE_S,
+            env={**os.environ, "TMPDIR": str(target.parent)},
+        )
+    except subprocess.TimeoutExpired:
+        raise StudyError(
+            f"the report's notebook must end within {DEADLINE_S:g} s (it was ended); run {NOTEBOOK} by hand"
+        ) from None
     if ran.returncode:
         told = (ran.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise StudyError(f"the report's notebook failed ({told}); run {NOTEBOOK} by hand to see where")

@@ -27,7 +27,7 @@ class Run:
         name: of the run, for people.
         path: its folder, or the Parquet file.
         results: the rows, of one machine.
-        machine: what is known of it, from machine.json; {} if there is no such file.
+        machine: what is known of it, from machine.json or machine-ID.json; {} if there is no such file.
     """
 
     name: str
@@ -103,17 +103,25 @@ def open_runs(*runs: str | Path) -> list[Run]:
         table = results.read(path)
         if table.empty:
             raise StudyError(f"a report needs results (got a table without rows in {path}); run the sweep again")
-        described = folder_of(path) / MACHINE
-        try:
-            known = json.loads(described.read_text()) if described.is_file() else {}
-        except ValueError:
-            known = None
-        if not isinstance(known, dict):
-            raise StudyError(f"{described} must be JSON of a machine; run `study sweep` again with --resume")
+        known = _machines(folder_of(path))
         for machine_id, rows in table.groupby("machine_id", sort=False):
-            of_it = known if known.get("id", machine_id) == machine_id else {}
+            of_it = known.get(machine_id) or known.get(None, {})
             opened.append(Run(path.name if path.is_dir() else path.stem, path, rows.reset_index(drop=True), of_it))
     return opened
+
+
+def _machines(folder):
+    """Returns what is known of the machines that measured: id, or None where it is not told -> the description."""
+    known = {}
+    for described in (*folder.glob(MACHINE), *folder.glob("machine-*.json")):
+        try:
+            told = json.loads(described.read_text())
+        except ValueError:
+            told = None
+        if not isinstance(told, dict):
+            raise StudyError(f"{described} must be JSON of a machine; run `study sweep` again with --resume")
+        known[told.get("id")] = told
+    return known
 
 
 def folder_of(run: Path) -> Path:

@@ -4,7 +4,6 @@ A sweep's cell writes its rows to a file of its own; the run's `results.parquet`
 so that nothing can be lost or doubled.
 """
 
-import hashlib
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -58,11 +57,7 @@ def write_cell(folder: Path | str, rows: pd.DataFrame) -> Path:
 
 
 def _told_of(path, cell_ids):
-    return {"sha256": _hash_of(path), "rows": len(cell_ids), "cell_ids": sorted(set(cell_ids))}
-
-
-def _hash_of(path):
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return {"sha256": files.sha256(path), "rows": len(cell_ids), "cell_ids": sorted(set(cell_ids))}
 
 
 def read(path: Path | str) -> pd.DataFrame:
@@ -117,7 +112,7 @@ def read_cell(folder: Path | str, cell_id: str | None = None) -> pd.DataFrame | 
     path = Path(folder) / ROWS
     try:
         told = json.loads(path.with_name(DONE).read_text())
-        if not isinstance(told, dict) or told.get("sha256") != _hash_of(path):  # before anything reads the file
+        if not isinstance(told, dict) or told.get("sha256") != files.sha256(path):  # before anything reads the file
             return None
         rows = read(path)
     except (StudyError, OSError, ValueError):

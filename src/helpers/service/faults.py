@@ -3,15 +3,13 @@
 Every element of a small set of record files is a number, so that each can be accounted for.
 """
 
-import tempfile
 import threading
 from collections import Counter
-from pathlib import Path
 
 import pandas as pd
 import tensorflow as tf
 
-from helpers import checks, internals, service
+from helpers import checks, files, internals, service
 from helpers.errors import StudyError
 from helpers.service.processes import Server, Service
 
@@ -42,9 +40,9 @@ def account(started: Service, event: str = "none", *, worker: int = 0, elements:
         raise StudyError(f"elements must be a multiple of {FILES} (got {elements})")
     checks.one_of("event", event, EVENTS)
     spare = Server("worker") if event == "restarted" else None
-    with tempfile.TemporaryDirectory(prefix="study-records-") as folder:
-        files, gate = _write(Path(folder), elements), Path(folder) / "gate"
-        datasets = {policy: _dataset(files, elements // 2, str(gate)) for policy in service.POLICIES}
+    with files.scratch("records") as folder:
+        records, gate = _write(folder, elements), folder / "gate"
+        datasets = {policy: _dataset(records, elements // 2, str(gate)) for policy in service.POLICIES}
         readers = [_Reader(policy, dataset, started.address, elements) for policy, dataset in datasets.items()]
         ended = ""
         try:

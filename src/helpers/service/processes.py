@@ -6,15 +6,18 @@ TensorFlow's servers ask nobody for a password and listen on every interface: us
 import functools
 import multiprocessing
 import os
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from helpers import internals
+from helpers import checks, internals
 from helpers.errors import StudyError, first_line
 
 START_S = 120
+DISPATCHER_S = 10.0  # for one that is being started at the same time
+MOST_PORT = 65535
 ANY_PORT = "%port%"
 HOST = "localhost"  # what this machine's own service is reached by
 
@@ -49,7 +52,10 @@ class Server:
         """
         try:
             self._channel.send({"role": self.role, **settings})
-            self.address, failure = self._channel.recv()
+            if self._channel.poll(START_S):
+                self.address, failure = self._channel.recv()
+            else:
+                failure = f"it said nothing for {START_S} s"
         except (EOFError, OSError):
             failure = "no reason given"
         if failure:
@@ -121,8 +127,8 @@ def local(workers: int = 2, *, port: int = 0) -> Iterator[Service]:
     Raises:
         StudyError: where a process could not start.
     """
-    if workers < 1:
-        raise StudyError(f"a service needs at least 1 worker (got {workers})")
+    checks.whole("workers", workers, least=1)
+    _require_free(port)
     service = Service(workers, port=port)
     try:
         yield service.begin()
@@ -154,7 +160,15 @@ def serve(role: str, *, announce: Callable[[str], None] = print, **settings: Any
         announce: called with "host:port".
         **settings: port; host, the name by which others reach it; of a dispatcher worker_addresses, which static
             sharding needs; of a worker dispatcher, "host:port".
+
+    Raises:
+        StudyError: where the port is taken, an address does not read host:port, or no dispatcher is there.
     """
+    _require_free(settings["port"])
+    for address in settings.get("worker_addresses") or ():
+        _host_and_port(address)
+    if role == "worker":
+        _require_dispatcher(settings["dispatcher"])
     import tensorflow as tf
 
     service = tf.data.experimental.service
@@ -176,6 +190,39 @@ def serve(role: str, *, announce: Callable[[str], None] = print, **settings: Any
         )
         announce(f"{settings['host']}:{port or internals.worker_port(server)}")
     return server
+
+
+def _require_free(port: int) -> None:
+    """Raises StudyError where something listens on a port of this machine; TensorFlow would say so in many lines."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does: what has ended is no reason
+        try:
+            probe.bind(("", port))
+        except OSError as error:
+            raise StudyError(f"port must be free (got {port}: {error.strerror}); give another, or 0 for any") from None
+
+
+def _host_and_port(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    if not host or not (port == ANY_PORT or (port.isdecimal() and int(port) <= MOST_PORT)):
+        raise StudyError(f"an address must read HOST:PORT (got {checks.shown(address)}); as in localhost:5050")
+    return host, 0 if port == ANY_PORT else int(port)
+
+
+def _require_dispatcher(address: str) -> None:
+    """Raises StudyError where nothing listens at an address: TensorFlow's worker would wait, and hear no Ctrl-C."""
+    host, port = _host_and_port(address)
+    wait_until = time.monotonic() + DISPATCHER_S
+    while True:
+        try:
+            return socket.create_connection((host, port), timeout=DISPATCHER_S).close()
+        except OSError as error:
+            if time.monotonic() > wait_until:
+                raise StudyError(
+                    f"a dispatcher must answer at {address} (got {first_line(error)}, for {DISPATCHER_S:g} s); "
+                    "start it first: study service dispatcher"
+                ) from None
+        time.sleep(0.2)
 
 
 def _main(channel):

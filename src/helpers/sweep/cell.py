@@ -1,6 +1,5 @@
 """Runs one cell of a sweep by papermill, in a kernel and a temporary folder of its own."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -10,7 +9,7 @@ import traceback
 from contextlib import contextmanager
 from pathlib import Path
 
-from helpers import results
+from helpers import files, results
 from helpers.sweep import kernels
 from helpers.sweep.grid import Cell
 
@@ -51,7 +50,7 @@ def _execute(notebook, cell, folder, cell_timeout_s, starter):
 
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    with _scratch(folder), _stderr_into(folder / "kernel.log"):
+    with _scratch(), _stderr_into(folder / "kernel.log"):
         try:
             papermill.execute_notebook(
                 str(notebook),
@@ -83,17 +82,11 @@ def _stderr_into(file):
         os.close(kept)
 
 
-def scratch_name(cells: Path) -> str:
-    """How the temporary folders of a run's cells begin, so that those of a killed sweep are found again."""
-    return f"study-cell-{hashlib.sha256(str(cells.resolve()).encode()).hexdigest()[:12]}-"
-
-
 @contextmanager
-def _scratch(folder):
+def _scratch():
     """Gives the cell a temporary folder of its own."""
-    prefix = f"{scratch_name(folder.parent)}{folder.name}-"
-    with tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as scratch:
-        variables = {"TMPDIR": scratch, "TF_CPP_MIN_LOG_LEVEL": "2"}
+    with files.scratch("cell") as scratch:
+        variables = {"TMPDIR": str(scratch), "TF_CPP_MIN_LOG_LEVEL": "2"}
         before = {name: os.environ[name] for name in variables if name in os.environ}
         os.environ.update(variables)
         tempfile.tempdir = None  # the connection file goes there too

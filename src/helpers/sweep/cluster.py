@@ -7,9 +7,11 @@ import fcntl
 import hashlib
 import os
 import platform
+import queue
 import shutil
 import stat
 import tempfile
+import threading
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
@@ -28,6 +30,9 @@ ATTEMPTS = 3
 CONNECT_S = 10.0
 NO_WORKER_S = 60.0
 POLL_S = 0.05
+# What is stopped, not dead, keeps its connections: after so long without a sign it counts as gone, and with its next
+# sign it is back.
+SILENT_S = 30.0
 
 
 def software() -> dict[str, str]:
@@ -54,23 +59,26 @@ def run_cell(notebook: bytes, cell: grids.Cell, cell_timeout_s: float) -> tuple[
     source = datasets.named(cell.parameters["dataset"])
     if source.stands_for and not source.is_ready:
         preparing.prepare(source.name, progress=lambda line: None)
-    with tempfile.TemporaryDirectory(prefix="study-worker-", ignore_cleanup_errors=True) as folder:
-        code, out = Path(folder, "cell.ipynb"), Path(folder, "out")
+    with files.scratch("worker") as folder:
+        code, out = folder / "cell.ipynb", folder / "out"
         code.write_bytes(notebook)
-        with alone_on_host():
+        with alone_on_host(deadline_s=2 * cell_timeout_s):
             done = cells.run_cell(code, cell, out, cell_timeout_s)
         left = {file: (out / file).read_bytes() for file in KEPT if (out / file).is_file()}
     return done, left, {"host": host(), "pid": os.getpid(), "machine": machine.describe().to_dict()}
 
 
 @contextmanager
-def alone_on_host() -> Iterator[None]:
+def alone_on_host(*, deadline_s: float) -> Iterator[None]:
     """Waits until no other cell runs here, of whatever sweep; the system frees the lock of one that died.
 
     The lock is in a folder of the user's own in the shared temporary folder, and no link is followed to it.
 
+    Args:
+        deadline_s: seconds to wait; another sweep's cell may be stopped and never end.
+
     Raises:
-        StudyError: where that folder is not the user's alone, or the lock is no plain file.
+        StudyError: where that folder is not the user's alone, the lock is no plain file, or nobody frees it in time.
     """
     folder = Path(tempfile.gettempdir()) / f"study-{os.getuid()}"
     lock = folder / f"{hashlib.sha256(host().encode()).hexdigest()[:8]}.lock"
@@ -84,8 +92,20 @@ def alone_on_host() -> Iterator[None]:
     except OSError as error:
         raise StudyError(f"{lock} must be a plain file (got {error.strerror}); remove it") from error
     with open(opened, "rb+", buffering=0):
-        fcntl.flock(opened, fcntl.LOCK_EX)
+        wait_until = time.monotonic() + deadline_s
+        while not _taken(opened):
+            if time.monotonic() > wait_until:
+                raise StudyError(f"another cell must leave {host()} within {deadline_s:g} s (it runs on); end it")
+            time.sleep(POLL_S)
         yield
+
+
+def _taken(lock):
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def run_cells(
@@ -140,6 +160,27 @@ def _client(scheduler):
         yield client
 
 
+def _within(deadline_s, ask):
+    """Returns what `ask` does; raises TimeoutError where that is not in time. Dask's own calls wait without end."""
+    answers: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+    threading.Thread(target=_answer, args=(ask, "", answers), daemon=True).start()
+    try:
+        _, told = answers.get(timeout=deadline_s)
+    except queue.Empty:
+        raise TimeoutError(f"no answer in {deadline_s:g} s") from None
+    if isinstance(told, Exception):
+        raise told
+    return told
+
+
+def _answer(ask, asked, answers):
+    try:
+        told = ask()
+    except Exception as error:
+        told = error
+    answers.put((asked, told))
+
+
 class _Sweep:
     """The cells on their way: which wait, which run where, which failed."""
 
@@ -152,6 +193,9 @@ class _Sweep:
         self.cell_timeout_s = cell_timeout_s
         self.hosts: dict[str, str] = {}  # a worker's address -> the host that it shares with others
         self.refused: dict[str, str] = {}  # a worker's address -> why it is refused
+        self.asked: set[str] = set()  # workers' addresses
+        self.answers: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()  # of workers, in what they told
+        self.signs: dict[str, tuple[float, float]] = {}  # a worker's address -> its last sign, when that was new here
         self.running: dict[Any, tuple[grids.Cell, str]] = {}  # future -> the cell, its worker's address
         self.attempts: Counter[str] = Counter()
         self.failed: list[str] = []
@@ -171,25 +215,33 @@ class _Sweep:
         return self.failed
 
     def _present(self):
-        """Returns the addresses of the workers that are there now, new ones looked at."""
+        """Returns the addresses of the workers that give signs of life, new ones looked at."""
         try:
             if self.client.status != "running":
                 raise ConnectionError(f"the connection is {self.client.status}")
-            present = set(self.client.scheduler_info(n_workers=-1)["workers"])
+            workers = _within(SILENT_S, partial(self.client.scheduler_info, n_workers=-1))["workers"]
         except (OSError, TimeoutError) as error:
             raise StudyError(
                 f"the Dask scheduler at {self.scheduler} must stay up (it is gone); the cells that are done stay: "
                 "start it, then go on with --resume"
             ) from error
-        new = present - {*self.hosts, *self.refused}
-        if new:
-            for address, told in self.client.run(introduce, workers=list(new), on_error="return").items():
-                if reason := self._refusal(told):
-                    self.refused[address] = reason
-                    print(f"worker {address} is refused: {reason}")
-                else:
-                    self.hosts[address] = told["host"]
-        return present
+        for address in workers.keys() - self.asked:
+            self.asked.add(address)
+            ask = partial(self.client.run, introduce, workers=[address], on_error="return")
+            threading.Thread(target=_answer, args=(ask, address, self.answers), daemon=True).start()
+        while not self.answers.empty():
+            address, answer = self.answers.get()
+            told: Any = answer[address] if isinstance(answer, dict) else answer
+            if reason := self._refusal(told):
+                self.refused[address] = reason
+                print(f"worker {address} is refused: {reason}")
+            else:
+                self.hosts[address] = told["host"]
+        now = time.monotonic()
+        for address, known in workers.items():
+            if address not in self.signs or self.signs[address][0] != known["last_seen"]:
+                self.signs[address] = (known["last_seen"], now)
+        return {address for address in workers if now - self.signs[address][1] < SILENT_S}
 
     def _refusal(self, told):
         """Returns why a worker that told this of itself is refused; "" where it is not."""
@@ -206,7 +258,10 @@ class _Sweep:
     def _collect(self, present, bar):
         for future, (cell, address) in list(self.running.items()):
             if future.done() and future.status == "finished":
-                done, left, by = future.result()
+                try:
+                    done, left, by = future.result(timeout=SILENT_S)
+                except TimeoutError:  # its worker was stopped before it handed them over
+                    continue
                 self._write(cell, left, {**by, "worker": address, "attempt": self.attempts[cell.id]})
                 self._end(future, bar, failed=not done)
             elif future.status == "error" and address in present:
@@ -215,11 +270,11 @@ class _Sweep:
             elif address not in present:
                 future.cancel()
                 if self.attempts[cell.id] < ATTEMPTS:
-                    print(f"worker {address} is gone; its cell runs again: {cell.id}")
+                    print(f"worker {address} is gone, or stopped; its cell runs again: {cell.id}")
                     del self.running[future]
                     self.waiting.appendleft(cell)
                 else:
-                    reason = f"its worker died, {ATTEMPTS} times\n"
+                    reason = f"its worker died or stopped, {ATTEMPTS} times\n"
                     self._write(cell, {"error.txt": reason.encode()}, {"worker": address})
                     self._end(future, bar, failed=True)
 

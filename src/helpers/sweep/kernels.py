@@ -4,9 +4,12 @@ import contextlib
 import functools
 import multiprocessing
 import os
+import secrets
 import signal
+import stat
 import subprocess
 import sys
+import tempfile
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import send_handle
 from pathlib import Path
@@ -27,7 +30,8 @@ MODULES = (
 )
 # Device files of GPUs that TensorFlow could take hold of: NVIDIA's, AMD's, Windows' in WSL.
 GPU_FILES = ("nvidia[0-9]*", "kfd", "dxg")
-START_TIMEOUT_S = 120
+START_TIMEOUT_S, FORK_TIMEOUT_S = 120, 30
+MOST_SOCKET_PATH_BYTES = 103  # macOS'; Linux takes four more
 
 
 def why_not_warm() -> str:
@@ -43,14 +47,49 @@ def why_not_warm() -> str:
     return ""
 
 
+@functools.cache
+def _manager_class():
+    """Returns the class of managers of this interpreter's kernels, whatever other `python3` JUPYTER_PATH may name."""
+    from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+    from jupyter_client.manager import AsyncKernelManager
+
+    class OwnInterpreter(KernelSpecManager):
+        def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+            # -P: nothing is imported from the folder that the kernel happens to start in.
+            argv = [sys.executable, "-P", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+            return KernelSpec(argv=argv, display_name="Python 3", language="python")
+
+    class OwnKernelManager(AsyncKernelManager):
+        def __init__(self, **options: Any):
+            super().__init__(kernel_spec_manager=OwnInterpreter(), **_channels(), **options)
+
+    return OwnKernelManager
+
+
+def _channels() -> dict[str, str]:
+    """Returns what a kernel talks over: sockets in this process's temporary folder where that is the user's alone.
+
+    Elsewhere it is TCP on the loopback, where other local users may connect and read what a kernel prints.
+    """
+    import zmq
+
+    folder = tempfile.gettempdir()
+    sockets = os.path.join(folder, f"k{secrets.token_hex(4)}")
+    state = os.stat(folder)
+    is_private = state.st_uid == os.geteuid() and not stat.S_IMODE(state.st_mode) & 0o077
+    if is_private and zmq.has("ipc") and len(os.fsencode(f"{sockets}-1")) <= MOST_SOCKET_PATH_BYTES:
+        return {"transport": "ipc", "ip": sockets}
+    return {}
+
+
 class Stock:
-    """Kernels as papermill starts them: each a new interpreter."""
+    """Kernels that are new interpreters each, as papermill starts them."""
 
     launcher = "stock"
 
     def engine_options(self) -> dict[str, Any]:
         """What papermill is given."""
-        return {}
+        return {"kernel_manager_class": _manager_class()}
 
     def alive(self) -> bool:
         """Nothing can have died."""
@@ -79,7 +118,7 @@ class Warm(Stock):
         environment = {"MPLBACKEND": "module://matplotlib_inline.backend_inline", **os.environ}
         with there:
             self._server = subprocess.Popen(
-                [sys.executable, "-c", "from helpers.sweep.kernel_server import main; main()", *modules],
+                [sys.executable, "-P", "-c", "from helpers.sweep.kernel_server import main; main()", *modules],
                 stdin=there.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -95,9 +134,8 @@ class Warm(Stock):
         return self._server.poll() is None
 
     @functools.cached_property
-    def _manager_class(self):
+    def _warm_manager_class(self):
         """The class of kernel managers that ask this server; one for all cells, since classes are never freed."""
-        from jupyter_client.manager import AsyncKernelManager
         from jupyter_client.provisioning import LocalProvisioner
 
         warm = self
@@ -113,7 +151,9 @@ class Warm(Stock):
                 if self.process:
                     self.process.poll(timeout_s=1)  # it ends in milliseconds; Jupyter would look again in 100
 
-        class WarmKernelManager(AsyncKernelManager):
+        own_kernels: Any = _manager_class()
+
+        class WarmKernelManager(own_kernels):
             def __init__(self, **options: Any):
                 super().__init__(**options)
                 self.provisioner = WarmProvisioner(kernel_spec=self.kernel_spec, parent=self)
@@ -122,7 +162,7 @@ class Warm(Stock):
 
     def engine_options(self) -> dict[str, Any]:
         """What papermill is given."""
-        return {"kernel_manager_class": self._manager_class}
+        return {"kernel_manager_class": self._warm_manager_class}
 
     def fork(self, cmd: list[str], *, cwd: str | None = None, env: dict[str, str] | None = None) -> "ForkedKernel":
         """Starts a kernel.
@@ -133,7 +173,7 @@ class Warm(Stock):
             env: its environment.
 
         Raises:
-            StudyError: where the server refuses.
+            StudyError: where the server refuses, or gives no answer: then it is killed.
             OSError: where the server is gone.
         """
         channel, there = multiprocessing.Pipe()
@@ -142,9 +182,12 @@ class Warm(Stock):
                 send_handle(self._here, descriptor, self._server.pid)
         arguments = cmd[cmd.index("ipykernel_launcher") + 1 :]
         channel.send((arguments, str(cwd or Path.cwd()), dict(os.environ if env is None else env)))
-        said = _received(channel, START_TIMEOUT_S)
+        said = _received(channel, FORK_TIMEOUT_S)
         if not isinstance(said, int):
             channel.close()
+            if said is None:
+                self._server.kill()
+                said = f"it gave no answer in {FORK_TIMEOUT_S} s and was ended"
             raise StudyError(f"the kernel server forked no kernel ({said or 'it is gone'}); give --launcher stock")
         return ForkedKernel(said, channel, self._server)
 

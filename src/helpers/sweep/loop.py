@@ -1,12 +1,12 @@
 """Runs a grid: one papermill run per cell, resumable, and nothing lost when it is killed."""
 
 import fcntl
-import shutil
 import sys
 import tempfile
 import time
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import yaml
@@ -14,8 +14,8 @@ import yaml
 from helpers import datasets, files, machine, results
 from helpers.datasets import preparing
 from helpers.errors import StudyError
-from helpers.sweep import grid as grids, kernels
-from helpers.sweep.cell import run_cell, scratch_name
+from helpers.sweep import earlier, grid as grids, kernels
+from helpers.sweep.cell import run_cell
 
 CELL_TIMEOUT_S = 1800
 
@@ -58,7 +58,8 @@ def run(
     """Runs every cell of a grid that is not done yet.
 
     A cell is done when its rows file is whole; papermill's own metadata is no sign of it. A cell that fails keeps
-    its notebook and its traceback, and the sweep goes on.
+    its notebook and its traceback, and the sweep goes on. What another machine finished of the same grid stays in the
+    table, as that machine's, and runs here again.
 
     Args:
         grid_path: the grid.
@@ -83,35 +84,26 @@ def run(
     with _locked(out), _explaining_disk_errors(out):
         for left in out.glob(f".*{files.PART}"):  # of a sweep that was killed while it wrote
             left.unlink()
-        for left in Path(tempfile.gettempdir()).glob(f"{scratch_name(out / 'cells')}*"):
-            shutil.rmtree(left, ignore_errors=True)
-        files.write_json(out / "machine.json", here.to_dict())
-        files.write_whole(out / "grid.yml", lambda part: part.write_text(plan.text))
+        files.remove_orphans(Path(tempfile.gettempdir()))
+        earlier.check_schema(out)
+        earlier.write_machine(out, here)
+        files.write_whole(out / "grid.yml", lambda part: part.write_text(plan.text, encoding="utf-8"))
         missing = [cell for cell in plan.cells if results.read_cell(out / "cells" / cell.id, cell.id) is None]
-        before = len(plan.cells) - len(missing)
-        if before:
-            print(f"{before} of {len(plan.cells)} cells were done before")
-        _say_what_is_not_used(out, plan, missing)
+        others = earlier.cells_of_others(
+            out, here, lambda other: grids.load(grid_path, machine_id=other, notebook=notebook)
+        )
+        earlier.tell(out, plan, missing, others, here)
         try:
             failed = _run_cells(plan, missing, out, cell_timeout_s, progress, launcher, scheduler)
         finally:  # also when interrupted: what is done may be looked at
-            table = results.gather(out, [cell.id for cell in plan.cells])
+            table = results.gather(out, [*(cell.id for cell in plan.cells), *chain.from_iterable(others.values())])
     wall_s = time.monotonic() - start
     ran = table[table["cell_id"].isin([cell.id for cell in missing])]
     timed_s = ran.drop_duplicates("cell_id")["timed_s"].sum()
+    before = len(plan.cells) - len(missing)
     summary = SweepSummary(len(missing) - len(failed), before, tuple(failed), wall_s, timed_s / wall_s)
     _say(summary, out)
     return summary
-
-
-def _say_what_is_not_used(out, plan, missing):
-    """Says which rows of an earlier sweep stay out of the table: damaged ones, and those of other cells."""
-    damaged = [cell.id for cell in missing if (out / "cells" / cell.id / results.ROWS).exists()]
-    if damaged:
-        print(f"{len(damaged)} cells have rows that are damaged, or not theirs: they run again")
-    others = {folder.name for folder in (out / "cells").iterdir()} - {cell.id for cell in plan.cells}
-    if others:
-        print(f"{len(others)} cells of another machine, kit, grid or state of the data stay in {out / 'cells'}, unused")
 
 
 def _say(summary, out):

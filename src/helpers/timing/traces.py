@@ -1,7 +1,6 @@
 """Records an epoch with TensorFlow's profiler and reads its trace: who waited, who produced, what each stage took."""
 
 import contextlib
-import tempfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from helpers import internals
+from helpers import files, internals
 from helpers.errors import StudyError
 from helpers.pipelines import feeds
 
@@ -104,7 +103,7 @@ def record(model: Any, feed: Any, *, folder: str | Path | None = None, warm_up: 
     if warm_up:
         fit()
     with contextlib.ExitStack() as stack:
-        kept_in = Path(folder or stack.enter_context(tempfile.TemporaryDirectory(prefix="study-trace-")))
+        kept_in = Path(folder or stack.enter_context(files.scratch("trace")))
         before = set(kept_in.glob("**/*.xplane.pb"))
         with tf.profiler.experimental.Profile(str(kept_in)):
             fit()

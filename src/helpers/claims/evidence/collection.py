@@ -18,8 +18,10 @@ from typing import Any
 from helpers import checks, files, machine
 from helpers.claims.judgement import Judgement
 from helpers.errors import first_line
+from helpers.machine import processes
 
 SCHEMA_VERSION = 1
+DEADLINE_S = 900.0  # for all that is tried in a process of its own, which takes half a minute
 
 
 @dataclass(frozen=True)
@@ -166,16 +168,20 @@ def _try_apart(wanted):
     if not wanted:
         return {}
     code = (
-        "import dataclasses, json, sys; from helpers.claims.evidence import try_all; "
-        "print(json.dumps({name: dataclasses.asdict(tried) for name, tried in try_all(sys.argv[1:]).items()}))"
+        "import dataclasses, json, sys; from helpers.claims.evidence import try_all\n"
+        "for name in sys.argv[1:]:\n"
+        "    print(json.dumps({name: dataclasses.asdict(try_all([name])[name])}), flush=True)"
     )
-    ran = subprocess.run([sys.executable, "-W", "ignore", "-c", code, *wanted], capture_output=True, text=True)
     try:
-        told = json.loads(ran.stdout.strip().splitlines()[-1])
-    except (IndexError, json.JSONDecodeError):
-        *_, last = ["no reason given", *ran.stderr.strip().splitlines()]
-        return {name: _failed(last[:120]) for name in wanted}
-    return {name: Evidence(**fields) for name, fields in told.items()}
+        ran = processes.run([sys.executable, "-P", "-W", "ignore", "-c", code, *wanted], deadline_s=DEADLINE_S)
+        said, (*_, reason) = ran.stdout, ["no reason given", *ran.stderr.strip().splitlines()]
+    except subprocess.TimeoutExpired as expired:
+        said, reason = str(expired.output), f"it, or what was tried before it, took over {DEADLINE_S:g} s and was ended"
+    tried = {name: _failed(reason[:120]) for name in wanted}
+    for line in said.splitlines():
+        with contextlib.suppress(ValueError, TypeError, AttributeError):  # what TensorFlow printed
+            tried |= {name: Evidence(**fields) for name, fields in json.loads(line).items() if name in tried}
+    return tried
 
 
 def _failed(reason):

@@ -1,7 +1,6 @@
 """Evidence on debugging: what a traceback names, where a breakpoint stops, what the profiler finds."""
 
 import inspect
-import tempfile
 import traceback
 from collections import Counter
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from helpers import files
 from helpers.claims.evidence.collection import Evidence, sequence
 from helpers.timing import models, traces
 
@@ -92,10 +92,10 @@ def profiler() -> Evidence:
     feed = feed.with_options(options)
     model = models.smallest((np.zeros((BATCH, 8, 8, 1), np.float32), np.zeros(BATCH, np.int64)))
     model.fit(feed.take(2), epochs=1, verbose=0, shuffle=False)
-    with tempfile.TemporaryDirectory() as folder:
-        with tf.profiler.experimental.Profile(folder):
+    with files.scratch("evidence") as folder:
+        with tf.profiler.experimental.Profile(str(folder)):
             model.fit(feed, epochs=1, verbose=0, shuffle=False)
-        (written,) = Path(folder).rglob("*.xplane.pb")
+        (written,) = folder.rglob("*.xplane.pb")
         spent = traces.Trace(traces.read(written)).stages().groupby("iterator")["inside_s"].sum()
     if spent.empty:
         return Evidence("refuted", "the profile of a slow pipeline names no stage of it")

@@ -1,12 +1,9 @@
 """Evidence on the published examples: what parity finds, and how far unlike work moves a speed."""
 
-import tempfile
-from pathlib import Path
-
 import numpy as np
 from PIL import Image
 
-from helpers import comparison, datasets, parity, pipelines
+from helpers import comparison, datasets, files, parity, pipelines
 from helpers.claims.evidence.collection import Evidence, timed
 from helpers.tasks import Task
 
@@ -31,9 +28,9 @@ def _told(differences):
 def published_generator() -> Evidence:
     """Whether the second answer's ImageDataGenerator example does the task that its two other examples' labels set."""
     pixels = np.random.default_rng(0).integers(0, 256, (64, 32, 32, 3), np.uint8)
-    with tempfile.TemporaryDirectory() as folder:
+    with files.scratch("evidence") as folder:
         for number, image in enumerate(pixels):
-            of_class = Path(folder) / f"class {number % 2}"
+            of_class = folder / f"class {number % 2}"
             of_class.mkdir(exist_ok=True)
             Image.fromarray(image).save(of_class / f"{number:03}.png")
         task = Task(dataset=f"folder:{folder}", source="folder", transform="shear_zoom_flip", batch_size=BATCH)
