@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 
+from helpers import checks
 from helpers.errors import StudyError
 
 
@@ -66,8 +66,8 @@ def parse_pipelines(text: str) -> dict[str, dict[str, Any]]:
                 raise StudyError(f"a knob must read name=value (got {setting!r}); as in tf_data:cache=memory")
             # YAML would read "none" as text and "true" as a switch, which is what the knobs take.
             try:
-                specs[entry][knob] = yaml.safe_load(value)
-            except yaml.YAMLError:
+                specs[entry][knob] = checks.plain_yaml(value)
+            except ValueError:
                 raise StudyError(
                     f"a knob's value must be plain (got {setting!r}); as in tf_data:cache=memory"
                 ) from None

@@ -1,6 +1,5 @@
 """The results of a run: found, opened machine by machine, and the project's claims judged on them."""
 
-import json
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from helpers import claims, machine, paths, results
+from helpers import claims, files, machine, paths, results
 from helpers.claims import evidence
 from helpers.errors import StudyError
 from helpers.report.render import render
@@ -101,15 +100,26 @@ def open_runs(*runs: str | Path) -> list[Run]:
             raise StudyError(f"a report needs results (got a table without rows in {path}); run the sweep again")
         described = folder_of(path) / MACHINE
         try:
-            known = json.loads(described.read_text()) if described.is_file() else {}
+            known = files.read_json(described) if described.is_file() else {}
         except ValueError:
             known = None
-        if not isinstance(known, dict):
+        if not _is_machine(known):
             raise StudyError(f"{described} must be JSON of a machine; run `study sweep` again with --resume")
         for machine_id, rows in table.groupby("machine_id", sort=False):
             of_it = known if known.get("id", machine_id) == machine_id else {}
             opened.append(Run(path.name if path.is_dir() else path.stem, path, rows.reset_index(drop=True), of_it))
     return opened
+
+
+def _is_machine(known):
+    """Whether what a machine.json says can be what a machine is, as far as a report shows it."""
+    if not isinstance(known, dict):
+        return False
+    kinds = {"id": str, "cpu": str, "system": str, "cores": int | float, "memory_bytes": int | float}
+    kinds |= {"gpus": list, "versions": dict}
+    fits = all(isinstance(known[name], kind) for name, kind in kinds.items() if name in known)
+    sizes = [known.get(name, 0) for name in ("cores", "memory_bytes")]
+    return fits and all(0 <= size < 2**63 for size in sizes) and all(isinstance(g, str) for g in known.get("gpus", []))
 
 
 def folder_of(run: Path) -> Path:

@@ -5,7 +5,6 @@ so that nothing can be lost or doubled.
 """
 
 import hashlib
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import get_type_hints
@@ -79,8 +78,9 @@ def read(path: Path | str) -> pd.DataFrame:
         raise StudyError(f"a results table must be there (got {path}, which is not); run `study sweep GRID --out RUN`")
     try:
         table = pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise StudyError(f"{path} must be a whole Parquet file ({error}); run the sweep again with --resume") from error
+    except Exception as error:  # pyarrow and pandas raise what they meet in a damaged file, such as a TypeError
+        told = f"{path} must be a whole Parquet file ({first_line(error)})"
+        raise StudyError(f"{told}; run the sweep again with --resume") from error
     versions = set(table.get("schema_version", []))
     table = table.assign(**{name: value for name, value in ADDED.items() if name not in table})
     if not versions <= {SCHEMA_VERSION} or set(table) != set(COLUMNS):
@@ -103,7 +103,7 @@ def read_cell(folder: Path | str, cell_id: str | None = None) -> pd.DataFrame | 
     """
     path = Path(folder) / ROWS
     try:
-        told = json.loads(path.with_name(DONE).read_text())
+        told = files.read_json(path.with_name(DONE))
         if not isinstance(told, dict) or told.get("sha256") != _hash_of(path):  # before anything reads the file
             return None
         rows = read(path)

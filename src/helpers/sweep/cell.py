@@ -10,7 +10,7 @@ import traceback
 from contextlib import contextmanager
 from pathlib import Path
 
-from helpers import results
+from helpers import files, results
 from helpers.sweep import kernels
 from helpers.sweep.grid import Cell
 
@@ -50,7 +50,7 @@ def _execute(notebook, cell, folder, cell_timeout_s, starter):
     import papermill
 
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    files.make_folder(folder)
     with _scratch(folder), _stderr_into(folder / "kernel.log"):
         try:
             papermill.execute_notebook(
