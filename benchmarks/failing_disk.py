@@ -120,7 +120,7 @@ class Cache(Part):
         return {}  # it promises nothing but right pictures
 
     def all_of_it(self):
-        return dict.fromkeys(super().all_of_it(), "")  # it may note the time
+        return {name: "" for name in super().all_of_it() if not name.endswith(".gitignore")}  # it may note the time
 
 
 class Sweep(Part):
@@ -243,6 +243,8 @@ class Trial:
                 for path, content in left:
                     here = self.part.work / path
                     here.mkdir() if content is None else here.write_bytes(content)
+                for path, _ in reversed(left):
+                    os.utime(self.part.work / path, (1, 1))  # from before the start of any process that runs now
                 self._resume(f"power lost after call {step} of {len(self.record)}, {what} kept", -9, marks)
                 self.tried["power lost"] += 1
 

@@ -60,8 +60,12 @@ class Wrong(Exception):
 class Kind:
     """Mutated input of one kind, tried in the current folder, which is a scratch of its own."""
 
-    def try_one(self, chance: random.Random) -> None:
-        """Tries one case, which `self.case` then holds; raises what the kit raises, or Wrong."""
+    def try_one(self, chance: random.Random) -> str | None:
+        """Tries one case, which `self.case` then holds; raises what the kit raises, or Wrong.
+
+        Returns:
+            "refused" or "left out"; None: the kit took it.
+        """
         raise NotImplementedError
 
 
@@ -97,13 +101,15 @@ class Tables(Kind):
         if chance.random() < 0.6:
             self.case = mutations.of_bytes(chance, self.original)
             Path(results.TABLE).write_bytes(self.case)
+            self.read(judges=chance.random() < 0.03)
         else:
             self.case = mutations.of_table(chance, self.table)
             try:
                 self.case.to_parquet(results.TABLE)
-            except (ValueError, TypeError, OverflowError):  # no table that there could be
-                return
-        self.read(judges=chance.random() < 0.08)
+            except (ValueError, TypeError, OverflowError, NotImplementedError):  # no table that there could be
+                return "left out"
+            self.read(judges=chance.random() < 0.25)
+        return None
 
     def read(self, *, judges):
         for run in report.open_runs("."):
@@ -154,6 +160,7 @@ class Rows(Kind):
             raise Wrong("damaged rows were used")
         if rows is not None and self.case[results.ROWS] != self.originals[results.ROWS]:
             raise Wrong("rows of another hash were used")
+        return "refused" if rows is None else None
 
 
 # Each begins as a command does and ends in what is refused, whatever is put between: nothing is measured or served.
@@ -183,7 +190,7 @@ class Commands(Kind):
     def __init__(self):
         Path("bad.yml").write_text("cells: []")
         Path("bad.tar.gz").write_bytes(b"no archive")
-        Path("run").mkdir()
+        Path("run").mkdir(exist_ok=True)
         Path("run", results.TABLE).write_bytes(b"no table")
 
     def try_one(self, chance):
@@ -192,7 +199,7 @@ class Commands(Kind):
         self.case = [first, *mutations.of_words(chance, words), *end]
         leaves = any(word.lstrip("-adehrtuvio=").startswith(("/", "~")) or ".." in word for word in self.case)
         if leaves or (first == "prepare" and DOWNLOADS & {word.strip() for word in self.case}):
-            return
+            return "left out"
         said, told = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(told), contextlib.redirect_stderr(said):
             code = cli.main(self.case)
@@ -201,6 +208,7 @@ class Commands(Kind):
             raise Wrong(f"exit code {code}: {said.getvalue()[-1500:]}")
         if code == cli.BAD_INPUT and lines != 1:
             raise Wrong(f"{lines} lines on stderr: {said.getvalue()[:1500]}")
+        return "refused" if code == cli.BAD_INPUT else None
 
 
 def _picture(chance, kind):
@@ -314,20 +322,19 @@ def _hang(*_):
 
 
 def _try(kind, seed, number):
-    """Tries one case; returns what was found, "" for nothing, and whether the kit took it."""
+    """Tries one case; returns what was found, "" for nothing, and "taken", "refused" or "left out"."""
     chance = random.Random(f"{seed} {type(kind).__name__} {number}")
     faulthandler.dump_traceback_later(4 * DEADLINE_S, exit=True)  # a hang that no signal ends
     signal.setitimer(signal.ITIMER_REAL, DEADLINE_S)
     kind.case = None
     try:
-        kind.try_one(chance)
-        return "", True
+        return "", kind.try_one(chance) or "taken"
     except StudyError as error:
-        return ("" if "\n" not in str(error) else f"an error of several lines: {error}"), False
+        return ("" if "\n" not in str(error) else f"an error of several lines: {error}"), "refused"
     except Hung:
-        return f"not done within {DEADLINE_S} s: {traceback.format_exc()[-1500:]}", False
+        return f"not done within {DEADLINE_S} s: {traceback.format_exc()[-1500:]}", "taken"
     except (Exception, Outside) as error:
-        return f"{type(error).__name__}: {str(error)[:1500]}\n{traceback.format_exc()[-1500:]}", False
+        return f"{type(error).__name__}: {str(error)[:1500]}\n{traceback.format_exc()[-1500:]}", "taken"
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         faulthandler.cancel_dump_traceback_later()
@@ -354,10 +361,10 @@ def _child(make, name, scratch, seed, first, cases):
         with open(Path(scratch, "told"), "a", buffering=1) as told:
             for number in range(first, first + cases):
                 told.write(json.dumps(["begun", number]) + "\n")
-                found, taken = _try(kind, seed, number)
+                found, end = _try(kind, seed, number)
                 if found:
                     told.write(json.dumps(["found", number, found, repr(kind.case)[:400]]) + "\n")
-                told.write(json.dumps(["taken" if taken else "refused", number]) + "\n")
+                told.write(json.dumps([end, number]) + "\n")
         return 0
 
     return disk_calls.in_child(run, log=Path(scratch, "log"), limit_s=0)
@@ -404,7 +411,8 @@ def main():
     wanted = {arguments.kind: arguments.cases} if arguments.kind else wanted
     for name, cases in wanted.items():
         counts, findings = fuzz(name, cases, seed=arguments.seed, first=arguments.first)
-        print(f"{name}: {cases} cases, {counts['taken']} taken, {counts['refused']} refused, {len(findings)} findings")
+        ends = ", ".join(f"{counts[end]} {end}" for end in ("taken", "refused", "left out"))
+        print(f"{name}: {cases} cases, {ends}, {len(findings)} findings")
         for finding in findings[:10]:
             print(f"  {finding}")
         all_findings += findings

@@ -1,5 +1,6 @@
 """Mutates bytes, text, JSON, tables, tar files and command lines, at random from a seed."""
 
+import copy
 import json
 import random
 import re
@@ -22,7 +23,8 @@ SCALARS = (
 )  # fmt: skip
 VALUES: tuple[Any, ...] = (
     None, True, False, 0, -1, 2**63, 10**400, 0.5, float("nan"), float("inf"), "", "x", "\0", "x" * 3000, "<b>",
-    "\ud800", [], {}, [[]], [None], {"": None}, {"a": {"b": []}}, "supported", "2026-01-01T00:00:00+00:00", 1e308, [1, "x"],
+    "\ud800", [], {}, [[]], [None], {"": None}, {"a": {"b": []}}, "supported",
+    "2026-01-01T00:00:00+00:00", 1e308, [1, "x"],
 )  # fmt: skip
 
 
@@ -86,7 +88,7 @@ def of_json(chance: random.Random, content: Any) -> bytes:
 def _changed(chance, node):
     keys = list(node) if isinstance(node, dict) else list(range(len(node))) if isinstance(node, list) else []
     if not keys or chance.random() < 0.15:
-        return chance.choice(VALUES)
+        return copy.deepcopy(chance.choice(VALUES))
     key = chance.choice(keys)
     if isinstance(node, dict) and chance.random() < 0.15:
         node[str(chance.choice(VALUES))[:50]] = node.pop(key)

@@ -90,6 +90,15 @@ def own_prefix() -> str:
     return f"{WORK}{re.sub('[^A-Za-z0-9]', '_', platform.node())}-"
 
 
+def remove_left_over(root: Path) -> None:
+    """Removes the working folders that killed processes of this host left in `root`."""
+    here = own_prefix()
+    for left in root.glob(f"{here}*"):
+        pid = left.name.removeprefix(here).partition("-")[0]
+        if pid.isdigit() and not _is_alive(int(pid), left):
+            shutil.rmtree(left, ignore_errors=True)
+
+
 @contextmanager
 def working_folder(root: Path) -> Iterator[Path]:
     """Gives an empty hidden folder in `root` that is gone afterwards; what killed processes left there goes first.
@@ -100,12 +109,8 @@ def working_folder(root: Path) -> Iterator[Path]:
         OSError: where `root` cannot be written.
     """
     make_folder(root)
-    here = own_prefix()
-    for left in root.glob(f"{here}*"):
-        pid = left.name.removeprefix(here).partition("-")[0]
-        if pid.isdigit() and not _is_alive(int(pid), left):
-            shutil.rmtree(left, ignore_errors=True)
-    prefix = f"{here}{os.getpid()}-"
+    remove_left_over(root)
+    prefix = f"{own_prefix()}{os.getpid()}-"
     with tempfile.TemporaryDirectory(prefix=prefix, dir=root, ignore_cleanup_errors=True) as work:
         yield Path(work)
 

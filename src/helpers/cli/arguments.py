@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from helpers import checks
+from helpers import checks, paths
 from helpers.errors import StudyError
 
 
@@ -18,6 +18,7 @@ class _Path(click.Path):
         """Returns the path."""
         if not str(value) or "\0" in str(value):
             self.fail(f"must be a path (got {str(value)!r})", param, ctx)
+        paths.expanded(value)
         return super().convert(value, param, ctx)
 
 

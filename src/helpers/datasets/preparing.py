@@ -70,6 +70,7 @@ def prepare(
     archives = None if archives is None else paths.expanded(archives)
     if archives is not None and not (archives.is_file() or archives.is_dir()):
         raise StudyError(f"--archives must name a folder or file that exists (got {archives}); check the path")
+    files.remove_left_over(root)
     if isinstance(source, Folder):
         return _prepare_folder(source, root, archives, progress)
     if not isinstance(source, Prepared):

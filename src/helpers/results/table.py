@@ -89,8 +89,11 @@ def read(path: Path | str) -> pd.DataFrame:
             "read it with the version of the kit that wrote it, or run the sweep again"
         )
     try:
-        return table.astype(COLUMNS)
-    except (TypeError, ValueError) as error:
+        table = table.astype(COLUMNS)
+        if empty := [name for name, kind in COLUMNS.items() if kind == "str" and table[name].isna().any()]:
+            raise ValueError(f"{empty[0]} is empty in some rows")
+        return table
+    except (TypeError, ValueError, OverflowError) as error:
         raise StudyError(f"{path} must hold what its columns say ({first_line(error)}); run the sweep again") from None
 
 
