@@ -51,7 +51,8 @@ def whole(name: str, value: object, *, least: int = 0, most: int | None = None) 
 
 def between(name: str, value: object, low: float, high: float, *, remedy: str = "") -> None:
     """Raises StudyError unless `value` is a number above `low` and below `high`."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not low < value < high:
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not is_number or not low < value < high:  # type: ignore[operator]  # Real has no order with float for mypy
         rule = f"above {low:g}" + (f" and below {high:g}" if math.isfinite(high) else "")
         raise StudyError(f"{name} must be {rule} (got {shown(value)})" + (f"; {remedy}" if remedy else ""))
 

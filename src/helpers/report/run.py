@@ -102,7 +102,7 @@ def open_runs(*runs: str | Path) -> list[Run]:
         try:
             known = files.read_json(described) if described.is_file() else {}
         except ValueError:
-            known = None
+            known = []
         if not _is_machine(known):
             raise StudyError(f"{described} must be JSON of a machine; run `study sweep` again with --resume")
         for machine_id, rows in table.groupby("machine_id", sort=False):
@@ -115,7 +115,7 @@ def _is_machine(known):
     """Whether what a machine.json says can be what a machine is, as far as a report shows it."""
     if not isinstance(known, dict):
         return False
-    kinds = {"id": str, "cpu": str, "system": str, "cores": int | float, "memory_bytes": int | float}
+    kinds: dict[str, Any] = {"id": str, "cpu": str, "system": str, "cores": int | float, "memory_bytes": int | float}
     kinds |= {"gpus": list, "versions": dict}
     fits = all(isinstance(known[name], kind) for name, kind in kinds.items() if name in known)
     sizes = [known.get(name, 0) for name in ("cores", "memory_bytes")]
