@@ -217,6 +217,8 @@ LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
         pytest.param(b"[" * 20_000 + b"]" * 20_000, "must be YAML", id="25 levels"),
         pytest.param(b"? [1, 2]\n: x\n", "keys must be text", id="26 unhashable key"),
         pytest.param(b"name: x\ncells: [1]\n2: x", "keys must be text", id="31 a number as a key"),
+        pytest.param(b"name: !!bool x", "must be YAML", id="fuzz: a bool that is none"),
+        pytest.param(b"name: !!timestamp x", "must be YAML", id="fuzz: a time that is none"),
     ],
 )
 def test_21_to_26_a_grid_that_is_no_plain_text_is_refused(refused, tmp_path, content, said):
@@ -239,6 +241,7 @@ def test_21_to_26_a_grid_that_is_no_plain_text_is_refused(refused, tmp_path, con
         ({"more": "reference: 2026-01-01"}, "reference must be one of"),
         ({"more": "precision: .nan"}, "precision must be above"),
         ({"more": "budget_s: .inf"}, "budget_s must be above"),
+        ({"more": f"precision: {10**4000}"}, "precision must be above"),
         ({"more": "shuffle: 'no'"}, "shuffle must be one of True, False"),
         ({"more": f"seed: {2**63}"}, "seed must be a whole number <= 2147483647"),
         ({"more": "batch_size: []"}, "batch_size must have at least one value"),
@@ -271,8 +274,9 @@ def test_74_a_seed_without_end_is_refused(refused):
     assert "seed must be a whole number <=" in refused("compare", "--seed", "99999999999999999999999")
 
 
-def test_52_a_knob_that_is_no_yaml_is_refused(refused):
-    assert "map" in refused("compare", "--pipelines", "py_dataset,tf_data:map=[")
+@pytest.mark.parametrize("value", ["[", "!!bool x"])
+def test_52_a_knob_that_is_no_yaml_is_refused(refused, value):
+    assert "map" in refused("compare", "--pipelines", f"py_dataset,tf_data:map={value}")
 
 
 @pytest.fixture
@@ -337,7 +341,7 @@ def test_51_cells_that_the_grid_lost_are_told_of(run_of_three, tmp_path, capsys)
     assert sorted(set(results.read(out)["seed"])) == [0, 1]
 
 
-@pytest.mark.parametrize("content", [b"", b"[", b"- 1", b"\xff\xfe", b"cells: ["])
+@pytest.mark.parametrize("content", [b"", b"[", b"- 1", b"\xff\xfe", b"cells: [", b"name: !!bool x"])
 def test_40_a_runs_damaged_grid_is_refused(refused, tmp_path, content):
     (tmp_path / "run" / "cells").mkdir(parents=True)
     (tmp_path / "run" / "grid.yml").write_bytes(content)
@@ -365,21 +369,79 @@ def test_46_47_a_folder_that_cannot_be_is_refused(refused, tmp_path, out):
     assert refused("sweep", tmp_path / "grid.yml", "--out", out)
 
 
-@pytest.mark.parametrize("content", ["[]", "{", '{"schema_version": 1, "machines": []}',
-                                     '{"schema_version": 1, "machines": {"m": {"profiler": {"verdict": "so so"}}}}',
-                                     '{"schema_version": 1, "machines": {"m": {"profiler": []}}}'])  # fmt: skip
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[]",
+        "{",
+        '{"schema_version": 1, "machines": []}',
+        '{"schema_version": 1, "machines": {"m": {"profiler": {"verdict": "so so"}}}}',
+        '{"schema_version": 1, "machines": {"m": {"profiler": []}}}',
+        "[" * 100_000,
+    ],
+)
 def test_63_kept_evidence_that_is_damaged_is_tried_again(tmp_path, content):
     (tmp_path / "evidence.json").write_text(content)
     assert evidence.kept_for(tmp_path / "evidence.json", "m") == {}
 
 
-def test_64_a_machine_that_is_none_is_refused(refused, tmp_path):
+@pytest.mark.parametrize("content", ["[]", "[" * 100_000, '{"cores": "x"}', '{"memory_bytes": {}}', '{"gpus": [1]}',
+                                     f'{{"cores": {10**400}}}', '{"versions": []}'])  # fmt: skip
+def test_64_a_machine_that_is_none_is_refused(refused, tmp_path, content):
     (tmp_path / "run").mkdir()
     results.write_table(tmp_path / "run" / results.TABLE, quick_like())
-    (tmp_path / "run" / "machine.json").write_text("[]")
+    (tmp_path / "run" / "machine.json").write_text(content)
     assert "must be JSON of a machine" in refused("report", tmp_path / "run")
 
 
 def test_66_a_label_with_dollars_is_drawn_as_it_is():
     table = quick_like().replace({"pipeline": {"tf_data": "$x_$"}, "reference": {"tf_data": "$x_$"}})
     assert plots.png(plots.ratios(table))
+
+
+# What `benchmarks/fuzz.py` and `benchmarks/failing_disk.py` found, besides what stands with its like above.
+
+
+def test_a_mark_nested_without_end_is_no_mark(tmp_path):
+    trivial_cells.write(tmp_path, cell_id="mine", seed=1)
+    assert results.read_cell(tmp_path, "mine") is not None
+    (tmp_path / results.DONE).write_text("[" * 100_000)
+    assert results.read_cell(tmp_path, "mine") is None
+
+
+def test_a_table_with_text_that_is_missing_is_refused(refused, tmp_path):
+    quick_like().replace({"dataset_label": {"made-up synthetic": None}}).to_parquet(tmp_path / results.TABLE)
+    assert "dataset_label is empty" in refused("report", tmp_path / results.TABLE)
+
+
+def test_a_damaged_table_is_told_of_in_one_line_that_says_what_to_do(refused, tmp_path):
+    results.write_table(tmp_path / results.TABLE, quick_like())
+    content = (tmp_path / results.TABLE).read_bytes()
+    (tmp_path / results.TABLE).write_bytes(content[:-200] + bytes(100) + content[-100:])
+    said = refused("report", tmp_path / results.TABLE)
+    assert "must be a whole Parquet file" in said and "--resume" in said
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("report", 300 * "x"),
+        ("prepare", "folder:flowers", "--archives", 300 * "x"),
+        ("prepare", f"folder:{300 * 'x'}"),
+        ("compare", "--dataset", f"folder:{300 * 'x'}"),
+        ("sweep", 300 * "x", "--out", "run"),
+        ("exercises", "--out", 300 * "x"),
+    ],
+)
+def test_a_name_longer_than_the_disk_takes_is_refused(refused, arguments):
+    assert "names that the disk takes" in refused(*arguments)
+
+
+def test_what_a_killed_prepare_left_goes_also_where_the_data_is_there(own_data_dir, tmp_path):
+    (tmp_path / "flowers.tar.gz").write_bytes(gzip.compress(whole_tar()))
+    preparing.prepare("folder:flowers", archives=tmp_path, progress=lambda line: None)
+    left = own_data_dir / f"{files.WORK}x"
+    left.mkdir()
+    (left / files.OWNER).write_text(files._running_system())  # nobody holds its lock
+    preparing.prepare("folder:flowers", archives=tmp_path, progress=lambda line: None)
+    assert not left.exists()

@@ -3,7 +3,7 @@
 import math
 import numbers
 from collections.abc import Iterable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from helpers.errors import StudyError
 
@@ -14,6 +14,26 @@ def shown(value: object) -> str:
     """Returns a value as it was given, in one short line."""
     told = repr(value)
     return told if len(told) <= 80 else f"{told[:80]}…"
+
+
+def plain_yaml(text: str, *, loader: Any = None) -> Any:
+    """Returns what YAML says, of the plain types only.
+
+    Args:
+        text: the YAML.
+        loader: a subclass of PyYAML's SafeLoader, or None for that itself.
+
+    Raises:
+        ValueError: with one line, where it is no YAML.
+    """
+    import yaml
+
+    try:
+        return yaml.load(text, loader or yaml.SafeLoader)
+    except StudyError:
+        raise
+    except Exception as error:  # PyYAML's constructors raise what they meet: a KeyError of "!!bool x"
+        raise ValueError(" ".join(str(error).split())[:200]) from None
 
 
 def few(names: Sequence[str], most: int = 3) -> str:
@@ -31,7 +51,8 @@ def whole(name: str, value: object, *, least: int = 0, most: int | None = None) 
 
 def between(name: str, value: object, low: float, high: float, *, remedy: str = "") -> None:
     """Raises StudyError unless `value` is a number above `low` and below `high`."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not low < float(value) < high:
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not is_number or not low < value < high:  # type: ignore[operator]  # Real has no order with float for mypy
         rule = f"above {low:g}" + (f" and below {high:g}" if math.isfinite(high) else "")
         raise StudyError(f"{name} must be {rule} (got {shown(value)})" + (f"; {remedy}" if remedy else ""))
 

@@ -4,6 +4,9 @@
 class StudyError(ValueError):
     """What a user gave cannot be used: the message is one line that names the rule, what it got and the remedy."""
 
+    def __init__(self, message: str):
+        super().__init__(" ".join(message.splitlines()))  # what it quotes may have several
+
 
 class NotPrepared(StudyError):
     """The data is not there yet, and can be prepared."""

@@ -1,5 +1,6 @@
-"""Files and folders that are whole or not there."""
+"""Files and folders that are whole or not there, also after the power was lost."""
 
+import errno
 import fcntl
 import functools
 import hashlib
@@ -12,6 +13,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -25,22 +27,48 @@ ORPHAN_S = 7 * 86400
 def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
     """Has `write` fill a temporary file beside `path` and renames it there, once it is safe on the disk.
 
+    On return the name is safe too. A rename alone is not: it stands in the folder, which is synced apart.
+
     Args:
         path: the file that is to be.
         write: called with the temporary path.
 
     Raises:
-        OSError: where the disk is full or the folder cannot be written; `path` is then as it was.
+        OSError: where the disk is full or the folder cannot be written; `path` is then as it was, or whole.
     """
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PART}")
     try:
         write(part)
-        with open(part, "rb") as written:
-            os.fsync(written.fileno())
+        _sync(part)
         os.replace(part, path)
+        _sync(path.parent)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def _sync(path):
+    """Returns once a file's content, or the names in a folder, are safe on the disk."""
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a file system that keeps no folders apart has nothing to sync
+            raise
+    finally:
+        os.close(opened)
+
+
+def make_folder(path: Path) -> None:
+    """Makes a folder, and those above it, with names that are safe on the disk; one that is there stays.
+
+    Raises:
+        OSError: where it cannot be made.
+    """
+    if not path.is_dir():
+        make_folder(path.parent)
+        path.mkdir(exist_ok=True)
+        _sync(path.parent)
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -63,6 +91,19 @@ def scratch(kind: str) -> AbstractContextManager[Path]:
     return working_folder(Path(tempfile.gettempdir()), f"{SCRATCH}{kind}-")
 
 
+def read_json(path: Path) -> Any:
+    """Returns what a JSON file says.
+
+    Raises:
+        OSError: where it cannot be read.
+        ValueError: where it is no JSON, or nested too deeply.
+    """
+    try:
+        return json.loads(path.read_text())
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
 @contextmanager
 def working_folder(root: Path, prefix: str = WORK) -> Iterator[Path]:
     """Gives a folder in `root` that is gone afterwards; what killed processes left there goes first.
@@ -72,7 +113,7 @@ def working_folder(root: Path, prefix: str = WORK) -> Iterator[Path]:
     Raises:
         OSError: where `root` cannot be written.
     """
-    root.mkdir(parents=True, exist_ok=True)
+    make_folder(root)
     remove_orphans(root)
     with (
         tempfile.TemporaryDirectory(prefix=prefix, dir=root, ignore_cleanup_errors=True) as work,
@@ -124,12 +165,17 @@ def _running_system() -> str:
 def move_whole(made: Path, target: Path) -> None:
     """Moves a finished folder to `target` on the same disk, at once; where another process was faster, its stays.
 
+    All that is in it is safe on the disk before it gets its name.
+
     Raises:
         OSError: where the folder around it cannot be written, or a file is in its place.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
+    with ThreadPoolExecutor(16) as pool:  # a disk that is asked for many at once writes them together
+        list(pool.map(_sync, [made, *made.rglob("*")]))
+    make_folder(target.parent)
     try:
         os.rename(made, target)
     except OSError:
         if not target.is_dir():
             raise
+    _sync(target.parent)

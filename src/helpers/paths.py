@@ -1,8 +1,11 @@
 """Where the project's folders are, from whatever folder a notebook, papermill or a shell starts in."""
 
+import errno
 import os
+from contextlib import suppress
 from pathlib import Path
 
+from helpers import checks
 from helpers.errors import StudyError
 
 
@@ -22,9 +25,16 @@ def expanded(path: Path | str) -> Path:
     """Returns a path with its "~" or "~name" replaced by that user's home.
 
     Raises:
-        StudyError: where there is no such user.
+        StudyError: where there is no such user, or a name is longer than the disk takes.
     """
     try:
-        return Path(path).expanduser()
+        expanded = Path(path).expanduser()
+        with suppress(ValueError):  # a NUL: there is no such file
+            os.lstat(expanded)
+        return expanded
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            return expanded
+        raise StudyError(f"a path must have names that the disk takes (got {checks.shown(str(path))})") from None
     except RuntimeError:
         raise StudyError(f"a path must begin with the home of a user who is here (got {path}); write it out") from None

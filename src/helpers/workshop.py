@@ -9,7 +9,6 @@ import copy
 import functools
 import hashlib
 import itertools
-import json
 import re
 import shutil
 from dataclasses import dataclass
@@ -149,7 +148,7 @@ def write(folder: Path, *, force: bool = False) -> list[Path]:
 def _manifest(folder):
     """Returns name -> hash of what was written into a folder; {} where there is no such list."""
     try:
-        listed = json.loads((folder / MANIFEST).read_text())
+        listed = files.read_json(folder / MANIFEST)
     except (OSError, ValueError):
         return {}
     plain = listed if isinstance(listed, dict) else {}

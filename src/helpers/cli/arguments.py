@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 
+from helpers import checks, paths
 from helpers.errors import StudyError
 
 
@@ -18,6 +18,7 @@ class _Path(click.Path):
         """Returns the path."""
         if not str(value) or "\0" in str(value):
             self.fail(f"must be a path (got {str(value)!r})", param, ctx)
+        paths.expanded(value)
         return super().convert(value, param, ctx)
 
 
@@ -66,8 +67,8 @@ def parse_pipelines(text: str) -> dict[str, dict[str, Any]]:
                 raise StudyError(f"a knob must read name=value (got {setting!r}); as in tf_data:cache=memory")
             # YAML would read "none" as text and "true" as a switch, which is what the knobs take.
             try:
-                specs[entry][knob] = yaml.safe_load(value)
-            except yaml.YAMLError:
+                specs[entry][knob] = checks.plain_yaml(value)
+            except ValueError:
                 raise StudyError(
                     f"a knob's value must be plain (got {setting!r}); as in tf_data:cache=memory"
                 ) from None

@@ -69,6 +69,7 @@ def prepare(
     archives = None if archives is None else paths.expanded(archives)
     if archives is not None and not (archives.is_file() or archives.is_dir()):
         raise StudyError(f"--archives must name a folder or file that exists (got {archives}); check the path")
+    files.remove_orphans(root)
     if isinstance(source, Folder):
         return _prepare_folder(source, root, archives, progress)
     if not isinstance(source, Prepared):
@@ -90,7 +91,7 @@ def _prepare_tfds(source, root, archives, progress):
     if not (manual or source.stands_for):
         _require_network(name)
     unpack.require_space(root, NEEDED_BYTES[name], what=name)
-    with _working_folder(root) as work:
+    with _working_folder(root, name) as work:
         import tensorflow_datasets as tfds
 
         if manual is not None:
@@ -215,13 +216,13 @@ def _prepare_folder(source, root, archives, progress):
                 f"{archives} must hold {short}.tar.xz or the like (got no such file); give the file itself"
             )
         archives = there[0]
-    with _working_folder(root) as work:
+    with _working_folder(root, name) as work:
         unpack.unpack_folder(archives.resolve(), target, work=work, progress=progress)
     return target
 
 
 @contextlib.contextmanager
-def _working_folder(root):
+def _working_folder(root, name):
     """Gives a working folder in `root`, and says in one line what is wrong with the disk."""
     work = None
     try:
@@ -235,4 +236,6 @@ def _working_folder(root):
                 f"the data folder must be writable (got {error.filename}: {error.strerror}); choose another with "
                 "--data-dir, or set STUDY_DATA_DIR"
             ) from None
-        raise
+        raise StudyError(
+            f"the disk of {root} must work (got {error}); nothing of {name} was kept: mend that, and prepare it again"
+        ) from None

@@ -1,6 +1,5 @@
 """The results of a run: found, opened machine by machine, and the project's claims judged on them."""
 
-import json
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from helpers import claims, machine, paths, results
+from helpers import claims, files, machine, paths, results
 from helpers.claims import evidence
 from helpers.errors import StudyError
 from helpers.report.render import render
@@ -115,13 +114,24 @@ def _machines(folder):
     known = {}
     for described in (*folder.glob(MACHINE), *folder.glob("machine-*.json")):
         try:
-            told = json.loads(described.read_text())
+            told = files.read_json(described)
         except ValueError:
             told = None
-        if not isinstance(told, dict):
+        if not _is_machine(told):
             raise StudyError(f"{described} must be JSON of a machine; run `study sweep` again with --resume")
         known[told.get("id")] = told
     return known
+
+
+def _is_machine(known):
+    """Whether what a machine.json says can be what a machine is, as far as a report shows it."""
+    if not isinstance(known, dict):
+        return False
+    kinds: dict[str, Any] = {"id": str, "cpu": str, "system": str, "cores": int | float, "memory_bytes": int | float}
+    kinds |= {"gpus": list, "versions": dict}
+    fits = all(isinstance(known[name], kind) for name, kind in kinds.items() if name in known)
+    sizes = [known.get(name, 0) for name in ("cores", "memory_bytes")]
+    return fits and all(0 <= size < 2**63 for size in sizes) and all(isinstance(g, str) for g in known.get("gpus", []))
 
 
 def folder_of(run: Path) -> Path:

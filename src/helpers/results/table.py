@@ -4,7 +4,6 @@ A sweep's cell writes its rows to a file of its own; the run's `results.parquet`
 so that nothing can be lost or doubled.
 """
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import get_type_hints
@@ -75,8 +74,9 @@ def read(path: Path | str) -> pd.DataFrame:
         raise StudyError(f"a results table must be there (got {path}, which is not); run `study sweep GRID --out RUN`")
     try:
         table = pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise StudyError(f"{path} must be a whole Parquet file ({error}); run the sweep again with --resume") from error
+    except Exception as error:  # pyarrow and pandas raise what they meet in a damaged file, such as a TypeError
+        told = f"{path} must be a whole Parquet file ({first_line(error)})"
+        raise StudyError(f"{told}; run the sweep again with --resume") from error
     versions = set(table.get("schema_version", []))
     if versions == {1}:
         table = _of_schema_1(table)
@@ -86,8 +86,11 @@ def read(path: Path | str) -> pd.DataFrame:
             "read it with the version of the kit that wrote it, or run the sweep again"
         )
     try:
-        return table.astype(COLUMNS)
-    except (TypeError, ValueError) as error:
+        table = table.astype(COLUMNS)
+        if empty := [name for name, kind in COLUMNS.items() if kind == "str" and table[name].isna().any()]:
+            raise ValueError(f"{empty[0]} is empty in some rows")
+        return table
+    except (TypeError, ValueError, OverflowError) as error:
         raise StudyError(f"{path} must hold what its columns say ({first_line(error)}); run the sweep again") from None
 
 
@@ -111,7 +114,7 @@ def read_cell(folder: Path | str, cell_id: str | None = None) -> pd.DataFrame | 
     """
     path = Path(folder) / ROWS
     try:
-        told = json.loads(path.with_name(DONE).read_text())
+        told = files.read_json(path.with_name(DONE))
         if not isinstance(told, dict) or told.get("sha256") != files.sha256(path):  # before anything reads the file
             return None
         rows = read(path)

@@ -49,7 +49,7 @@ def _execute(notebook, cell, folder, cell_timeout_s, starter):
     import papermill
 
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    files.make_folder(folder)
     with _scratch(), _stderr_into(folder / "kernel.log"):
         try:
             papermill.execute_notebook(

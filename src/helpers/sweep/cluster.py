@@ -301,7 +301,7 @@ class _Sweep:
         """Writes a cell's folder of what it left, its rows last, each file whole or not at all."""
         folder = self.out / "cells" / cell.id
         shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        files.make_folder(folder)
         files.write_json(folder / "worker.json", by)
         for name in KEPT:
             if name in left:

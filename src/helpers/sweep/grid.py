@@ -129,11 +129,11 @@ def _read(path):
         reason = getattr(error, "strerror", None) or first_line(error)
         raise StudyError(f"a grid must be a readable file of UTF-8 text (got {path}: {reason})") from None
     try:
-        content = yaml.load(text, _PlainLoader)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        if isinstance(error, StudyError):
-            raise
-        raise StudyError(f"{path} must be YAML ({' '.join(str(error).split())[:200]})") from None
+        content = checks.plain_yaml(text, loader=_PlainLoader)
+    except StudyError:
+        raise
+    except ValueError as error:
+        raise StudyError(f"{path} must be YAML ({error})") from None
     values = [content]
     for value in values:  # grows meanwhile: an alias counts as often as it stands for something
         values += value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()

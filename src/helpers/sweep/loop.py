@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-import yaml
-
-from helpers import datasets, files, machine, results
+from helpers import checks, datasets, files, machine, results
 from helpers.datasets import preparing
 from helpers.errors import StudyError
 from helpers.sweep import earlier, grid as grids, kernels
@@ -139,7 +137,7 @@ def _check_folder(out, plan, resume):
             raise StudyError(f"{out} holds a run of another grid; give another folder")
         if out.is_dir() and not (out / "cells").is_dir() and any(p.name != ".lock" for p in out.iterdir()):
             raise StudyError(f"{out} must be new, empty, or the folder of a run (it holds something else)")
-        (out / "cells").mkdir(parents=True, exist_ok=True)
+        files.make_folder(out / "cells")
         tempfile.TemporaryFile(dir=out).close()
     except OSError as error:
         raise StudyError(f"{out} must be a folder that can be written ({error.strerror}); give another") from error
@@ -148,8 +146,8 @@ def _check_folder(out, plan, resume):
 def _name_in(grid, unnamed):
     """Returns the name in a run's grid, or `unnamed` where it has none."""
     try:
-        return str(yaml.safe_load(grid.read_text(encoding="utf-8-sig")).get("name", unnamed))
-    except (ValueError, AttributeError, RecursionError, yaml.YAMLError):
+        return str(checks.plain_yaml(grid.read_text(encoding="utf-8-sig")).get("name", unnamed))
+    except (ValueError, AttributeError):
         raise StudyError(f"{grid} must be the grid of this run (it is damaged); put the grid there again") from None
 
 

@@ -201,7 +201,7 @@ def kept_for(path: Path, machine_id: str) -> dict[str, Evidence]:
 
 def _stored(path):
     try:
-        stored = json.loads(Path(path).read_text())
+        stored = files.read_json(Path(path))
     except (OSError, ValueError):
         return {}
     machines = stored.get("machines") if isinstance(stored, dict) else None
