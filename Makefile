@@ -56,9 +56,12 @@ lock:
 clean:
 	rm -rf .venv data/standin data/runs
 
-# Kills a running sweep 200 times and looks for what is lost; 15 minutes or more.
+# Kills a running sweep 200 times, lets every call to the disk fail and the power go after each, and throws 11,000
+# damaged files and command lines at the kit; 45 minutes or so. A part alone: python benchmarks/NAME.py --help
 torture: setup
 	$(BIN)/python benchmarks/torture.py --kills 200 --limit-s 1500
+	$(BIN)/python benchmarks/failing_disk.py
+	$(BIN)/python benchmarks/fuzz.py
 
 # Every performance claim of the README, measured here; about an hour and a half. One alone: python benchmarks/NAME.py
 bench: setup

@@ -84,7 +84,9 @@ class Torture:
             try:
                 sweep.wait(self.random.uniform(0, self.within_s if victim == "sweep" else 0.5))
             except subprocess.TimeoutExpired:
-                seen |= family(sweep.pid)
+                for pid in family(sweep.pid):
+                    with contextlib.suppress(psutil.NoSuchProcess):
+                        seen[pid] = psutil.Process(pid)  # not its number alone, which another may get later
                 self._kill(victim, sweep)
         sweep.wait()
         self._check_gone(seen)
@@ -102,8 +104,7 @@ class Torture:
 
     def _check_gone(self, seen):
         """Nothing that the sweep started may outlive it for long."""
-        processes = [psutil.Process(pid) for pid in seen if psutil.pid_exists(pid)]
-        _, alive = psutil.wait_procs(processes, timeout=10)
+        _, alive = psutil.wait_procs(seen.values(), timeout=10)
         self.faults += [f"process {one.pid} outlived its sweep" for one in alive]
 
     def _check_finished(self, finished):

@@ -29,7 +29,13 @@ trivial_cells.write(out, cell_id=cell_id, seed=seed, launcher=launcher, wall_s=t
 
 def row(*, cell_id: str, seed: int, pipeline: str, launcher: str = "", wall_s: float = 0.0) -> dict:
     """Returns one row of a cell: all of it follows from the cell, but for the launcher and the time."""
-    exact = {"epoch_s": seed * 1.5, "epoch_s_rounds": [seed + 0.25, seed + 0.5], "seed": seed}
+    exact = {
+        "epoch_s": seed * 1.5,
+        "epoch_s_rounds": [seed + 0.25, seed + 0.5],
+        "seed": seed,
+        "knobs": "{}",
+        "differences": "",
+    }
     filled = {name: VALUES[kind] for name, kind in results.COLUMNS.items()}
     return filled | exact | {"cell_id": cell_id, "pipeline": pipeline, "launcher": launcher, "wall_s": wall_s}
 

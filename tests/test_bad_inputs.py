@@ -822,15 +822,24 @@ def test_a_mark_nested_without_end_is_no_mark(tmp_path):
     assert results.read_cell(tmp_path, "mine") is None
 
 
-def test_a_table_with_text_that_is_missing_is_refused(refused, tmp_path):
-    quick_like().replace({"dataset_label": {"made-up synthetic": None}}).to_parquet(tmp_path / results.TABLE)
-    assert "dataset_label is empty" in refused("report", tmp_path / results.TABLE)
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"dataset_label": None}, "dataset_label is empty"),
+        ({"knobs": "7"}, "knobs must be a JSON object"),
+        ({"knobs": "x"}, "must hold what its columns say"),
+        ({"differences": "[]"}, "differences must be a JSON object"),
+        ({"epoch_s_rounds": 0.5}, "epoch_s_rounds must be lists of numbers"),
+    ],
+)
+def test_a_table_with_values_that_are_none_of_its_columns_is_refused(refused, tmp_path, change, said):
+    quick_like().assign(**change).to_parquet(tmp_path / results.TABLE)
+    assert said in refused("report", tmp_path / results.TABLE)
 
 
 def test_a_damaged_table_is_told_of_in_one_line_that_says_what_to_do(refused, tmp_path):
-    results.write_table(tmp_path / results.TABLE, quick_like())
-    content = (tmp_path / results.TABLE).read_bytes()
-    (tmp_path / results.TABLE).write_bytes(content[:-200] + bytes(100) + content[-100:])
+    damaged_footer = 64 * b"\xff" + (64).to_bytes(4, "little")
+    (tmp_path / results.TABLE).write_bytes(b"PAR1" + damaged_footer + b"PAR1")  # pyarrow says that in two lines
     said = refused("report", tmp_path / results.TABLE)
     assert "must be a whole Parquet file" in said and "--resume" in said
 

@@ -4,10 +4,12 @@ A sweep's cell writes its rows to a file of its own; the run's `results.parquet`
 so that nothing can be lost or doubled.
 """
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import get_type_hints
 
+import numpy as np
 import pandas as pd
 
 from helpers import files
@@ -87,10 +89,9 @@ def read(path: Path | str) -> pd.DataFrame:
         )
     try:
         table = table.astype(COLUMNS)
-        if empty := [name for name, kind in COLUMNS.items() if kind == "str" and table[name].isna().any()]:
-            raise ValueError(f"{empty[0]} is empty in some rows")
+        _check(table)
         return table
-    except (TypeError, ValueError, OverflowError) as error:
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise StudyError(f"{path} must hold what its columns say ({first_line(error)}); run the sweep again") from None
 
 
@@ -103,6 +104,18 @@ def _of_schema_1(table):
     }
     batches = -(-table["examples"] // table["batch_size"])
     return table.assign(**added | {"batches": batches})[list(COLUMNS)]
+
+
+def _check(table):
+    """Raises ValueError or TypeError where a column's values are not what its dtype leaves open."""
+    for name, kind in COLUMNS.items():
+        if kind == "str" and table[name].isna().any():
+            raise ValueError(f"{name} is empty in some rows")
+        if kind == "object" and any(np.ndim(np.asarray(raw, float)) != 1 for raw in table[name]):
+            raise ValueError(f"{name} must be lists of numbers")
+    for name in ("knobs", "differences"):
+        if not all(isinstance(json.loads(text or "{}"), dict) for text in table[name].unique()):
+            raise ValueError(f"{name} must be a JSON object")
 
 
 def read_cell(folder: Path | str, cell_id: str | None = None) -> pd.DataFrame | None:
