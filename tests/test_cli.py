@@ -121,7 +121,7 @@ def test_compare_tells_the_share_of_waiting_where_it_trains(capsys):
     arguments = ["compare", "--train", "--examples", "64", "--budget", "1s", "--pipelines", "py_dataset,tf_data"]
     assert cli.main(arguments) == cli.DONE
     (titles,) = [line for line in capsys.readouterr().out.splitlines() if "time_ratio_low" in line]
-    assert {"waiting_share"} <= set(titles.split())
+    assert {"step_ms", "waiting_share"} <= set(titles.split())
 
 
 def test_compare_gives_json_and_no_ratio_for_unlike_work(capsys):
