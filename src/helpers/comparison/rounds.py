@@ -156,7 +156,7 @@ class Comparison:
             f"{row.time_ratio:.2f} ({row.low:.2f} to {row.high:.2f})" if row.verdict != Verdict.REFERENCE else "1"
             for row in table.itertuples()
         ]
-        shown = table.assign(time_ratio=intervals, epoch_s=table["epoch_s"].map("{:.3f}".format))
+        shown = _in_ms(table.assign(time_ratio=intervals, epoch_s=table["epoch_s"].map("{:.3f}".format)))
         said = (
             f"Time of an epoch as a ratio to {self.reference}, {self.confidence:.0%} intervals; above 1 is slower. "
             f"Stopped: {self.stopped}. {self.load}"
@@ -164,7 +164,13 @@ class Comparison:
         return shown.drop(columns=["low", "high"]).to_html(index=False) + f"<p>{escape(said)}</p>"
 
     def __str__(self):
-        return self.table.round(3).to_string(index=False)
+        return _in_ms(self.table).round(3).to_string(index=False)
+
+
+def _in_ms(table):
+    """Start and rate in milliseconds, for people."""
+    names = {"start_s": "start_ms", "batch_s": "batch_ms"}
+    return table.assign(**{name: (1e3 * table[name]).round(2) for name in names}).rename(columns=names)
 
 
 def compare(
