@@ -20,6 +20,8 @@ from helpers.machine.gpu_monitor import Monitor
 from helpers.pipelines import feeds
 from helpers.pipelines.feeds import Batch
 
+LEAD_S = 1.0  # seconds
+MOST_EPOCHS = 1_000_000
 NO_BATCH = "a feed must give at least one batch (got none); look at its length and its source"
 
 
@@ -108,7 +110,8 @@ def time_epochs(
 ) -> list[Epoch]:
     """Runs one `fit` of one epoch more and times these, with memory freed as where no other feed is read.
 
-    A Dataset made by `from_generator` is not told from another there.
+    A Dataset made by `from_generator` is not told from another there. A feed with `steps_per_epoch` keeps its iterator,
+    which AUTOTUNE settles only once, in its first moments: what is timed begins after `LEAD_S` seconds of such epochs.
 
     Args:
         model: a compiled Keras model.
@@ -127,20 +130,20 @@ def time_epochs(
     from helpers.timing.keras_parts import EpochClock
 
     feed = feeds.opened(feed)
-    watch = EpochClock(clock)
+    watch = EpochClock(clock, epochs=epochs, lead_s=LEAD_S if feed.steps_per_epoch else 0.0)
     # On TensorFlow, fit reads all else through a generator dataset.
     through_a_generator = feeds.kind(feed.data) != "tf.data" and keras.backend.backend() == "tensorflow"
     allocator.keep_freed_memory(of_a_generator=through_a_generator)
     with garbage_collection_paused():
         model.fit(
             feed.data,
-            epochs=epochs + 1,
+            epochs=MOST_EPOCHS,  # the clock ends it
             steps_per_epoch=feed.steps_per_epoch,
             verbose=0,
             shuffle=feed.shuffle,
             callbacks=[watch],
         )
-    if not watch.marks or not watch.marks[-1].batches:
+    if not watch.timed or not watch.timed[-1].batches:
         raise StudyError(NO_BATCH)
     return [
         Epoch(
@@ -151,7 +154,7 @@ def time_epochs(
             cpu_s=following.cpu_s - mark.cpu_s,
             batches=mark.batches,
         )
-        for mark, following in itertools.pairwise(watch.marks)
+        for mark, following in itertools.pairwise(watch.timed)
     ]
 
 

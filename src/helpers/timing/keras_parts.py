@@ -75,16 +75,24 @@ class EpochClock(keras.callbacks.Callback):
     `async_safe` is called from threads of Keras' own instead, in any order, and all before the epoch's end.
 
     Attributes:
-        marks: one per epoch that began, in order.
+        marks: one per epoch that began, in order; those before `settled` are no part of what is timed.
+        settled: the number of epochs that ended before `lead_s` seconds had passed.
     """
 
     async_safe = True
 
-    def __init__(self, clock: Callable[[], int]):
+    def __init__(self, clock: Callable[[], int], *, epochs: int = 1, lead_s: float = 0.0):
+        """Ends training one epoch after the `epochs` that are timed."""
         super().__init__()
-        self.clock = clock
+        self.clock, self.epochs, self.lead_ns = clock, epochs, lead_s * 1e9
         self.marks: list[EpochMarks] = []
+        self.settled = 0
         self.lock = threading.Lock()
+
+    @property
+    def timed(self) -> list[EpochMarks]:
+        """The marks of the epochs that are timed and of the one that ends them."""
+        return self.marks[self.settled :]
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Turns to the next epoch."""
@@ -103,3 +111,7 @@ class EpochClock(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Reads the clock."""
         self.marks[-1].end = self.clock()
+        if self.marks[-1].end - self.marks[0].first < self.lead_ns:
+            self.settled = len(self.marks)
+        elif len(self.timed) > self.epochs:
+            self.model.stop_training = True
