@@ -56,6 +56,8 @@ def cell(*, seconds, dataset="synthetic", transform="noise", batch_size=32, exam
                     dataset_label=f"made-up {dataset}",
                     real=False,
                     source="arrays",
+                    decoding="once",
+                    cores=2,
                     transform=transform,
                     batch_size=batch_size,
                     image_height=32,

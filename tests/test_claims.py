@@ -320,11 +320,11 @@ def test_an_older_interpreters_jit_is_told_by_how_it_was_configured(arguments, v
 
 
 def test_the_settings_of_each_api_are_counted():
-    counts = {"py_dataset": 3, "image_data_generator": 2, "tf_data": 14}
+    counts = {"py_dataset": 4, "image_data_generator": 2, "tf_data": 14}
     assert {name: len(pipelines.describe(name).knobs) for name in counts} == counts
     told = evidence.knob_count()
     assert told.verdict == "supported"
-    assert told.text.endswith("py_dataset 3, image_data_generator 2, tf_data 14")
+    assert told.text.endswith("py_dataset 4, image_data_generator 2, tf_data 14")
 
 
 def test_the_normalisations_are_compared_bit_by_bit():

@@ -12,11 +12,12 @@ from helpers.claims import evidence, rules
 from helpers.claims.judgement import Judgement
 from helpers.claims.rules import EXPECTATIONS, RuleOutcome
 from helpers.errors import StudyError
+from helpers.parity import ASPECTS
 from helpers.results.pairs import CONDITIONS, MEASURES
 
 # kind -> (settings it must have, settings it may have)
 KINDS = {
-    "compare": ({"pipeline", "reference", "expect"}, {"cells", "measure", "take", "margin"}),
+    "compare": ({"pipeline", "reference", "expect"}, {"cells", "measure", "take", "margin", "despite"}),
     "trend": ({"pipeline", "reference", "along", "expect"}, {"cells", "measure", "take", "margin", "apart_from"}),
     "differ": ({"pipeline", "expect"}, {"cells"}),
     "shown": ({"by"}, set()),
@@ -185,6 +186,9 @@ def _test(name, entry, *, alone):
     if not isinstance(settings.get("apart_from", []), list):
         raise StudyError(f"{name}: apart_from must be a list of columns (got {settings['apart_from']!r:.60})")
     checks.known(f"{name}: a cell has no column", settings.get("apart_from", []), CONDITIONS)
+    if not isinstance(settings.get("despite", []), list):
+        raise StudyError(f"{name}: despite must be a list of aspects of parity (got {settings['despite']!r:.60})")
+    checks.known(f"{name}: parity has no aspect", settings.get("despite", []), ASPECTS)
     for side in ("pipeline", "reference"):
         if side in settings:
             _check_pipeline(name, side, settings[side])

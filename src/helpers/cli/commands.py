@@ -43,6 +43,13 @@ def prepare(dataset: tuple[str, ...], archives: Path | None, data_dir: Path | No
 @click.argument("feeds", nargs=-1, metavar="[FILE.py:NAME]...")
 @click.option("--dataset", default="synthetic")
 @click.option("--source", help="arrays, tfds or folder (default: folder for folder:PATH, else arrays)")
+@click.option(
+    "--decode",
+    default="",
+    metavar="[once|every-epoch]",
+    show_default=False,
+    help="When pictures are decoded (default: arrays once, records and files every-epoch).",
+)
 @click.option("--transform", default="noise")
 @click.option("--batch-size", default=32)
 @click.option("--image-size", type=int, nargs=2, metavar="HEIGHT WIDTH")
@@ -69,6 +76,7 @@ def compare(
     feeds: tuple[str, ...],
     dataset: str,
     source: str | None,
+    decode: str,
     transform: str,
     batch_size: int,
     image_size: tuple[int, int] | None,
@@ -106,12 +114,14 @@ def compare(
         )
     from helpers import checks, datasets, machine, measurement
     from helpers.pipelines import read_specs
+    from helpers.results import reading
     from helpers.tasks import Task
 
     specs = read_specs(parse_pipelines(pipelines))
     task = Task(
         dataset=dataset,
         source=source or ("folder" if "folder" in datasets.named(dataset).read_as else "arrays"),
+        decode=decode.replace("-", " "),
         transform=transform,
         batch_size=batch_size,
         image_size=image_size,
@@ -140,7 +150,7 @@ def compare(
         return DONE
     print(
         f"{measured.description.label}: {measured.description.examples} examples, {task.transform}, "
-        f"batch {task.batch_size}; {measured.comparison.load}\n{measured.parity}"
+        f"batch {task.batch_size}, {reading(task.source, task.decoding)}; {measured.comparison.load}\n{measured.parity}"
     )
     shown = rows.assign(
         start_ms=rows["start_s"] * 1e3,

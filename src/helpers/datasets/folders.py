@@ -6,6 +6,7 @@ import warnings
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -253,11 +254,11 @@ def _check_pixels(path, pixels):
         )
 
 
-def read_picture(path: str, *, image_size: tuple[int, int] | None = None, channels: int = 3) -> np.ndarray:
+def read_picture(path: str | BinaryIO, *, image_size: tuple[int, int] | None = None, channels: int = 3) -> np.ndarray:
     """Returns one picture, uint8 (height, width, channels), 0 to 255.
 
     Args:
-        path: a JPEG or PNG file.
+        path: a JPEG or PNG file, or one that is open.
         image_size: (height, width) in pixels, by the nearest pixel as flow_from_directory does; None: as it is.
         channels: 3, or 1 for grey.
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from helpers.datasets import decoded_cache
+from helpers.datasets.record_files import RecordFiles
 from helpers.datasets.sources import Description, Source
 from helpers.errors import NotPrepared, StudyError, first_line
 from helpers.paths import data_dir, expanded
@@ -90,9 +91,25 @@ class Prepared(Source):
         except (OSError, AssertionError, ValueError) as error:
             raise self._damaged(error) from None
 
+    def coded(self, *, split: str = "train", examples: int | None = None) -> RecordFiles:
+        """Returns the records as they lie in their files, to be read by position and decoded by who asks.
+
+        Args:
+            split: "train" or "test".
+            examples: how many, from the first on; None: all.
+
+        Raises:
+            StudyError: where it is not prepared, has fewer examples, or its files are no TFRecords.
+        """
+        count = self.describe(split=split, examples=examples).examples
+        return RecordFiles(tuple(map(str, self._record_paths(split))), count)
+
     def record_files(self, *, split: str = "train") -> int:
         """Returns how many record files a split has, of which FILE sharding gives whole ones."""
-        return len(list(self._required_folder().glob(f"*-{split}.*-of-*")))
+        return len(self._record_paths(split))
+
+    def _record_paths(self, split):
+        return sorted(self._required_folder().glob(f"*-{split}.*-of-*"))
 
     def _describe(self, split, image_size, examples, channels, classes) -> Description:
         if classes is not None:

@@ -5,7 +5,11 @@ import os
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from helpers import checks
+from helpers.errors import StudyError
 
 MEMBERSHIP = Path("/proc/self/cgroup")
 CONTROL_GROUPS = Path("/sys/fs/cgroup")
@@ -16,6 +20,34 @@ def core_numbers() -> list[int]:
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))
     return list(range(os.cpu_count() or 1))
+
+
+def check_restriction(cores: int) -> None:
+    """Raises StudyError where this process cannot be held to so many cores."""
+    if not hasattr(os, "sched_setaffinity"):
+        raise StudyError(f"cores needs sched_setaffinity (this is {sys.platform}, which has none); leave cores out")
+    checks.whole("cores", cores, least=1)
+    if cores > len(core_numbers()):
+        raise StudyError(f"cores must be <= {len(core_numbers())}, what this process may use (got {cores}); give fewer")
+
+
+@contextmanager
+def restricted_to(cores: int) -> Iterator[None]:
+    """Holds this thread, and the processes that it starts meanwhile, to the first so many cores.
+
+    A process that starts so keeps to them for good, and sizes its thread pools by them. One that runs already has its
+    pools: TensorFlow's, OpenCV's and OpenBLAS' would be too large for the cores that are left.
+
+    Raises:
+        StudyError: where the system cannot do it, or there are fewer.
+    """
+    check_restriction(cores)
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, core_numbers()[:cores])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def cpu_quota() -> float:

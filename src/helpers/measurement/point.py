@@ -13,7 +13,7 @@ import pandas as pd
 from helpers import comparison, parity, service, timing
 from helpers.comparison import Comparison, run_quality, start_and_rate
 from helpers.datasets import Description
-from helpers.machine import device, memory
+from helpers.machine import device, limits, memory
 from helpers.machine.device import Device
 from helpers.measurement.row import Row
 from helpers.parity import Report
@@ -127,6 +127,8 @@ class Measurement:
             dataset_label=self.description.label,
             real=self.description.real,
             source=task.source,
+            decoding=task.decoding,
+            cores=len(limits.core_numbers()),
             transform=task.transform,
             batch_size=task.batch_size,
             image_height=height,
@@ -210,7 +212,7 @@ def measure(
     settings = {"reference": reference, "precision": precision, "margin": margin, "budget_s": budget_s}
     with service.watched(*services_of(checked)):
         feeds = {label: spec.build(task) for label, spec in checked.items()}
-        report = parity.check(task, feeds)
+        report = parity.check(task, feeds, decoding={label: spec.decoding(task) for label, spec in checked.items()})
         rounds, peaks = _compare(task, checked, feeds, isolate, seed=task.seed, **settings)
         before_training = time.perf_counter()
         training = _train(task, feeds, filters) if train else {}

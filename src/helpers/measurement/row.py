@@ -20,7 +20,9 @@ class Row:
         launcher: how the kernel was started.
         started_at: time of day, ISO 8601.
         dataset: as tasks name it; dataset_label: as people read it; real: whether it is what the label names.
-        source: how it was read; transform, batch_size, shuffle, seed: of the task.
+        source: how it was read; decoding: when its pictures were decoded, "once" or "every epoch"; transform,
+            batch_size, shuffle, seed: of the task.
+        cores: that the process could use; 0 where it was not written down.
         image_height: of the source's images, pixels; image_width, channels likewise.
         examples: of an epoch.
         pipeline: its label; builder: its name; knobs: its settings as JSON; reference: label of what it is
@@ -66,8 +68,10 @@ class Row:
     dataset_label: str
     real: bool
     source: str
+    decoding: str
     transform: str
     batch_size: int
+    cores: int
     image_height: int
     image_width: int
     channels: int

@@ -21,6 +21,7 @@ from helpers.pipelines import feeds as feed_kinds
 from helpers.tasks import Task
 
 ASPECTS = (
+    "decoding",
     "batches",
     "image shape",
     "image dtype",
@@ -105,12 +106,14 @@ class Report:
         return f"<p><strong>{escape(self.verdict)}</strong></p>{self.overview.to_html()}{differences}"
 
 
-def check(task: Task, feeds: Mapping[str, object]) -> Report:
+def check(task: Task, feeds: Mapping[str, object], *, decoding: Mapping[str, str] | None = None) -> Report:
     """Reads two epochs of each feed and compares them with the task.
 
     Args:
         task: what is to be delivered.
         feeds: label -> whatever `feeds.opened` takes, the kit's or a user's own.
+        decoding: label -> when the feed decodes its pictures, "once" or "every epoch", which no batch tells; for the
+            kit's own `Spec.decoding` says it. Of a feed that is not named it is not checked.
 
     Raises:
         StudyError: if there is no feed, or one is not a feed.
@@ -125,6 +128,8 @@ def check(task: Task, feeds: Mapping[str, object]) -> Report:
         def compare(aspect, holds, wanted, found, label=label):
             checks.append((label, aspect, bool(holds), str(wanted), str(found)))
 
+        if decoding and label in decoding:
+            compare("decoding", decoding[label] == task.decoding, task.decoding, decoding[label])
         _check_feed(expected, feed, compare)
     made = pd.DataFrame(checks, columns=["pipeline", "aspect", "holds", "expected", "found"])
     return Report(

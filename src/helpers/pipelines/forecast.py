@@ -11,7 +11,7 @@ from helpers.datasets import Description
 from helpers.errors import StudyError
 from helpers.machine import GIB, memory
 from helpers.pipelines.specs import AUTOTUNE, Spec
-from helpers.tasks import Task, transforms
+from helpers.tasks import ONCE, Task, transforms
 
 SOURCE = "source images in one array"  # held once, however many pipelines read it
 _FLOAT = 4
@@ -34,7 +34,7 @@ def parts(task: Task, spec: Spec, *, description: Description | None = None) -> 
     result = math.prod(transforms.get(task.transform).output_shape(data.image_shape)) * _FLOAT
     if spec.builder == "tf_data":
         return _of_tf_data(task, source, data.examples, result, knobs)
-    held = {} if task.source == "folder" else {SOURCE: source}
+    held = {SOURCE: source} if spec.decoding(task) == ONCE else {}
     if spec.builder == "image_data_generator" and held:
         held["flow's float32 copy of it"] = source * _FLOAT
     if spec.builder == "tf_image_data_generator":

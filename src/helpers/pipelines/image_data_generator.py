@@ -14,7 +14,7 @@ from tensorflow.keras.preprocessing.image import ImageDataGenerator
 
 from helpers.pipelines.feeds import Feed
 from helpers.pipelines.py_dataset import Transformed
-from helpers.tasks import Task, transforms
+from helpers.tasks import EVERY_EPOCH, Task, transforms
 
 WHITE = np.float32(255)
 
@@ -49,7 +49,7 @@ def flow(generator: Any, task: Task) -> Any:
         task: what to deliver.
     """
     common = {"batch_size": task.batch_size, "shuffle": task.shuffle, "seed": task.seed}
-    if task.source != "folder":
+    if not _reads_files(task):
         data = task.arrays()
         return generator.flow(data.images, data.labels, **common)
     size = {"target_size": task.image_size or task.describe().image_shape[:2]}
@@ -58,6 +58,10 @@ def flow(generator: Any, task: Task) -> Any:
         return generator.flow_from_directory(task.data.path(), class_mode="sparse", **size, **common)
     table = pd.DataFrame({"filename": paths, "class": labels})
     return generator.flow_from_dataframe(table, class_mode="raw", validate_filenames=False, **size, **common)
+
+
+def _reads_files(task):
+    return task.source == "folder" and task.decoding == EVERY_EPOCH
 
 
 def build(task: Task, *, workers: int = 1, max_queue_size: int = 10) -> Any:
@@ -69,7 +73,7 @@ def build(task: Task, *, workers: int = 1, max_queue_size: int = 10) -> Any:
     options, to_resize = options_of(task)
     with contextlib.redirect_stdout(io.StringIO()):  # "Found … images belonging to … classes."
         iterator = flow(ImageDataGenerator(**options), task)
-    if not to_resize and not (task.source == "folder" and task.examples is None):  # from a directory labels are floats
+    if not to_resize and not (_reads_files(task) and task.examples is None):  # from a directory labels are floats
         iterator.workers, iterator.max_queue_size = workers, max_queue_size
         return _in_its_order(iterator, task)
 

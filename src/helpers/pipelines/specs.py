@@ -8,7 +8,7 @@ from typing import Any
 from helpers import checks, service
 from helpers.errors import StudyError
 from helpers.machine import device
-from helpers.tasks import Task
+from helpers.tasks import EVERY_EPOCH, ONCE, Task
 
 AUTOTUNE = -1
 
@@ -36,11 +36,20 @@ class Knob:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """One entry of the registry: where its `build` function is ("module:function"), what it is, what can be set."""
+    """One entry of the registry.
+
+    Attributes:
+        build: where its function is, "module:function".
+        summary: what it is.
+        knobs: what can be set.
+        decodes: source -> when it decodes what that holds, whatever the task asks for; sources that are not named: as
+            the task asks.
+    """
 
     build: str
     summary: str
     knobs: dict[str, Knob] = field(default_factory=dict)
+    decodes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -71,6 +80,12 @@ class Spec:
         """Builds the pipeline; see `helpers.pipelines.build`."""
         device.prepare()
         return resolve_name(describe(self.builder).build)(task, **self.knobs)
+
+    def decoding(self, task: Task) -> str:
+        """Returns when the pipeline decodes the task's pictures: "once" or "every epoch"."""
+        if task.source == "arrays" or self.knobs.get("cache", "none") != "none":
+            return ONCE
+        return describe(self.builder).decodes.get(task.source, task.decoding)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns {"builder": name, **knobs}, as grids and tables write it."""
@@ -120,6 +135,8 @@ def describe(name: str) -> Pipeline:
 
 
 _SWITCH = (True, False)
+_ALWAYS = {"tfds": EVERY_EPOCH, "folder": EVERY_EPOCH}
+_ARRAYS_FROM_RECORDS = {"tfds": ONCE}  # it reads none itself
 _WORKERS = {
     "workers": Knob("threads (or processes) that prepare batches", least=0),
     "max_queue_size": Knob("batches that may wait in the queue", least=1),
@@ -131,13 +148,21 @@ _PREFETCH = Knob("batches held ready; -1: AUTOTUNE, 0: none asked for", least=-1
 _PIPELINES = {
     "py_dataset": Pipeline(
         "helpers.pipelines.py_dataset:build",
-        "a Keras Sequence (PyDataset) that prepares whole batches with NumPy",
-        {**_WORKERS, "use_multiprocessing": Knob("processes instead of threads", choices=_SWITCH)},
+        "a Keras Sequence (PyDataset) that prepares whole batches with NumPy, or with OpenCV",
+        {
+            "backend": Knob(
+                "what decodes, resizes and warps: NumPy with SciPy and Pillow, or OpenCV, with threads of its own",
+                choices=("numpy", "opencv"),
+            ),
+            **_WORKERS,
+            "use_multiprocessing": Knob("processes instead of threads", choices=_SWITCH),
+        },
     ),
     "image_data_generator": Pipeline(
         "helpers.pipelines.image_data_generator:build",
         "the legacy ImageDataGenerator: flow, or flow_from_directory for a folder",
         dict(_WORKERS),
+        _ARRAYS_FROM_RECORDS,
     ),
     "tf_data": Pipeline(
         "helpers.pipelines.tf_data:build",
@@ -166,6 +191,7 @@ _PIPELINES = {
             # YAML reads off as false.
             "sharding": Knob("who of the service's workers does what", choices=(*service.POLICIES, False)),
         },
+        _ALWAYS,
     ),
     "tf_image_data_generator": Pipeline(
         "helpers.pipelines.tf_image_data_generator:build",
@@ -175,11 +201,13 @@ _PIPELINES = {
             "jit_compile": Knob("whether XLA compiles the pixel arithmetic", choices=_SWITCH),
             "repeat": _REPEAT,
         },
+        _ARRAYS_FROM_RECORDS,
     ),
     "keras_layers": Pipeline(
         "helpers.pipelines.keras_layers:build",
         "Keras' preprocessing layers in the map of tf.data",
         {"num_parallel_calls": _PARALLEL, "prefetch": _PREFETCH, "repeat": _REPEAT},
+        _ALWAYS,
     ),
     "published_a1_sequence": Pipeline(
         "helpers.pipelines.published:a1_sequence", "first answer, example 1: a Sequence adds noise, float64"
@@ -192,14 +220,18 @@ _PIPELINES = {
         "first answer, example 3: resize, standardise, cache the results",
     ),
     "published_b1_tfds": Pipeline(
-        "helpers.pipelines.published:b1_tfds", "second answer, example 1: MNIST from TFDS, shuffled in part"
+        "helpers.pipelines.published:b1_tfds",
+        "second answer, example 1: MNIST from TFDS, shuffled in part",
+        decodes={"tfds": ONCE},
     ),
     "published_b2_image_data_generator": Pipeline(
         "helpers.pipelines.published:b2_image_data_generator",
         "second answer, example 2: ImageDataGenerator from folders",
+        decodes={"folder": EVERY_EPOCH},
     ),
     "published_b3_imitation": Pipeline(
         "helpers.pipelines.published:b3_imitation",
         "second answer, example 3: other transforms, cached after them",
+        decodes={"tfds": ONCE},
     ),
 }

@@ -10,7 +10,7 @@ from matplotlib.transforms import blended_transform_factory
 from helpers.comparison import Comparison
 from helpers.errors import NothingToShow
 from helpers.plots.style import COLOURS, look, ratio_axis, styled
-from helpers.results.pairs import fair_rows
+from helpers.results.pairs import fair_rows, reading
 
 RIGHT_OF_AXES: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "va": "center", "annotation_clip": False}
 
@@ -43,20 +43,25 @@ def ratios(results: pd.DataFrame, *, limit: int = 40, margin: float = 0.05) -> F
         raise NothingToShow("ratios need pipelines that did the same work (got none); choose other cells")
     several = shown["reference"].nunique() > 1
     rows = shown.head(limit).rename(columns={"time_ratio_low": "low", "time_ratio_high": "high"})
-    rows["heading"] = [condition(row) + f"; against {row.reference}" * several for row in rows.itertuples()]
+    on_cores = [f", cores: {cores}" if shown["cores"].nunique() > 1 else "" for cores in rows["cores"]]
+    rows["heading"] = [
+        condition(row) + cores + f"; against {row.reference}" * several
+        for row, cores in zip(rows.itertuples(), on_cores, strict=True)
+    ]
     reference = "the reference" if several else shown["reference"].iloc[0]
     more = f" (the first {limit} of {len(shown)})" if len(shown) > limit else ""
     return _forest(rows, f"time of an epoch / time of {reference}{more}", margin=margin)
 
 
 def condition(row: Any) -> str:
-    """Returns a cell's conditions in short: data, transform, batch, examples.
+    """Returns a cell's conditions in short: data, transform, batch, examples, where from and when decoded.
 
     Args:
         row: of a results table, as `itertuples` gives it.
     """
     order = "" if row.shuffle else ", in order"
-    return f"{row.dataset_label}, {row.transform}, batch {row.batch_size}, {row.examples:,} images{order}"
+    told = f"{row.dataset_label}, {row.transform}, batch {row.batch_size}, {row.examples:,} images{order}"
+    return f"{told}; {reading(row.source, row.decoding)}"
 
 
 def start_and_rate(results: pd.DataFrame, *, limit: int = 30) -> Figure:

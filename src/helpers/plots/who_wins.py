@@ -12,12 +12,14 @@ from matplotlib.patches import Patch, Rectangle
 from helpers import checks
 from helpers.errors import NothingToShow
 from helpers.plots.style import COLOURS, MARKERS, WIDTH, look, ratio_axis, styled
+from helpers.results.pairs import reading
 from helpers.results.winners import winners
 
 AXES = {
     "batch_size": "batch size (images)",
     "examples": "examples per epoch (images)",
     "image_height": "height of the images (pixels)",
+    "cores": "cores that the pipelines may use",
 }
 LEVEL: dict[str, Any] = {"facecolor": "white"}
 LINES = ("-", "--", ":", "-.")
@@ -28,18 +30,19 @@ def heat_map(results: pd.DataFrame, *, columns: str = "batch_size", limit: int =
 
     Args:
         results: rows of one machine.
-        columns: batch_size or examples.
+        columns: batch_size, examples or cores.
         limit: rows drawn at most.
 
     Raises:
         NothingToShow: where no cell has two pipelines that did the same work.
         StudyError: where the column is another.
     """
-    checks.one_of("columns", columns, ("batch_size", "examples"))
+    checks.one_of("columns", columns, ("batch_size", "examples", "cores"))
     table = winners(results)
     if table.empty:
         raise NothingToShow("a heat map needs cells with two pipelines of the same work (got none)")
-    table["row"] = [_kind(cell, columns) for cell in table.itertuples()]
+    several = columns != "cores" and table["cores"].nunique() > 1
+    table["row"] = [_kind(cell, columns) + f", cores: {cell.cores}" * several for cell in table.itertuples()]
     rows = list(dict.fromkeys(table["row"]))[:limit]
     across = sorted(table[columns].unique())
     labels = list(dict.fromkeys(table["winner"]))
@@ -72,9 +75,10 @@ def heat_map(results: pd.DataFrame, *, columns: str = "batch_size", limit: int =
 
 def _kind(cell, columns):
     """A cell's conditions but the one that the columns tell."""
-    other = f"{cell.batch_size:,} per batch" if columns == "examples" else f"{cell.examples:,} images"
+    others = {"batch_size": f"{cell.batch_size:,} per batch", "examples": f"{cell.examples:,} images"}
     order = "" if cell.shuffle else ", in order"
-    return f"{cell.dataset_label}, {cell.transform}, {other}, {cell.source}{order}"
+    told = ", ".join(text for name, text in others.items() if name != columns)
+    return f"{cell.dataset_label}, {cell.transform}, {told}{order}; {reading(cell.source, cell.decoding)}"
 
 
 def _filling(name, labels):
@@ -92,14 +96,14 @@ def crossover(pairs: pd.DataFrame, *, along: str = "batch_size") -> Figure:
 
     Args:
         pairs: from `helpers.results.pairs_of`.
-        along: batch_size, examples or image_height.
+        along: batch_size, examples, image_height or cores.
 
     Raises:
         NothingToShow: where there are no pairs, or none that differ in the column alone.
         StudyError: where the column is another.
     """
     checks.one_of("along", along, AXES)
-    conditions = ("dataset_label", "source", "transform", *AXES, "shuffle", "pipeline", "reference")
+    conditions = ("dataset_label", "source", "decoding", "transform", *AXES, "shuffle", "pipeline", "reference")
     fixed = [name for name in conditions if name != along]
     pairs = pairs.dropna(subset=["ratio"])
     pairs = pairs[pairs.groupby(fixed)[along].transform("nunique") > 1]
@@ -120,7 +124,7 @@ def crossover(pairs: pd.DataFrame, *, along: str = "batch_size") -> Figure:
             axes.errorbar(line[along], line["ratio"], errors, capsize=3, linestyle=dashes, label=name, **looks)
             drawn.append(f"{name}: {line['ratio'].iloc[0]:.2f} to {line['ratio'].iloc[-1]:.2f}")
         axes.axhline(1, color="0.3", linewidth=1)
-        axes.set_xscale("log", base=2 if along == "batch_size" else 10)
+        axes.set_xscale("log", base=2 if along in ("batch_size", "cores") else 10)
         values = sorted(pairs[along].unique())
         axes.set_xticks(values, [f"{value:,}" for value in values])
         axes.minorticks_off()

@@ -11,6 +11,8 @@ from helpers import claims, files, machine, paths, results
 from helpers.claims import evidence
 from helpers.errors import StudyError
 from helpers.report.render import render
+from helpers.results.pairs import reading
+from helpers.results.winners import by_cores
 
 EVIDENCE, MACHINE = "evidence.json", "machine.json"
 # Verdicts are told by a word and a sign, never by colour alone.
@@ -58,12 +60,15 @@ class Run:
                 "versions": ", ".join(f"{name} {versions[name]}" for name in VERSIONS if name in versions),
             }
         cells = self.results["cell_id"].nunique()
-        return facts | {
+        facts |= {
             "measured": f"{min(self.results['started_at'])} to {max(self.results['started_at'])}",
             "cells": f"{cells}, with {len(self.results)} pipelines; {self._timed_epochs:,} timed epochs",
             "data": ", ".join(dict.fromkeys(self.results["dataset_label"])),
+            "read from": "; ".join(dict.fromkeys(map(reading, self.results["source"], self.results["decoding"]))),
             "stand-ins": ", ".join(self.stand_ins) or "none",
         }
+        changes = by_cores(self.results)
+        return facts | {"winner by cores": ". ".join(changes)} if changes else facts
 
     @property
     def _timed_epochs(self):

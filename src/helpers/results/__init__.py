@@ -1,7 +1,7 @@
 """The table that every run appends to, and what it says in short."""
 
 from helpers.measurement import SCHEMA_VERSION as SCHEMA_VERSION
-from helpers.results.pairs import pairs_of as pairs_of
+from helpers.results.pairs import pairs_of as pairs_of, reading as reading
 from helpers.results.table import (
     COLUMNS as COLUMNS,
     DONE as DONE,

@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from helpers.ratios import Verdict
 CONDITIONS = (
     "dataset",
     "source",
+    "decoding",
     "transform",
     "batch_size",
     "examples",
@@ -22,8 +24,10 @@ CONDITIONS = (
     "image_width",
     "channels",
     "shuffle",
+    "cores",
     "real",
 )
+READ_FROM = {"arrays": "arrays in memory", "tfds": "records", "folder": "files"}
 
 
 # Measures that a comparison may use, and what less and more of them are called.
@@ -44,9 +48,35 @@ LOOKS = 2
 NO_RATIO = (math.nan, math.nan, math.nan, Verdict.UNDECIDED)
 
 
-def fair_rows(results: pd.DataFrame) -> pd.DataFrame:
-    """Returns the rows that did the same work; only their speeds may be compared."""
-    return results[results["same_work"].astype(bool)]
+def fair_rows(results: pd.DataFrame, *, despite: Sequence[str] = ()) -> pd.DataFrame:
+    """Returns the rows that did the same work; only their speeds may be compared.
+
+    Args:
+        results: the table.
+        despite: aspects of parity in which a row may differ from its task, where just these are asked about.
+    """
+
+    def differs(told):
+        try:
+            return not set(json.loads(told or "{}")) <= set(despite)
+        except ValueError:  # tables of before tell it in prose
+            return True
+
+    same = results["same_work"].astype(bool)
+    if despite:
+        same |= np.array([bool(told) and not differs(told) for told in results["differences"]], dtype=bool)
+    return results[same]
+
+
+def reading(source: str, decoding: str) -> str:
+    """Returns in words where a cell's pictures came from, and when they were decoded.
+
+    Files and records were read before, by parity and by the epochs that do not count: no disk is timed.
+    """
+    if source == "arrays" or not decoding:
+        return READ_FROM[source]
+    warm = " in a warm page cache" if decoding == "every epoch" else ""
+    return f"{READ_FROM[source]}{warm}, decoded {decoding}"
 
 
 def select_cells(results: pd.DataFrame, conditions: dict[str, Any]) -> pd.DataFrame:
@@ -132,6 +162,7 @@ def pairs_of(
     measure: str = "epoch_s",
     take: str = "all",
     margin: float = 0.05,
+    despite: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Compares the pipelines of every selected cell that did the same work; one row per pair.
 
@@ -143,9 +174,10 @@ def pairs_of(
         measure: a name of MEASURES.
         take: "all" pairs of a cell, or the "best" of each side (chosen by its median, on the same data).
         margin: within which ratios count as the same, share.
+        despite: aspects of parity in which they may differ, see `fair_rows`.
     """
     pairs = []
-    fair = select_cells(fair_rows(results), cells or {})
+    fair = select_cells(fair_rows(results, despite=despite), cells or {})
     for (machine, cell, launcher), rows in fair.groupby(["machine_id", "cell_id", "launcher"], sort=False):
         mine, others = select_pipelines(rows, pipeline), select_pipelines(rows, reference)
         if take == "best":

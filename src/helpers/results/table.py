@@ -103,7 +103,7 @@ def _of_schema_1(table):
         name: empty if kind == "object" else NOT_MEASURED[kind] for name, kind in COLUMNS.items() if name not in table
     }
     batches = -(-table["examples"] // table["batch_size"])
-    return table.assign(**added | {"batches": batches})[list(COLUMNS)]
+    return table.assign(**added | {"batches": batches, "cores": 0})[list(COLUMNS)]
 
 
 def _check(table):

@@ -11,11 +11,13 @@ CELL = (
     "cell_id",
     "dataset_label",
     "source",
+    "decoding",
     "transform",
     "batch_size",
     "examples",
     "image_height",
     "shuffle",
+    "cores",
 )
 
 
@@ -35,6 +37,31 @@ def winners(results: pd.DataFrame, *, margin: float = 0.05) -> pd.DataFrame:
             cell |= {"winner": first["pipeline"], "builder": first["builder"], "second": second["pipeline"]}
             cells.append(cell | {"lead": lead, "clear": verdict == Verdict.SLOWER})
     return pd.DataFrame(cells)
+
+
+def by_cores(results: pd.DataFrame) -> list[str]:
+    """Says for each kind of cell that was measured on several numbers of cores where its winner changes.
+
+    Returns:
+        One sentence per kind of cell; none where every kind has one number of cores.
+    """
+    table = winners(results)
+    if table.empty:
+        return []
+    sentences = []
+    kinds = [name for name in CELL if name not in ("cell_id", "cores")]
+    for _, cells in table.sort_values("cores").groupby(kinds, sort=False):
+        if cells["cores"].nunique() > 1:
+            first, clear = cells.iloc[0], cells[cells["clear"]]
+            turns = clear["cores"][clear["winner"] != clear["winner"].shift().fillna(clear["winner"])]
+            change = f"changes at {', '.join(map(str, turns))} cores" if len(turns) else "is not shown to change"
+            leaders = [
+                f"{cell.winner}{'' if cell.clear else f', level with {cell.second},'} on {cell.cores}"
+                for cell in cells.itertuples()
+            ]
+            where = f"{first['dataset_label']}, {first['transform']}, batch {first['batch_size']}"
+            sentences.append(f"{where}: the winner {change} ({'; '.join(leaders)})")
+    return sentences
 
 
 def knob_costs(results: pd.DataFrame) -> pd.DataFrame:

@@ -6,10 +6,11 @@ import shutil
 import sys
 import tempfile
 import traceback
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from helpers import files, results
+from helpers.machine import limits
 from helpers.sweep import kernels
 from helpers.sweep.grid import Cell
 
@@ -27,11 +28,15 @@ def run_cell(
         cell: with these parameters.
         folder: gets the executed notebook, the kernel's log, and the rows or the error; emptied before.
         cell_timeout_s: seconds after which it is ended.
-        starter: what starts the kernel: `kernels.STOCK`, or a `kernels.Warm` of this process.
+        starter: what starts the kernel: `kernels.STOCK`, or a `kernels.Warm` of this process. A cell that names its
+            cores gets a stock one in any case, held to them from its start: a kernel that is forked has OpenBLAS with
+            a thread for each core of the server.
 
     Returns:
         Whether its rows are there, whole.
     """
+    if cell.parameters.get("cores"):
+        starter = kernels.STOCK
     error = _execute(notebook, cell, folder, cell_timeout_s, starter)
     if isinstance(error, RuntimeError) and NEVER_BEGAN in str(error):
         error = _execute(notebook, cell, folder, cell_timeout_s, starter)
@@ -51,18 +56,20 @@ def _execute(notebook, cell, folder, cell_timeout_s, starter):
     shutil.rmtree(folder, ignore_errors=True)
     files.make_folder(folder)
     with _scratch(), _stderr_into(folder / "kernel.log"):
+        cores = cell.parameters.get("cores")
         try:
-            papermill.execute_notebook(
-                str(notebook),
-                str(folder / "executed.ipynb"),
-                parameters={**cell.parameters, "out": str(folder.resolve()), "launcher": starter.launcher},
-                kernel_name="python3",
-                progress_bar=False,
-                execution_timeout=int(cell_timeout_s),
-                cwd=str(notebook.parent),
-                shutdown_kernel="immediate",  # its rows are on the disk
-                **starter.engine_options(),
-            )
+            with limits.restricted_to(cores) if cores else nullcontext():
+                papermill.execute_notebook(
+                    str(notebook),
+                    str(folder / "executed.ipynb"),
+                    parameters={**cell.parameters, "out": str(folder.resolve()), "launcher": starter.launcher},
+                    kernel_name="python3",
+                    progress_bar=False,
+                    execution_timeout=int(cell_timeout_s),
+                    cwd=str(notebook.parent),
+                    shutdown_kernel="immediate",  # its rows are on the disk
+                    **starter.engine_options(),
+                )
         except Exception as error:
             return error
     return None

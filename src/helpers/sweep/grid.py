@@ -13,15 +13,17 @@ import yaml
 
 from helpers import checks, datasets, paths
 from helpers.errors import StudyError, first_line
+from helpers.machine import limits
 from helpers.pipelines import read_specs
 from helpers.sweep import identity
 from helpers.tasks import Task
 
 TOP = {"name", "description", "stand_in", "defaults", "cells", "notebook"}
-TASK_KEYS = ("dataset", "source", "transform", "batch_size", "image_size", "examples", "shuffle", "seed")
-RUN_KEYS = ("reference", "precision", "margin", "budget_s", "train", "filters")
+TASK_KEYS = ("dataset", "source", "decode", "transform", "batch_size", "image_size", "examples", "shuffle", "seed")
+RUN_KEYS = ("reference", "precision", "margin", "budget_s", "train", "filters", "cores")
 DEFAULTS = {
     "source": "arrays",
+    "decode": "",
     "batch_size": 32,
     "image_size": 0,
     "examples": 0,
@@ -32,7 +34,9 @@ DEFAULTS = {
     "budget_s": 15.0,
     "train": True,
     "filters": 16,
+    "cores": 0,
 }
+DOUBLING = "doubling"  # as a grid's cores: 1, 2, 4, … and all
 COMPARE = "compare_pipelines.ipynb"
 MOST_BYTES = 1 << 20  # of a grid's file
 MOST_VALUES, MOST_POINTS = 100_000, 100_000
@@ -168,6 +172,8 @@ def _points(block, defaults, where, stand_in):
     reference = merged.pop("reference", next(iter(specs)))
     if not isinstance(reference, str) or reference not in specs:
         raise StudyError(f"{where}: reference must be one of {', '.join(specs)} (got {checks.shown(reference)})")
+    if merged["cores"] == DOUBLING:
+        merged["cores"] = _doubling(len(limits.core_numbers()))
     choices = {key: value if isinstance(value, list) else [value] for key, value in merged.items()}
     for key, values in choices.items():
         if not values:
@@ -185,6 +191,11 @@ def _points(block, defaults, where, stand_in):
         _check(of_dataset, where)
         for point in itertools.product(*of_dataset.values()):
             yield dict(zip(of_dataset, point, strict=True)) | of_all
+
+
+def _doubling(cores):
+    """Returns 1, 2, 4, … and the number of cores itself."""
+    return [*(2**power for power in range(cores.bit_length()) if 2**power < cores), cores]
 
 
 def _specs(given, where):
@@ -222,5 +233,7 @@ def _check_point(parameters):
     checks.share("margin", parameters["margin"])
     checks.between("budget_s", parameters["budget_s"], 0, 86400)
     checks.whole("filters", parameters["filters"], least=1)
+    if parameters["cores"] != 0:
+        limits.check_restriction(parameters["cores"])
     if not isinstance(parameters["train"], bool):
         raise StudyError(f"train must be true or false (got {checks.shown(parameters['train'])})")

@@ -14,6 +14,7 @@ SOURCES = {
     "tfds": "records of a prepared TensorFlow Datasets set",
     "folder": "one folder of JPEG or PNG files per class",
 }
+ONCE, EVERY_EPOCH = "once", "every epoch"  # when pictures are decoded
 MOST_SEED = 2**31 - 1  # what all of NumPy, Keras and TensorFlow take
 DATASETS_OF = {"tfds": "of TensorFlow Datasets, such as mnist or mnist-standin", "folder": "'folder:PATH'"}
 
@@ -28,6 +29,8 @@ class Task:
     Attributes:
         dataset: "synthetic", "mnist", "cifar10", "mnist-standin", "cifar10-standin" or "folder:PATH".
         source: where the pipeline reads: "arrays", "tfds" or "folder".
+        decode: when pictures are decoded, "every epoch" or "once", before the first; "": arrays once, since they hold
+            no coded picture, records and files in every epoch. `decoding` tells which of the two it is.
         transform: a name of `helpers.tasks.transforms`.
         batch_size: examples per batch.
         image_size: (height, width) of the source's images in pixels; None: as the dataset has them.
@@ -41,6 +44,7 @@ class Task:
 
     dataset: str = "synthetic"
     source: str = "arrays"
+    decode: str = ""
     transform: str = "rescale"
     batch_size: int = 32
     image_size: tuple[int, int] | None = None
@@ -52,6 +56,7 @@ class Task:
         """Checks the values, without reading any data."""
         transforms.get(self.transform)
         checks.one_of("source", self.source, SOURCES)
+        checks.one_of("decode", self.decode, ("", ONCE, EVERY_EPOCH))
         checks.whole("batch_size", self.batch_size, least=1)
         if self.examples is not None:
             checks.whole("examples", self.examples, least=1)
@@ -63,6 +68,14 @@ class Task:
                 f"source {self.source!r} needs a dataset {DATASETS_OF[self.source]} (got dataset {self.dataset!r}); "
                 f"use source {' or '.join(map(repr, self.data.read_as))}"
             )
+
+        if self.source == "arrays" and self.decode == EVERY_EPOCH:
+            raise StudyError("arrays hold decoded pictures (got decode 'every epoch'); use source tfds or folder")
+
+    @property
+    def decoding(self) -> str:
+        """When pictures are decoded: "once" or "every epoch"; it is part of the work."""
+        return self.decode or (ONCE if self.source == "arrays" else EVERY_EPOCH)
 
     @cached_property
     def data(self) -> Source:

@@ -186,10 +186,22 @@ def _warp_arguments(draws, size, ravel):
     return {"height": height, "width": width, **{name: ravel(draws[name]) for name in ("shear", "zx", "zy")}}
 
 
+def warp_coefficients(draws: dict, size: tuple[int, int]) -> np.ndarray:
+    """Returns the map from output to input pixels that the draws make, float64 (n, 6); see `affine.coefficients`.
+
+    Args:
+        draws: of shear_zoom_flip.
+        size: (height, width) of the images, pixels.
+    """
+    from helpers.tf_image_data_generator import affine
+
+    return affine.coefficients(**_warp_arguments(draws, size, np.ravel))
+
+
 def _shear_zoom_flip_numpy(images, draws):
     from helpers.tf_image_data_generator import affine
 
-    coefficients = affine.coefficients(**_warp_arguments(draws, images.shape[1:3], np.ravel))
+    coefficients = warp_coefficients(draws, images.shape[1:3])
     return affine.warp(images, coefficients, flips=(np.ravel(draws["flip"]), None)) * SCALE
 
 
