@@ -52,7 +52,7 @@ def run_cell(notebook: bytes, cell: grids.Cell, cell_timeout_s: float) -> tuple[
         Whether its rows are there, the files it left by name, and who ran it.
     """
     source = datasets.named(cell.parameters["dataset"])
-    if source.stands_for and not source.is_ready:
+    if source.makes_itself and not source.is_ready:
         preparing.prepare(source.name, progress=lambda line: None)
     with tempfile.TemporaryDirectory(prefix="study-worker-", ignore_cleanup_errors=True) as folder:
         code, out = Path(folder, "cell.ipynb"), Path(folder, "out")
