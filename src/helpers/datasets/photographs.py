@@ -17,7 +17,7 @@ from helpers.paths import data_dir
 NAME = "photographs"
 LABEL = "crops of two photographs (scikit-learn's)"
 CUT = (300, 400)  # height and width, pixels
-EXAMPLES = 160
+EXAMPLES = 96
 QUALITY = 90  # of JPEG, 0 to 100
 CREDITS = """The files here are cut from two photographs that scikit-learn ships (sklearn.datasets.load_sample_images):
 china.jpg by danielbuechele, https://www.flickr.com/photos/danielbuechele/6061409035/
