@@ -33,3 +33,33 @@ def test_freed_memory_is_given_back_at_once_beside_a_generator_and_kept_elsewher
 def test_nothing_is_done_where_there_is_no_glibc(monkeypatch):
     monkeypatch.setattr(allocator, "_mallopt", lambda: None)
     assert allocator.keep_freed_memory(of_a_generator=True) is False
+
+
+# What an isolated pipeline's process does, in a thread, so that what it sets can be seen.
+ALONE = """
+import threading
+from multiprocessing import Pipe
+from helpers.machine import allocator
+from helpers.pipelines import Spec
+from helpers.tasks import Task
+from helpers.timing import isolation
+set_to = []
+allocator._mallopt = lambda: lambda name, size: set_to.append((name, size)) or True
+here, there = Pipe()
+task = Task(examples=8)
+server = threading.Thread(target=isolation._serve, args=(there, task, Spec("py_dataset"), MALLOC_IS_SET), daemon=True)
+server.start()
+assert here.recv() == "ready"
+here.send((isolation.EPOCHS, 1))
+assert len(here.recv()) == 1
+here.send(("stop",))
+server.join()
+print(len(set_to))
+"""
+
+
+@pytest.mark.parametrize(("set_malloc", "expected"), [("True", True), ("False", False)])
+def test_in_a_process_of_its_own_malloc_is_set_or_left_alone_as_asked(set_malloc, expected):
+    code = ALONE.replace("MALLOC_IS_SET", set_malloc)
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (int(ran.stdout.strip().splitlines()[-1]) > 0) is expected

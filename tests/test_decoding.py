@@ -22,8 +22,11 @@ OF_FOLDERS = {
     "tf_data, results cached": Spec("tf_data", {"cache": "memory", "cache_at": "after_map"}),
     "tf_image_data_generator": Spec("tf_image_data_generator"),
     "keras_layers": Spec("keras_layers"),
+    "keras_directory": Spec("keras_directory", {"finish": True}),
 }
-OF_RECORDS = {label: spec for label, spec in OF_FOLDERS.items() if label != "tf_data, cache in a file"}
+OF_RECORDS = {
+    name: spec for name, spec in OF_FOLDERS.items() if name not in ("tf_data, cache in a file", "keras_directory")
+}
 
 
 def epoch(feed):

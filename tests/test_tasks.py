@@ -17,7 +17,7 @@ from helpers.tasks import Task
         ({"transform": "blur"}, "transform must be one of"),
         ({"dataset": "imagenet"}, "dataset"),
         ({"source": "disk"}, "source must be one of"),
-        ({"source": "folder"}, "needs a dataset 'folder:PATH'"),
+        ({"source": "folder"}, "needs a dataset 'photographs' or 'folder:PATH'"),
         ({"source": "tfds"}, "needs a dataset of TensorFlow Datasets"),
     ],
 )

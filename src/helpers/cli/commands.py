@@ -30,7 +30,7 @@ def study(debug: bool) -> None:
 def prepare(dataset: tuple[str, ...], archives: Path | None, data_dir: Path | None) -> None:
     """Get a dataset ready.
 
-    DATASET: mnist, cifar10, mnist-standin, cifar10-standin or folder:NAME.
+    DATASET: mnist, cifar10, mnist-standin, cifar10-standin, photographs or folder:NAME.
     """
     from helpers.datasets import preparing
 

@@ -3,6 +3,7 @@
 import difflib
 
 from helpers.datasets.folders import Folder
+from helpers.datasets.photographs import NAME as PHOTOGRAPHS, Photographs
 from helpers.datasets.prepared import LABELS, STAND_IN, Prepared
 from helpers.datasets.sources import Source
 from helpers.datasets.synthetic import NAME as SYNTHETIC, Synthetic
@@ -11,7 +12,7 @@ from helpers.paths import data_dir
 
 FOLDER = "folder:"
 CIFAR10_PICTURES = "cifar10-jpeg"
-NAMES = (SYNTHETIC, *LABELS, *(name + STAND_IN for name in LABELS))
+NAMES = (SYNTHETIC, *LABELS, *(name + STAND_IN for name in LABELS), PHOTOGRAPHS)
 
 
 def named(name: str) -> Source:
@@ -27,6 +28,8 @@ def named(name: str) -> Source:
         raise StudyError(f"dataset must be one of {', '.join(NAMES)} or folder:PATH (got {name!r:.80})")
     if name == SYNTHETIC:
         return Synthetic(name)
+    if name == PHOTOGRAPHS:
+        return Photographs(name, name)
     if name.startswith(FOLDER):
         return Folder(name, name.removeprefix(FOLDER))
     if name in NAMES:

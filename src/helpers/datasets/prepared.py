@@ -30,6 +30,11 @@ class Prepared(Source):
         return self.tfds_name if self.name.endswith(STAND_IN) else ""
 
     @property
+    def makes_itself(self) -> bool:  # type: ignore[override]
+        """Whether the kit makes it without network: a stand-in."""
+        return bool(self.stands_for)
+
+    @property
     def tfds_name(self) -> str:
         """What TensorFlow Datasets calls it, or what it stands for."""
         return self.name.removesuffix(STAND_IN)

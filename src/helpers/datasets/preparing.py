@@ -12,9 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from helpers import files, internals, paths
-from helpers.datasets import names, unpack
+from helpers.datasets import names, photographs, unpack
 from helpers.datasets.building import build, build_stand_in
 from helpers.datasets.folders import Folder
+from helpers.datasets.photographs import Photographs
 from helpers.datasets.prepared import Prepared, newest_version
 from helpers.errors import StudyError, first_line
 
@@ -48,8 +49,8 @@ def prepare(
     """Gets a dataset ready; where it already is, says so and does nothing.
 
     "mnist" and "cifar10" go through TFDS' builder, which verifies the checksums, from the official archives or
-    from the network; their stand-ins are generated; "folder:NAME" is unpacked from an archive. It is all or
-    nothing: what is being prepared is in a hidden folder that is renamed at the end.
+    from the network; their stand-ins and "photographs" are made here; "folder:NAME" is unpacked from an archive. It is
+    all or nothing: what is being prepared is in a hidden folder that is renamed at the end.
 
     Args:
         name: the dataset.
@@ -69,14 +70,16 @@ def prepare(
     archives = None if archives is None else paths.expanded(archives)
     if archives is not None and not (archives.is_file() or archives.is_dir()):
         raise StudyError(f"--archives must name a folder or file that exists (got {archives}); check the path")
+    if source.makes_itself and archives is not None:
+        raise StudyError(f"{name} takes no archives, since the kit makes it (got {archives}); leave --archives out")
     files.remove_orphans(root)
+    if isinstance(source, Photographs):
+        return _prepare_photographs(root, progress)
     if isinstance(source, Folder):
         return _prepare_folder(source, root, archives, progress)
     if not isinstance(source, Prepared):
         progress(f"{name} data needs no preparing")
         return root
-    if source.stands_for and archives is not None:
-        raise StudyError(f"{name} is generated and takes no archives (got {archives}); leave --archives out")
     return _prepare_tfds(source, root, archives, progress)
 
 
@@ -187,6 +190,21 @@ def _probe(url):
     thread.start()
     thread.join(PROBE_TIMEOUT_S)
     return outcome[0]
+
+
+def _prepare_photographs(root, progress):
+    target = photographs.folder_in(root)
+    if target.is_dir():
+        progress(f"{photographs.NAME} are already prepared in {target}")
+        return target
+    progress(f"cutting {photographs.NAME} from the two that scikit-learn ships")
+    with _working_folder(root) as work:
+        (made := work / "made").mkdir()
+        photographs.write(made)
+        target.parent.mkdir(exist_ok=True)
+        if not target.is_dir():  # another process may have been faster
+            files.move_whole(made, target)
+    return target
 
 
 def _prepare_folder(source, root, archives, progress):

@@ -70,6 +70,7 @@ class Source(ABC):
     name: str
 
     read_as: ClassVar[tuple[str, ...]] = ("arrays",)  # how pipelines may read it: names of `helpers.tasks.SOURCES`
+    makes_itself: ClassVar[bool] = False  # whether the kit makes it without network, at its first use
 
     @property
     def stands_for(self) -> str:

@@ -14,7 +14,17 @@ import sys
 from helpers import internals
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # mallopt's names for them, malloc.h
+_left_alone = False
 SETTLED = {MMAP_THRESHOLD: 32 << 20, TRIM_THRESHOLD: 64 << 20}  # where glibc's rule stops growing (malloc.c), 64 bits
+
+
+def leave_alone() -> None:
+    """Has `keep_freed_memory` do nothing in this process from now on: malloc stays as glibc and TensorFlow set it.
+
+    For a process of one pipeline, to test what those that share a process are made alike to.
+    """
+    global _left_alone
+    _left_alone = True
 
 
 @functools.cache
@@ -26,14 +36,14 @@ def _mallopt():
 
 
 def keep_freed_memory(of_a_generator: bool) -> bool:
-    """Sets how much freed memory glibc keeps, and returns whether it took it; elsewhere nothing is done.
+    """Sets how much freed memory glibc keeps, and returns whether it took it; elsewhere and when left alone: nothing.
 
     Args:
         of_a_generator: as TensorFlow sets it beside a generator dataset (128 kB); else as glibc's own rule settles
             in a process that frees large blocks (64 MiB).
     """
     mallopt = _mallopt()
-    if mallopt is None:
+    if mallopt is None or _left_alone:
         return False
     wanted = SETTLED | ({TRIM_THRESHOLD: internals.GENERATOR_TRIM_BYTES} if of_a_generator else {})
     return all(mallopt(name, size) for name, size in wanted.items())

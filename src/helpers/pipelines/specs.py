@@ -209,6 +209,15 @@ _PIPELINES = {
         {"num_parallel_calls": _PARALLEL, "prefetch": _PREFETCH, "repeat": _REPEAT},
         _ALWAYS,
     ),
+    "keras_directory": Pipeline(
+        "helpers.pipelines.keras_directory:build",
+        "Keras' image_dataset_from_directory, for folders",
+        {
+            "finish": Knob("whether a map does the rest of the task after it", choices=_SWITCH),
+            "repeat": _REPEAT,
+        },
+        _ALWAYS,
+    ),
     "published_a1_sequence": Pipeline(
         "helpers.pipelines.published:a1_sequence", "first answer, example 1: a Sequence adds noise, float64"
     ),

@@ -127,7 +127,7 @@ def build(
     if whole_batches:
         dataset = dataset.batch(task.batch_size)
     if transform.random:
-        dataset = _with_seeds(dataset, seed)
+        dataset = with_seeds(dataset, seed)
 
     def apply(*element):
         draws = {}
@@ -190,8 +190,13 @@ def finished(
     return Feed(dataset, steps_per_epoch=steps_per_epoch) if steps_per_epoch else dataset
 
 
-def _with_seeds(dataset, seed):
-    """Returns the dataset with a random number, int64, behind every element."""
+def with_seeds(dataset: tf.data.Dataset, seed: int | None) -> tf.data.Dataset:
+    """Returns the dataset with a random number, int64, behind every element, another one in every epoch.
+
+    Args:
+        dataset: of elements or of batches.
+        seed: of the numbers; None: no seed reproduces them.
+    """
     if seed is None:
         # Not zipped as below: a dataset of random numbers cannot be sharded by files.
         return dataset.map(lambda *element: (*element, tf.random.uniform((), maxval=tf.int64.max, dtype=tf.int64)))

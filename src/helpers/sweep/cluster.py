@@ -57,7 +57,7 @@ def run_cell(notebook: bytes, cell: grids.Cell, cell_timeout_s: float) -> tuple[
         Whether its rows are there, the files it left by name, and who ran it.
     """
     source = datasets.named(cell.parameters["dataset"])
-    if source.stands_for and not source.is_ready:
+    if source.makes_itself and not source.is_ready:
         preparing.prepare(source.name, progress=lambda line: None)
     with files.scratch("worker") as folder:
         code, out = folder / "cell.ipynb", folder / "out"

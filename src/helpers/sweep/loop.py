@@ -117,11 +117,14 @@ def _say(summary, out):
 
 
 def _provide_data(plan):
-    """Checks that all data is here; generates the stand-ins that the grid fell back on, and says so."""
+    """Checks that all data is here; makes the stand-ins that the grid fell back on, and photographs, and says so."""
     for name in dict.fromkeys(cell.parameters["dataset"] for cell in plan.cells):
-        real = datasets.named(name).stands_for
+        source = datasets.named(name)
+        real = source.stands_for
         if real and datasets.best_available(real) == name:
             print(f"real {real} is not prepared: using {name}, which is generated")
+            preparing.prepare(name)
+        elif source.makes_itself and not source.is_ready and not real:
             preparing.prepare(name)
         datasets.require(name)
 

@@ -16,7 +16,10 @@ SOURCES = {
 }
 ONCE, EVERY_EPOCH = "once", "every epoch"  # when pictures are decoded
 MOST_SEED = 2**31 - 1  # what all of NumPy, Keras and TensorFlow take
-DATASETS_OF = {"tfds": "of TensorFlow Datasets, such as mnist or mnist-standin", "folder": "'folder:PATH'"}
+DATASETS_OF = {
+    "tfds": "of TensorFlow Datasets, such as mnist or mnist-standin",
+    "folder": "'photographs' or 'folder:PATH'",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +30,7 @@ class Task:
     int64 of shape (batch,), 0 … classes - 1; every example once per epoch, the last batch partial.
 
     Attributes:
-        dataset: "synthetic", "mnist", "cifar10", "mnist-standin", "cifar10-standin" or "folder:PATH".
+        dataset: "synthetic", "mnist", "cifar10", "mnist-standin", "cifar10-standin", "photographs" or "folder:PATH".
         source: where the pipeline reads: "arrays", "tfds" or "folder".
         decode: when pictures are decoded, "every epoch" or "once", before the first; "": arrays once, since they hold
             no coded picture, records and files in every epoch. `decoding` tells which of the two it is.

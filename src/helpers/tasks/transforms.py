@@ -126,27 +126,35 @@ def _flip_brightness_tf(images, draws):
     return _brightness_tf(tf.where(draws["flip"], tf.reverse(images, [-2]), images), draws)
 
 
-def bilinear_matrix(length: int, target: int) -> np.ndarray:
-    """Returns the float32 matrix (target, length) that resizes one axis as `tf.image.resize` does.
+def resize_axis(image: np.ndarray, axis: int, target: int) -> np.ndarray:
+    """Resizes one axis as `tf.image.resize` does: bilinear with half-pixel centres and clamped edges, no antialiasing.
 
-    Bilinear with half-pixel centres and clamped edges, no antialiasing: output pixel i lies at
-    (i + 0.5) · length / target - 0.5 (TensorFlow, `resize_bilinear_op.cc`, `HalfPixelScaler`).
+    Output pixel i lies at (i + 0.5) · length / target - 0.5 (TensorFlow, `resize_bilinear_op.cc`, `HalfPixelScaler`).
+
+    Args:
+        image: float32, of any shape.
+        axis: which one.
+        target: its new length, pixels.
+
+    Returns:
+        float32, the axis `target` long.
     """
+    length = image.shape[axis]
     position = (np.arange(target) + 0.5) * (length / target) - 0.5
     lower = np.floor(position).astype(int)
-    fraction = (position - lower).astype(np.float32)
-    matrix = np.zeros((target, length), np.float32)
-    rows = np.arange(target)
-    np.add.at(matrix, (rows, np.clip(lower, 0, length - 1)), 1 - fraction)
-    np.add.at(matrix, (rows, np.clip(lower + 1, 0, length - 1)), fraction)
-    return matrix
+    share = (position - lower).astype(np.float32).reshape([-1 if a == axis else 1 for a in range(image.ndim)])
+    near, far = (image.take(np.clip(index, 0, length - 1), axis) for index in (lower, lower + 1))
+    far -= near
+    far *= share
+    far += near
+    return far
 
 
 def _resize_standardize_numpy(images, draws=None):
-    count, height, width, channels = images.shape
-    rows = bilinear_matrix(height, RESIZED) @ _rescale_numpy(images).reshape(count, height, width * channels)
-    resized = bilinear_matrix(width, RESIZED) @ rows.reshape(count, RESIZED, width, channels)
-    pixels = resized.reshape(count, -1)
+    resized = np.empty((len(images), RESIZED, RESIZED, images.shape[3]), np.float32)
+    for image, result in zip(images, resized, strict=True):  # one by one: what it works on stays in the CPU's cache
+        result[:] = resize_axis(resize_axis(_rescale_numpy(image), 0, RESIZED), 1, RESIZED)
+    pixels = resized.reshape(len(images), -1)
     mean = pixels.mean(axis=1, keepdims=True)
     deviation = np.maximum(pixels.std(axis=1, keepdims=True), np.float32(1 / np.sqrt(pixels.shape[1])))
     pixels -= mean

@@ -14,7 +14,7 @@ import numpy as np
 
 from helpers import service, timing
 from helpers.errors import StudyError
-from helpers.machine import memory, processes
+from helpers.machine import allocator, memory, processes
 from helpers.pipelines.specs import Spec, services_of
 from helpers.tasks import Task
 from helpers.timing import Epoch, models
@@ -31,13 +31,13 @@ class Isolated:
         deadline_s: seconds that it may take to be built, or for the epochs of a round; then its process is killed.
     """
 
-    def __init__(self, task: Task, label: str, spec: Spec, *, deadline_s: float = DEADLINE_S):
+    def __init__(self, task: Task, label: str, spec: Spec, *, deadline_s: float = DEADLINE_S, set_malloc: bool = True):
         """Starts the process, which builds the pipeline and the smallest model."""
         spawn = multiprocessing.get_context("spawn")
         self.label = label
         self.deadline_s = deadline_s
         self._here, there = spawn.Pipe()
-        self._process = spawn.Process(target=_serve, args=(there, task, spec), daemon=True)
+        self._process = spawn.Process(target=_serve, args=(there, task, spec, set_malloc), daemon=True)
         self._process.start()
         there.close()
 
@@ -104,13 +104,17 @@ class Isolated:
 
 
 @contextmanager
-def started(task: Task, specs: Mapping[str, Spec], *, deadline_s: float = DEADLINE_S) -> Iterator[dict[str, Isolated]]:
+def started(
+    task: Task, specs: Mapping[str, Spec], *, deadline_s: float = DEADLINE_S, set_malloc: bool = True
+) -> Iterator[dict[str, Isolated]]:
     """Starts one process per pipeline and yields label -> `Isolated`; ends them all afterwards.
 
     Args:
         task: what to deliver.
         specs: label -> Spec.
         deadline_s: seconds that a pipeline may take to be built, or for an epoch.
+        set_malloc: whether freed memory is handled as `machine.allocator` does where pipelines share a process; else
+            it is left alone, which is what that imitates.
 
     Raises:
         StudyError: if one cannot be built.
@@ -118,16 +122,18 @@ def started(task: Task, specs: Mapping[str, Spec], *, deadline_s: float = DEADLI
     with ExitStack() as stack:
         isolated = {}
         for label, spec in specs.items():
-            isolated[label] = Isolated(task, label, spec, deadline_s=deadline_s)
+            isolated[label] = Isolated(task, label, spec, deadline_s=deadline_s, set_malloc=set_malloc)
             stack.callback(isolated[label].stop)
         for pipeline in isolated.values():
             pipeline.wait()
         yield isolated
 
 
-def _serve(connection, task, spec):
+def _serve(connection, task, spec, set_malloc=True):
     """The other process: builds, then answers until it is told to stop."""
     answer: Any
+    if not set_malloc:
+        allocator.leave_alone()
     try:
         _warm_up_tensorflow()
         before = memory.resident_bytes()
