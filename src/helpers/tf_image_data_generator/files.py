@@ -70,8 +70,10 @@ def source(listing: Any, dtype: str) -> Source:
         listing: a DirectoryIterator or DataFrameIterator of Keras.
         dtype: of the labels where they are numbers of classes.
     """
+    read, in_graph = _reader(listing)
     return Source(
-        read=_reader(listing),
+        read=read,
+        in_graph=in_graph,
         shape=(*listing.target_size, CHANNELS[listing.color_mode]),
         labels=_labels(listing, dtype),
         weights=listing.sample_weight,
@@ -79,24 +81,27 @@ def source(listing: Any, dtype: str) -> Source:
     )
 
 
-def _reader(listing) -> Callable:
-    """Returns a function of indices, int64 tensor (n,), that gives uint8 images (n, height, width, channels)."""
+def _reader(listing) -> tuple[Callable, bool]:
+    """Returns a function of indices that gives uint8 images (n, height, width, channels), and whether for a graph."""
     paths, size = listing.filepaths, listing.target_size
     how = {name: getattr(listing, name) for name in ("color_mode", "interpolation", "keep_aspect_ratio")}
     shape = (*size, CHANNELS[listing.color_mode])
     plain = tuple(how.values()) == ("rgb", "nearest", False)
     if plain and all(path.lower().endswith(IN_TENSORFLOW) for path in paths):
-        names = tf.constant(list(paths))
+        with tf.device("CPU"):
+            names = tf.constant(list(paths))
         spec = tf.TensorSpec(shape, tf.uint8)
-        return lambda indices: tf.map_fn(
-            lambda path: decode_to(path, size), tf.gather(names, indices), fn_output_signature=spec
-        )
+
+        def read(indices):
+            return tf.map_fn(lambda path: decode_to(path, size), tf.gather(names, indices), fn_output_signature=spec)
+
+        return read, True
 
     def load(indices):
-        pictures = [keras.utils.load_img(paths[index], target_size=size, **how) for index in indices]
-        return np.stack([np.asarray(picture, np.uint8).reshape(shape) for picture in pictures])
+        pictures = [keras.utils.load_img(paths[index], target_size=size, **how) for index in indices.numpy()]
+        return tf.constant(np.stack([np.asarray(picture, np.uint8).reshape(shape) for picture in pictures]))
 
-    return lambda indices: tf.ensure_shape(tf.numpy_function(load, [indices], tf.uint8), [None, *shape])
+    return load, False
 
 
 def _labels(listing, dtype):

@@ -4,7 +4,8 @@
 
 The package can be copied elsewhere: it needs Keras, TensorFlow, NumPy, SciPy and Pillow, and nothing of this kit.
 
-The `flow*` methods return a `tf.data.Dataset` with its cardinality set. What concerns single images (`standardize`,
+The `flow*` methods return a `Flow`: a `tf.data.Dataset` that also has the surface of the original's iterators.
+What concerns single images (`standardize`,
 `apply_transform`, `random_transform`, `get_random_transform`) and the checks of arguments is Keras' own class, which
 this one holds; nothing of it runs while batches are made.
 """
@@ -15,8 +16,9 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.keras.preprocessing.image import ImageDataGenerator, NumpyArrayIterator
 
-from . import affine, batches, files, oddities, pixels
+from . import affine, affine_tf, batches, files, oddities, pixels, plans
 from .draws import COLUMNS, Ranges, draw_stream
+from .flow import Flow
 from .oddities import warn_once
 
 MODES = ("stream", "semantics", "corrected")
@@ -174,8 +176,16 @@ class TFImageDataGenerator:
             dtype="float32",
         )
         white = 1.0 if images.max() <= 1 else 255.0
-        recipe = pixels.Recipe(given=nothing_else, ranges=everything, corrected=True, white=white, jit_compile=False)
-        return pixels.make(recipe)(tf.constant(images), tf.constant(draws))[0].numpy()
+        recipe = pixels.Recipe(
+            given=nothing_else,
+            ranges=everything,
+            corrected=True,
+            white=white,
+            jit_compile=False,
+            shape=images.shape[1:],
+            read_as="float32",
+        )
+        return pixels.make(recipe)(tf.constant(images), draws)[0].numpy()
 
     def random_transform(self, x: np.ndarray, seed: int | None = None) -> np.ndarray:
         """Draws parameters and applies them to one image; arguments as `apply_transform` and `get_random_transform`."""
@@ -194,7 +204,7 @@ class TFImageDataGenerator:
         save_format: str = "png",
         ignore_class_split: bool = False,
         subset: str | None = None,
-    ) -> tf.data.Dataset:
+    ) -> Flow:
         """Returns a dataset of batches of the images in memory.
 
         Args:
@@ -249,15 +259,17 @@ class TFImageDataGenerator:
         source = batches.Source(
             read=variable.sparse_read,
             shape=data.shape[1:],
+            dtype=data.dtype,
             white=1.0 if data.dtype != np.uint8 and data.size and data.max() <= 1 else 255.0,
             in_memory=True,
             labels=listing.y,
             more=tuple(listing.x_misc),
             weights=weights,
         )
-        return self._batches(source, listing)
+        listing.x = None
+        return self._flow(source, listing)
 
-    def flow_from_directory(self, directory: Any, *arguments: Any, **options: Any) -> tf.data.Dataset:
+    def flow_from_directory(self, directory: Any, *arguments: Any, **options: Any) -> Flow:
         """Returns a dataset of batches of the image files of one folder per class.
 
         Args:
@@ -274,7 +286,7 @@ class TFImageDataGenerator:
         """
         return self._from_files(self.original.flow_from_directory(directory, *arguments, **options))
 
-    def flow_from_dataframe(self, dataframe: Any, *arguments: Any, **options: Any) -> tf.data.Dataset:
+    def flow_from_dataframe(self, dataframe: Any, *arguments: Any, **options: Any) -> Flow:
         """Returns a dataset of batches of the files that a table names.
 
         Args:
@@ -292,27 +304,36 @@ class TFImageDataGenerator:
         return self._from_files(self.original.flow_from_dataframe(dataframe, *arguments, **options))
 
     def _from_files(self, listing):
-        if not listing.samples:
-            raise ValueError("a flow must have image files (got none); give a folder with one folder per class")
-        dataset = self._batches(files.source(listing, self.original.dtype), listing)
-        for name in ("class_indices", "classes", "filenames", "samples", "filepaths"):
-            setattr(dataset, name, getattr(listing, name, None))
-        return dataset
+        return self._flow(files.source(listing, self.original.dtype), listing)
 
-    def _batches(self, source, listing):
+    def _flow(self, source, listing):
+        if not listing.n:
+            raise ValueError("a flow must have images (got none); of a folder, give the one that holds the classes'")
+        if listing.batch_size < 1:
+            raise ValueError(f"batch_size must be >= 1 (got {listing.batch_size}); give a positive whole number")
         given, corrected, stream = self.original, self.mode == "corrected", self.mode == "stream"
-        height, width, _ = source.shape
+        height, width, channels = source.shape
         if not corrected:
             oddities.warn_of_data(given, height, width, source.white)
         oddities.warn_of_statistics(given)
+        ranges = self._ranges(height, width)
+        fills_within = given.fill_mode != "constant" or 0 <= given.cval <= 255 or not ranges.is_affine
         recipe = pixels.Recipe(
             given=given,
-            ranges=self._ranges(height, width),
+            ranges=ranges,
             corrected=corrected,
             stream=stream,
             white=source.white if corrected else 255.0,
             coordinates=self.coordinates,
             jit_compile=self.jit_compile,
+            shape=source.shape,
+            read_as=source.dtype,
+            within=source.dtype == np.uint8 and fills_within and given.interpolation_order in affine_tf.ORDERS,
         )
-        finish = pixels.make(recipe)
-        return batches.batches(source, listing, finish, ranges=recipe.ranges, dtype=self.dtype, stream=stream)
+        kind = plans.StreamPlan if stream else plans.HashedPlan
+        plan = kind(listing.n, listing.batch_size, shuffle=listing.shuffle, seed=listing.seed, ranges=ranges)
+        shape = (channels, height, width) if given.data_format == "channels_first" else source.shape
+        maker = batches.Maker(source, pixels.make(recipe), plan, shape=shape, dtype=given.dtype)
+        save = batches.saver(listing) if listing.save_to_dir else None
+        listing.image_data_generator = self
+        return Flow(batches.Batches(maker=maker, plan=plan, in_memory=source.in_memory, save=save), listing)
