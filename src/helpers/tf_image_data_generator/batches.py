@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from . import pixels
 from .plans import HashedPlan, StreamPlan
 
 SPAN_IMAGES = 256
@@ -48,26 +49,31 @@ class Source:
 class Maker:
     """Makes batches of one source: planned rows in, the finished element out; in any thread."""
 
-    def __init__(self, source: Source, finish: Callable, plan: HashedPlan | StreamPlan, *, shape: Any, dtype: str):
+    def __init__(self, source: Source, recipe: pixels.Recipe, plan: HashedPlan | StreamPlan) -> None:
         """Keeps what goes with the images on the CPU.
 
         Args:
             source: the images, and what goes with them.
-            finish: a function of images and draws, see `pixels.make`.
+            recipe: of the finished pixels.
             plan: knows what is drawn for a planned row.
-            shape: of a finished image, channels where the original has them.
-            dtype: of the finished images.
         """
-        self.source, self.finish, self.plan, self.dtype = source, finish, plan, dtype
+        self.source, self.recipe, self.plan = source, recipe, plan
+        self.labels: Any
+        self.more: Any
+        self.weights: Any
+        self.finish = pixels.make(recipe)
         with tf.device("CPU"):
             self.labels, self.more, self.weights = (
                 None if part is None else tf.nest.map_structure(tf.constant, part)
                 for part in (source.labels, source.more, source.weights)
             )
-        image = tf.TensorSpec([None, *shape], dtype)
-        self.spec = self._element(image, lambda part: tf.TensorSpec([None, *part.shape[1:]], part.dtype))
+        height, width, channels = source.shape
+        shape = (channels, height, width) if recipe.given.data_format == "channels_first" else source.shape
+        self.image = tf.TensorSpec([None, *shape], recipe.given.dtype)
+        self.spec = self.element(self.image, lambda part: tf.TensorSpec([None, *part.shape[1:]], part.dtype))
 
-    def _element(self, images, rows_of):
+    def element(self, images: Any, rows_of: Callable) -> Element:
+        """Returns finished images with what goes with them; `rows_of` makes the rows of an array."""
         inputs = (images, *map(rows_of, self.more)) if self.more else images
         if self.labels is None and not self.source.images_are_labels:
             return inputs
@@ -87,13 +93,13 @@ class Maker:
             ahead: what `read_ahead` gave.
         """
         images = ahead[0] if ahead else self.source.read(indices)
-        return tf.cast(self.finish(images, draws), self.dtype)
+        return tf.cast(self.finish(images, draws), self.recipe.given.dtype)
 
     def complete(self, indices: Any, drawn_from: Any, *ahead: Any) -> Element:
         """Returns the element of planned rows; all arguments are eager tensors."""
         draws = self.plan.draws(indices.numpy(), drawn_from.numpy())
         images = self.images(indices, draws, ahead)
-        return self._element(images, lambda part: tf.gather(part, indices))
+        return self.element(images, lambda part: tf.gather(part, indices))
 
 
 def span_of(batch_size: int, image_bytes: int) -> int:
@@ -122,18 +128,18 @@ class Batches:
         maker: of the elements: a `Maker`, or what `pairs` joins.
         plan: of orders and draws.
         in_memory: whether many small batches may be made at once.
-        save: a function of finished images and their indices that writes pictures, or None.
+        savers: functions of finished images and their indices that write pictures, by the place of the images in the
+            flattened element.
     """
 
     maker: Any
     plan: HashedPlan | StreamPlan
     in_memory: bool
-    save: Callable | None = None
+    savers: dict[int, Callable] = field(default_factory=dict)
 
     def again(self) -> "Batches":
         """Returns the same, at its first epoch."""
-        plan = self.plan.again()
-        return replace(self, plan=plan)
+        return replace(self, plan=self.plan.again())
 
     def dataset(self, *, endless: bool) -> tf.data.Dataset:
         """Returns them as a tf.data.Dataset, each pass a new epoch; its cardinality is known.
@@ -143,12 +149,12 @@ class Batches:
         """
         count, batch_size = self.plan.count, self.plan.batch_size
         span = batch_size
-        if self.in_memory and self.save is None and isinstance(self.plan, HashedPlan):  # a stream is drawn by the batch
+        if self.in_memory and not self.savers and isinstance(self.plan, HashedPlan):  # a stream is drawn by the batch
             widths = [spec.dtype.size * int(np.prod(spec.shape[1:])) for spec in tf.nest.flatten(self.maker.spec)]
             span = span_of(batch_size, sum(widths))
         dataset = self.plan.dataset(endless=endless, sizes=_sizes(count, span))
         dataset = dataset.map(self._make, num_parallel_calls=2 * usable_cores())
-        if self.save is not None:  # the last stage, with nothing behind it that asks ahead
+        if self.savers:  # the last stage, with nothing behind it that asks ahead
             dataset = dataset.map(self._write)
         else:
             dataset = (dataset.rebatch(_sizes(count, batch_size)) if span > batch_size else dataset).prefetch(2)
@@ -162,8 +168,8 @@ class Batches:
         indices, drawn_from = map(tf.constant, self.plan.batch(number))
         with tf.device("CPU"):
             element = self.maker.complete(indices, drawn_from, *self.maker.read_ahead(indices))
-        if self.save is not None:
-            self.save(tf.nest.flatten(element)[0].numpy(), indices.numpy())
+        for place, save in self.savers.items():
+            save(tf.nest.flatten(element)[place].numpy(), indices.numpy())
         return element
 
     def _make(self, indices, drawn_from):
@@ -177,12 +183,13 @@ class Batches:
         made = tf.py_function(complete, known, [spec.dtype for spec in specs])
         made = [tf.ensure_shape(part, spec.shape) for part, spec in zip(made, specs, strict=True)]
         element = tf.nest.pack_sequence_as(self.maker.spec, made)
-        return element if self.save is None else ((element,), indices)
+        return ((element,), indices) if self.savers else element
 
     def _write(self, element, indices):
         (element,) = element
-        written = tf.numpy_function(self.save, [tf.nest.flatten(element)[0], indices], [])
-        with tf.control_dependencies([written]):
+        flat = tf.nest.flatten(element)
+        written = [tf.numpy_function(save, [flat[place], indices], []) for place, save in self.savers.items()]
+        with tf.control_dependencies(written):
             return tf.nest.map_structure(tf.identity, element)
 
 

@@ -52,6 +52,20 @@ class Ranges:
         """Whether anything but flips moves pixels."""
         return bool(self.rotation or np.any(self.tx) or np.any(self.ty) or self.shear or tuple(self.zoom) != (1, 1))
 
+    @property
+    def tx_scale(self) -> float:
+        """Pixels per unit of `tx`."""
+        return _scale(self.tx, self.tx_size)
+
+    @property
+    def ty_scale(self) -> float:
+        """Pixels per unit of `ty`."""
+        return _scale(self.ty, self.ty_size)
+
+
+def _scale(shift, size):
+    return float(size if np.max(shift) < 1 else 1)
+
 
 def _choices(shift, whole_reaches):
     """Returns the magnitudes that a whole number or a list picks from, or None for a float's uniform draw."""
@@ -113,8 +127,7 @@ def draw_hashed(key: int, examples: np.ndarray, ranges: Ranges) -> np.ndarray:
         float64 (n, 10), see `COLUMNS`.
     """
     reach, picks = {}, {}
-    for column, shift, size in ((1, ranges.tx, ranges.tx_size), (2, ranges.ty, ranges.ty_size)):
-        scale = float(size if np.max(shift) < 1 else 1)
+    for column, shift, scale in ((1, ranges.tx, ranges.tx_scale), (2, ranges.ty, ranges.ty_scale)):
         choices = _choices(shift, ranges.whole_reaches)
         reach[column] = shift * scale if choices is None else 0.0
         if choices is not None and np.any(choices):

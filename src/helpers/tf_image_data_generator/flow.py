@@ -28,7 +28,7 @@ class Flow(tf.data.Dataset):
             listing: the original's own iterator, for its attributes.
             endless: whether it never runs out.
         """
-        self._batches, self._listing, self._endless = batches, listing, endless
+        self.batches, self.listing, self._endless = batches, listing, endless
         self._dataset = batches.dataset(endless=endless)
         self._reader: Iterator | None = None
         self.batch_index = self.total_batches_seen = 0
@@ -44,11 +44,20 @@ class Flow(tf.data.Dataset):
 
     def __getattr__(self, name):
         """Returns what the original's iterator has."""
-        if name.startswith("_"):
+        if name.startswith("_") or name == "listing":
             raise AttributeError(name)
         if name == "index_array":
             raise AttributeError("a flow keeps no index_array; give np.arange(n) as y, or take shuffle=False")
-        return getattr(self._listing, name)
+        return getattr(self.listing, name)
+
+    @property
+    def x(self) -> Any:
+        """The images of a flow of arrays, in its dtype; a copy."""
+        source = getattr(self.batches.maker, "source", None)
+        if source is None or not source.in_memory:
+            raise AttributeError("x")
+        images = source.read(tf.range(self.n)).numpy().astype(self.dtype)
+        return images.transpose(0, 3, 1, 2) if self.data_format == "channels_first" else images
 
     def __len__(self):
         """Batches of an epoch, of an endless flow too."""
@@ -58,7 +67,8 @@ class Flow(tf.data.Dataset):
         """Begins an epoch; an endless flow begins its first and goes on."""
         iterator = super().__iter__()
         if tf.executing_eagerly():
-            iterator.__class__ = _reading_arrays(type(iterator))
+            kind: Any = type(iterator)
+            iterator.__class__ = _reading_arrays(kind)
         return iterator
 
     def as_numpy_iterator(self) -> Iterator:
@@ -68,7 +78,7 @@ class Flow(tf.data.Dataset):
     def __next__(self):
         """The next batch as NumPy arrays, from epoch to epoch without end."""
         if self._reader is None:
-            source = self if self._endless else Flow(self._batches, self._listing, endless=True)
+            source = self if self._endless else Flow(self.batches, self.listing, endless=True)
             self._reader = iter(source)
         self.batch_index = (self.batch_index + 1) % len(self)
         self.total_batches_seen += 1
@@ -84,7 +94,7 @@ class Flow(tf.data.Dataset):
         """
         if not 0 <= index < len(self):
             raise ValueError(f"Asked to retrieve element {index}, but the Sequence has length {len(self)}")
-        return tf.nest.map_structure(_as_array, self._batches.batch(index))
+        return tf.nest.map_structure(_as_array, self.batches.batch(index))
 
     def reset(self) -> None:
         """Lets `next(flow)` begin a new epoch."""
@@ -92,7 +102,7 @@ class Flow(tf.data.Dataset):
 
     def on_epoch_end(self) -> None:
         """Gives `flow[i]` a new order."""
-        self._batches.plan.shuffle_batches()
+        self.batches.plan.shuffle_batches()
 
     def endless(self) -> "Flow":
         """Returns the same flow from its first epoch on, one epoch after the other without end.
@@ -100,7 +110,7 @@ class Flow(tf.data.Dataset):
         `fit(flow.endless(), steps_per_epoch=flow.n // flow.batch_size, epochs=…)` makes a single iterator for all
         epochs, as the Keras for which old scripts were written did: no epoch waits for its start.
         """
-        return Flow(self._batches.again(), self._listing, endless=True)
+        return Flow(self.batches.again(), self.listing, endless=True)
 
 
 def _as_array(tensor):

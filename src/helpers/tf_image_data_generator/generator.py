@@ -10,6 +10,7 @@ What concerns single images (`standardize`,
 this one holds; nothing of it runs while batches are made.
 """
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -61,12 +62,25 @@ class TFImageDataGenerator:
             if isinstance(options.get(name), np.ndarray):
                 options[name] = options[name].tolist()
         self.original = ImageDataGenerator(*arguments, **options)
+        self._has_flows = False
         self.mode = mode
         self.coordinates = coordinates
         self.jit_compile = jit_compile
         self._check()
         if mode != "corrected":
             oddities.warn_of_options(self.original)
+
+    def __setattr__(self, name, value):
+        """Sets what the original has on the original: `datagen.mean = …` counts in every flow made afterwards."""
+        if "original" not in vars(self) or not hasattr(self.original, name):
+            super().__setattr__(name, value)
+            return
+        setattr(self.original, name, value)
+        self._warn_of_change(name)
+
+    def _warn_of_change(self, name):
+        if self._has_flows:
+            warn_once(f"{name} has changed after a flow was made: that flow keeps what it was; make it anew")
 
     def __getattr__(self, name):
         """Returns what the original has: `mean`, `std`, `rotation_range`, `standardize`, …"""
@@ -126,6 +140,7 @@ class TFImageDataGenerator:
             else:
                 warn_once("fit ignores preprocessing_function; mode='corrected' mends it")
         given.fit(x, augment=augment, rounds=rounds, seed=seed)
+        self._warn_of_change("what fit found")
 
     def get_random_transform(self, img_shape: tuple[int, ...], seed: int | None = None) -> dict[str, Any]:
         """Draws the parameters of one image as the original does, by its names; in NumPy, whatever the mode.
@@ -266,7 +281,7 @@ class TFImageDataGenerator:
             more=tuple(listing.x_misc),
             weights=weights,
         )
-        listing.x = None
+        listing.x, listing.samples, listing.labels = None, listing.n, listing.y  # no second copy; names as of files
         return self._flow(source, listing)
 
     def flow_from_directory(self, directory: Any, *arguments: Any, **options: Any) -> Flow:
@@ -306,13 +321,24 @@ class TFImageDataGenerator:
     def _from_files(self, listing):
         return self._flow(files.source(listing, self.original.dtype), listing)
 
+    def _check_steps(self):
+        for name in ("standardize", "random_transform", "apply_transform", "get_random_transform"):
+            if name in vars(self.original) or vars(TFImageDataGenerator).get(name) is not getattr(
+                type(self), name, None
+            ):
+                raise ValueError(
+                    f"{name} is overridden, and a flow makes whole batches without it; "
+                    "put that step into preprocessing_function, or stay with Keras' ImageDataGenerator"
+                )
+
     def _flow(self, source, listing):
+        self._check_steps()
         if not listing.n:
             raise ValueError("a flow must have images (got none); of a folder, give the one that holds the classes'")
         if listing.batch_size < 1:
             raise ValueError(f"batch_size must be >= 1 (got {listing.batch_size}); give a positive whole number")
-        given, corrected, stream = self.original, self.mode == "corrected", self.mode == "stream"
-        height, width, channels = source.shape
+        given, corrected, stream = copy.copy(self.original), self.mode == "corrected", self.mode == "stream"
+        height, width, _ = source.shape
         if not corrected:
             oddities.warn_of_data(given, height, width, source.white)
         oddities.warn_of_statistics(given)
@@ -332,8 +358,8 @@ class TFImageDataGenerator:
         )
         kind = plans.StreamPlan if stream else plans.HashedPlan
         plan = kind(listing.n, listing.batch_size, shuffle=listing.shuffle, seed=listing.seed, ranges=ranges)
-        shape = (channels, height, width) if given.data_format == "channels_first" else source.shape
-        maker = batches.Maker(source, pixels.make(recipe), plan, shape=shape, dtype=given.dtype)
-        save = batches.saver(listing) if listing.save_to_dir else None
+        maker = batches.Maker(source, recipe, plan)
+        savers = {0: batches.saver(listing)} if listing.save_to_dir else {}
         listing.image_data_generator = self
-        return Flow(batches.Batches(maker=maker, plan=plan, in_memory=source.in_memory, save=save), listing)
+        self._has_flows = True
+        return Flow(batches.Batches(maker=maker, plan=plan, in_memory=source.in_memory, savers=savers), listing)
