@@ -281,7 +281,8 @@ class TFImageDataGenerator:
             more=tuple(listing.x_misc),
             weights=weights,
         )
-        listing.x, listing.samples, listing.labels = None, listing.n, listing.y  # no second copy; names as of files
+        listing.x, listing.dtype = None, self.dtype  # without a second copy of the images
+        listing.samples, listing.labels = listing.n, listing.y  # named as those of files
         return self._flow(source, listing)
 
     def flow_from_directory(self, directory: Any, *arguments: Any, **options: Any) -> Flow:
