@@ -17,12 +17,10 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.keras.preprocessing.image import ImageDataGenerator, NumpyArrayIterator
 
-from . import affine, affine_tf, batches, files, oddities, pixels, plans
+from . import affine_tf, batches, files, oddities, pixels, plans, refusals
 from .draws import COLUMNS, Ranges, draw_stream
 from .flow import Flow
 from .oddities import warn_once
-
-MODES = ("stream", "semantics", "corrected")
 
 
 class TFImageDataGenerator:
@@ -54,10 +52,7 @@ class TFImageDataGenerator:
         jit_compile: bool = True,
         **options: Any,
     ) -> None:
-        if mode not in MODES:
-            raise ValueError(f"mode must be one of {', '.join(MODES)} (got {mode!r})")
-        if coordinates not in ("float64", "float32"):
-            raise ValueError(f"coordinates must be float64 or float32 (got {coordinates!r})")
+        refusals.check_modes(mode, coordinates)
         for name in ("width_shift_range", "height_shift_range"):
             if isinstance(options.get(name), np.ndarray):
                 options[name] = options[name].tolist()
@@ -66,7 +61,7 @@ class TFImageDataGenerator:
         self.mode = mode
         self.coordinates = coordinates
         self.jit_compile = jit_compile
-        self._check()
+        refusals.check_options(self.original, mode)
         if mode != "corrected":
             oddities.warn_of_options(self.original)
 
@@ -87,19 +82,6 @@ class TFImageDataGenerator:
         if name == "original":
             raise AttributeError(name)
         return getattr(self.original, name)
-
-    def _check(self):
-        given = self.original
-        affine.check_fill_mode(given.fill_mode)
-        if given.interpolation_order not in range(6):
-            raise ValueError(f"interpolation_order must be 0 to 5 (got {given.interpolation_order!r})")
-        if np.dtype(given.dtype) not in (np.float32, np.float64):
-            raise ValueError(f"dtype must be float32 or float64 (got {given.dtype!r}); cast in a map afterwards")
-        if given.brightness_range is not None and given.data_format == "channels_first" and self.mode != "corrected":
-            raise ValueError(
-                "brightness_range needs data_format 'channels_last' (got 'channels_first'), in the original too; "
-                "use mode='corrected' or transpose"
-            )
 
     def _ranges(self, height, width):
         given, corrected = self.original, self.mode == "corrected"
@@ -322,22 +304,9 @@ class TFImageDataGenerator:
     def _from_files(self, listing):
         return self._flow(files.source(listing, self.original.dtype), listing)
 
-    def _check_steps(self):
-        for name in ("standardize", "random_transform", "apply_transform", "get_random_transform"):
-            if name in vars(self.original) or vars(TFImageDataGenerator).get(name) is not getattr(
-                type(self), name, None
-            ):
-                raise ValueError(
-                    f"{name} is overridden, and a flow makes whole batches without it; "
-                    "put that step into preprocessing_function, or stay with Keras' ImageDataGenerator"
-                )
-
     def _flow(self, source, listing):
-        self._check_steps()
-        if not listing.n:
-            raise ValueError("a flow must have images (got none); of a folder, give the one that holds the classes'")
-        if listing.batch_size < 1:
-            raise ValueError(f"batch_size must be >= 1 (got {listing.batch_size}); give a positive whole number")
+        refusals.check_steps(self, TFImageDataGenerator)
+        refusals.check_flow(listing)
         given, corrected, stream = copy.copy(self.original), self.mode == "corrected", self.mode == "stream"
         height, width, _ = source.shape
         if not corrected:
