@@ -296,9 +296,8 @@ def main():
         cases = [case for case in every() if arguments.only in case.name]
         least = {case.name: report(case.name, through_fit(case, rounds, generator)) for case in cases}
         slower = [f"{name} ({ratio:.2f})" for name, ratio in least.items() if ratio < 1]
-        print(
-            f"{len(least)} configurations, the least ratio {min(least.values()):.2f}; below 1: {', '.join(slower) or 'none'}"
-        )
+        print(f"{len(least)} configurations, the least ratio {min(least.values()):.2f}")
+        print(f"below 1: {', '.join(slower) or 'none'}")
         return
     if arguments.layers:
         beside_layers(rounds, generator)

@@ -435,3 +435,20 @@ def test_hashed_numbers_are_uniform_and_independent_along_rows_columns_and_keys(
             assert abs(np.corrcoef(flat[lag:], flat[:-lag])[0, 1]) < 0.01
     one, other = (hashed_units(key, rows, 10).ravel() for key in (7, 8))
     assert abs(np.corrcoef(one, other)[0, 1]) < 0.01
+
+
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic", "hamming", "box", "lanczos"])
+def test_photographs_are_read_with_every_interpolation_as_the_original_reads_them(tmp_path, interpolation):
+    from PIL import Image
+
+    generator = np.random.default_rng(4)
+    (tmp_path / "only").mkdir()
+    for number, size in enumerate([(375, 500), (480, 321), (150, 90), (233, 640)]):
+        coarse = Image.fromarray(generator.integers(0, 256, (9, 12, 3), dtype=np.uint8))
+        coarse.resize(size[::-1], Image.Resampling.BICUBIC).save(tmp_path / "only" / f"{number}.jpg", quality=92)
+    original, port = both(**GEOMETRY, rescale=1 / 255, jit_compile=False)
+    for side in (150, 224):
+        arguments = tmp_path, (side, side)
+        options = {"interpolation": interpolation, "class_mode": None, "seed": 1}
+        (ours,) = port.flow_from_directory(*arguments, **options)
+        np.testing.assert_array_equal(ours, next(original.flow_from_directory(*arguments, **options)))
