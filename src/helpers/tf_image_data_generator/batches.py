@@ -22,8 +22,9 @@ class Source:
     """The images of a flow, and what goes with them.
 
     Attributes:
-        read: a function of indices, int64 tensor (n,), that gives images (n, height, width, channels).
-        in_graph: whether `read` belongs into the graph of the pipeline: a loop over files. Otherwise it is eager.
+        read: a function of indices, int64 tensor (n,), that gives images (n, height, width, channels), eagerly; or,
+            in a graph, a function of one index that gives one image.
+        in_graph: which of the two: files that TensorFlow decodes are read one by one, in the pipeline's graph.
         shape: (height, width, channels) of an image.
         dtype: of the images as they are read.
         white: the brightest value of the data.
@@ -62,6 +63,7 @@ class Maker:
         self.more: Any
         self.weights: Any
         self.finish = pixels.make(recipe)
+        self.in_graph = source.in_graph
         with tf.device("CPU"):
             self.labels, self.more, self.weights = (
                 None if part is None else tf.nest.map_structure(tf.constant, part)
@@ -80,9 +82,9 @@ class Maker:
         outputs = images if self.source.images_are_labels else tf.nest.map_structure(rows_of, self.labels)
         return (inputs, outputs) if self.weights is None else (inputs, outputs, rows_of(self.weights))
 
-    def read_ahead(self, indices: Any) -> tuple:
-        """Returns what is to be read within the pipeline's graph, for `complete`."""
-        return (self.source.read(indices),) if self.source.in_graph else ()
+    def read_ahead(self, index: Any) -> tuple:
+        """Returns the image of this index where it is to be read in the pipeline's graph, for `complete`."""
+        return (self.source.read(index),) if self.source.in_graph else ()
 
     def images(self, indices: Any, draws: np.ndarray, ahead: tuple) -> Any:
         """Returns finished images (n, …).
@@ -90,7 +92,7 @@ class Maker:
         Args:
             indices: int64 tensor (n,).
             draws: float64 (n, 10).
-            ahead: what `read_ahead` gave.
+            ahead: what `read_ahead` gave, in a batch.
         """
         images = ahead[0] if ahead else self.source.read(indices)
         return tf.cast(self.finish(images, draws), self.recipe.given.dtype)
@@ -153,6 +155,9 @@ class Batches:
             widths = [spec.dtype.size * int(np.prod(spec.shape[1:])) for spec in tf.nest.flatten(self.maker.spec)]
             span = span_of(batch_size, sum(widths))
         dataset = self.plan.dataset(endless=endless, sizes=_sizes(count, span))
+        if self.maker.in_graph:
+            dataset = dataset.unbatch().map(self._read_one, num_parallel_calls=usable_cores())
+            dataset = dataset.rebatch(_sizes(count, batch_size))
         dataset = dataset.map(self._make, num_parallel_calls=2 * usable_cores())
         if self.savers:  # the last stage, with nothing behind it that asks ahead
             dataset = dataset.map(self._write)
@@ -167,23 +172,26 @@ class Batches:
         """Returns the batch of this number, see `plan.batch`, as eager tensors."""
         indices, drawn_from = map(tf.constant, self.plan.batch(number))
         with tf.device("CPU"):
-            element = self.maker.complete(indices, drawn_from, *self.maker.read_ahead(indices))
+            ahead = zip(*map(self.maker.read_ahead, indices), strict=True) if self.maker.in_graph else ()
+            element = self.maker.complete(indices, drawn_from, *map(tf.stack, ahead))
         for place, save in self.savers.items():
             save(tf.nest.flatten(element)[place].numpy(), indices.numpy())
         return element
 
-    def _make(self, indices, drawn_from):
+    def _read_one(self, index, drawn_from):
+        return tuple(part[None] for part in (index, drawn_from, *self.maker.read_ahead(index)))
+
+    def _make(self, *planned):
         specs = tf.nest.flatten(self.maker.spec)
 
         def complete(*planned):
             with tf.device("CPU"):
                 return tf.nest.flatten(self.maker.complete(*planned))
 
-        known = [indices, drawn_from, *self.maker.read_ahead(indices)]
-        made = tf.py_function(complete, known, [spec.dtype for spec in specs])
+        made = tf.py_function(complete, planned, [spec.dtype for spec in specs])
         made = [tf.ensure_shape(part, spec.shape) for part, spec in zip(made, specs, strict=True)]
         element = tf.nest.pack_sequence_as(self.maker.spec, made)
-        return ((element,), indices) if self.savers else element
+        return ((element,), planned[0]) if self.savers else element
 
     def _write(self, element, indices):
         (element,) = element

@@ -85,6 +85,7 @@ class JointMaker:
         self.inputs, self.targets = inputs, targets
         self.makers = [*inputs, *targets]
         self.recipe = inputs[0].recipe
+        self.in_graph = any(maker.in_graph for maker in self.makers)
         images = [maker.image for maker in self.makers]
         self.spec = self._element(images, lambda part: tf.TensorSpec([None, *part.shape[1:]], part.dtype))
         places, place = [], 0
@@ -93,16 +94,16 @@ class JointMaker:
             place += 1 + len(maker.more)
         self.places = places
 
-    def read_ahead(self, indices: Any) -> tuple:
-        """Returns what is to be read within the pipeline's graph, for `complete`."""
-        return sum((maker.read_ahead(indices) for maker in self.makers), ())
+    def read_ahead(self, index: Any) -> tuple:
+        """Returns the images of this index that are to be read in the pipeline's graph, for `complete`."""
+        return sum((maker.read_ahead(index) for maker in self.makers), ())
 
     def complete(self, indices: Any, drawn_from: Any, *ahead: Any) -> Any:
         """Returns the element of planned rows; all arguments are eager tensors."""
         rows, drawn = indices.numpy(), drawn_from.numpy()
         left, images = list(ahead), []
         for maker in self.makers:
-            mine = (left.pop(0),) if maker.source.in_graph else ()
+            mine = (left.pop(0),) if maker.in_graph else ()
             images.append(maker.images(indices, self._draws(maker, rows, drawn), mine))
         return self._element(images, lambda part: tf.gather(part, indices))
 
