@@ -99,7 +99,7 @@ def test_the_training_subset_gets_the_weights_of_the_first_rows_in_the_original(
     _, labels, given = next(original(validation_split=0.3).flow(images, shuffle=False, **options))
     assert labels.tolist() == [3, 4, 5, 6, 7, 8, 9] and given.tolist() == [0, 1, 2, 3, 4, 5, 6]
     ((_, labels, given),) = corrected(validation_split=0.3).flow(images, shuffle=False, **options)
-    assert labels.numpy().tolist() == given.numpy().tolist()
+    assert labels.tolist() == given.tolist()
 
 
 def test_by_default_the_oddities_are_kept():

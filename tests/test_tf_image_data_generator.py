@@ -299,14 +299,14 @@ def test_small_batches_are_cut_from_larger_spans_without_losing_any():
         {"rotation_range": 40, "horizontal_flip": True},
     ],
 )
-def test_stateless_draws_have_the_originals_distribution(options):
+def test_draws_by_hash_have_the_originals_distribution(options):
     from scipy import stats
 
-    from helpers.tf_image_data_generator.draws import COLUMNS, draw_stateless, draw_stream
+    from helpers.tf_image_data_generator.draws import COLUMNS, draw_hashed, draw_stream
 
     _, port = both(**options)
     ranges = port._ranges(20, 20)
-    ours = draw_stateless([3, 4], 4000, ranges).numpy()
+    ours = draw_hashed(3, np.arange(4000), ranges)
     theirs = draw_stream(np.random.RandomState(0), 4000, ranges)
     for place, name in enumerate(COLUMNS):
         if name.startswith("flip"):
@@ -390,7 +390,65 @@ def test_folders_and_options_are_refused_with_the_originals_errors(tmp_path, pic
         assert str(ours.value) == str(theirs.value)
     with pytest.raises(TypeError, match="unexpected keyword argument 'rotation'"):
         TFImageDataGenerator(rotation=20)
-    with pytest.raises(ValueError, match="a flow must have image files"):
+    with pytest.raises(ValueError, match="a flow must have images"):
         port.flow_from_directory(tmp_path)
     with pytest.raises(ValueError, match="batch_size must be >= 1"):
         port.flow(IMAGES, batch_size=0)
+
+
+@pytest.mark.parametrize("mode", ["semantics", "corrected"])
+def test_draws_belong_to_an_example_and_an_epoch_whatever_the_batch(mode):
+    options = {**GEOMETRY, "brightness_range": (0.5, 1.5)}
+    seen = []
+    for batch_size, shuffle in ((7, False), (32, True)):
+        flow = both(mode=mode, **options)[1].flow(IMAGES, LABELS, batch_size=batch_size, shuffle=shuffle, seed=3)
+        images, labels = (np.concatenate(parts) for parts in zip(*flow, strict=True))
+        seen.append(images[np.argsort(labels)])
+    np.testing.assert_array_equal(*seen)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    key=st.integers(0, 2**63 - 1),
+    rows=st.lists(st.integers(0, 2**40), min_size=1, max_size=20, unique=True),
+    columns=st.integers(1, 12),
+)
+def test_a_hashed_number_depends_on_its_key_row_and_column_alone(key, rows, columns):
+    from helpers.tf_image_data_generator.draws import hashed_units
+
+    units = hashed_units(key, np.array(rows), columns)
+    assert units.shape == (len(rows), columns) and (units >= 0).all() and (units < 1).all()
+    np.testing.assert_array_equal(units[-1:], hashed_units(key, np.array(rows[-1:]), columns))
+    assert (units != hashed_units(key ^ 1, np.array(rows), columns)).all()
+
+
+def test_hashed_numbers_are_uniform_and_independent_along_rows_columns_and_keys():
+    from scipy import stats
+
+    from helpers.tf_image_data_generator.draws import hashed_units
+
+    rows = np.arange(20_000)
+    for units in (hashed_units(key, rows, 10) for key in (0, 1, 2**62)):
+        assert stats.kstest(units.ravel(), "uniform").pvalue > 1e-4
+        for lag in (1, 2, 10):
+            flat = units.ravel()
+            assert abs(np.corrcoef(flat[lag:], flat[:-lag])[0, 1]) < 0.01
+    one, other = (hashed_units(key, rows, 10).ravel() for key in (7, 8))
+    assert abs(np.corrcoef(one, other)[0, 1]) < 0.01
+
+
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic", "hamming", "box", "lanczos"])
+def test_photographs_are_read_with_every_interpolation_as_the_original_reads_them(tmp_path, interpolation):
+    from PIL import Image
+
+    generator = np.random.default_rng(4)
+    (tmp_path / "only").mkdir()
+    for number, size in enumerate([(375, 500), (480, 321), (150, 90), (233, 640)]):
+        coarse = Image.fromarray(generator.integers(0, 256, (9, 12, 3), dtype=np.uint8))
+        coarse.resize(size[::-1], Image.Resampling.BICUBIC).save(tmp_path / "only" / f"{number}.jpg", quality=92)
+    original, port = both(**GEOMETRY, rescale=1 / 255, jit_compile=False)
+    for side in (150, 224):
+        arguments = tmp_path, (side, side)
+        options = {"interpolation": interpolation, "class_mode": None, "seed": 1}
+        (ours,) = port.flow_from_directory(*arguments, **options)
+        np.testing.assert_array_equal(ours, next(original.flow_from_directory(*arguments, **options)))

@@ -198,7 +198,7 @@ def _prepare_photographs(root, progress):
         progress(f"{photographs.NAME} are already prepared in {target}")
         return target
     progress(f"cutting {photographs.NAME} from the two that scikit-learn ships")
-    with _working_folder(root) as work:
+    with _working_folder(root, photographs.NAME) as work:
         (made := work / "made").mkdir()
         photographs.write(made)
         target.parent.mkdir(exist_ok=True)

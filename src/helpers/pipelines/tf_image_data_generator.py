@@ -8,7 +8,7 @@ import io
 
 import tensorflow as tf
 
-from helpers.pipelines import Feed, image_data_generator, tf_data
+from helpers.pipelines import Feed, image_data_generator
 from helpers.tasks import Task, transforms
 from helpers.tf_image_data_generator import TFImageDataGenerator
 
@@ -27,14 +27,14 @@ def build(
     options, to_resize = image_data_generator.options_of(task)
     generator = TFImageDataGenerator(**options, coordinates=coordinates, jit_compile=jit_compile)
     with contextlib.redirect_stdout(io.StringIO()):  # "Found … images belonging to … classes."
-        dataset = image_data_generator.flow(generator, task)
-    steps = len(dataset) if repeat else None
-    if not to_resize and dataset.element_spec[1].dtype == tf.int64:
-        return tf_data.finished(dataset, prefetch=2 if repeat else 0, steps_per_epoch=steps)
+        flow = image_data_generator.flow(generator, task)
+    steps = len(flow)
+    dataset = flow.endless() if repeat else flow
+    if to_resize or dataset.element_spec[1].dtype != tf.int64:
 
-    def finish(images, labels):
-        resized = transforms.get(task.transform).apply_tf(images) if to_resize else images
-        return resized, tf.cast(labels, tf.int64)
+        def finish(images, labels):
+            resized = transforms.get(task.transform).apply_tf(images) if to_resize else images
+            return resized, tf.cast(labels, tf.int64)
 
-    dataset = dataset.map(finish, num_parallel_calls=tf.data.AUTOTUNE)
-    return tf_data.finished(dataset, prefetch=2, steps_per_epoch=steps)
+        dataset = dataset.map(finish, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
+    return Feed(dataset, steps_per_epoch=steps) if repeat else dataset

@@ -1,4 +1,4 @@
-"""The random parameters that ImageDataGenerator draws for an image: as it draws them, and as TensorFlow can.
+"""The random parameters that ImageDataGenerator draws for an image: in its own sequence, and example by example.
 
 Both give an array of float64 (images, 10) whose columns `COLUMNS` names, in the terms of the original's
 `get_random_transform` (Keras, `legacy/preprocessing/image.py`): degrees, pixels, factors; a flip happens above 0.5.
@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 COLUMNS = ("theta", "tx", "ty", "shear", "zx", "zy", "flip_horizontal", "flip_vertical", "channel_shift", "brightness")
 AFFINE = slice(0, 6)
@@ -52,6 +51,20 @@ class Ranges:
     def is_affine(self) -> bool:
         """Whether anything but flips moves pixels."""
         return bool(self.rotation or np.any(self.tx) or np.any(self.ty) or self.shear or tuple(self.zoom) != (1, 1))
+
+    @property
+    def tx_scale(self) -> float:
+        """Pixels per unit of `tx`."""
+        return _scale(self.tx, self.tx_size)
+
+    @property
+    def ty_scale(self) -> float:
+        """Pixels per unit of `ty`."""
+        return _scale(self.ty, self.ty_size)
+
+
+def _scale(shift, size):
+    return float(size if np.max(shift) < 1 else 1)
 
 
 def _choices(shift, whole_reaches):
@@ -98,20 +111,23 @@ def draw_stream(random: Any, count: int, ranges: Ranges) -> np.ndarray:
     return drawn
 
 
-def draw_stateless(seed: Any, count: Any, ranges: Ranges) -> Any:
-    """Draws the same distributions from a stateless generator of TensorFlow, in few operations.
+def draw_hashed(key: int, examples: np.ndarray, ranges: Ranges) -> np.ndarray:
+    """Draws the same distributions for each example from a number of its own: a hash of key, example and column.
+
+    So an image and its mask, read from two flows, get the same draws whatever their size and whoever else is in the
+    batch. The hash is SplitMix64's finaliser (Steele, Lea and Flood, "Fast splittable pseudorandom number generators",
+    OOPSLA 2014) of a counter.
 
     Args:
-        seed: int64 tensor (2,): the same seed and count give the same draws, whatever runs in parallel.
-        count: scalar tensor, images.
+        key: of the seed and the epoch, 0 to 2⁶³ - 1.
+        examples: int64 (n,), each at least 0.
         ranges: what to draw.
 
     Returns:
-        float64 tensor (count, 10), see `COLUMNS`.
+        float64 (n, 10), see `COLUMNS`.
     """
     reach, picks = {}, {}
-    for column, shift, size in ((1, ranges.tx, ranges.tx_size), (2, ranges.ty, ranges.ty_size)):
-        scale = float(size if np.max(shift) < 1 else 1)
+    for column, shift, scale in ((1, ranges.tx, ranges.tx_scale), (2, ranges.ty, ranges.ty_scale)):
         choices = _choices(shift, ranges.whole_reaches)
         reach[column] = shift * scale if choices is None else 0.0
         if choices is not None and np.any(choices):
@@ -121,9 +137,27 @@ def draw_stateless(seed: Any, count: Any, ranges: Ranges) -> Any:
     shift, brightness = (-ranges.channel_shift, ranges.channel_shift), ranges.brightness or (1, 1)
     ends = [*((-end, end) for end in symmetric), ranges.zoom, ranges.zoom, *flips, shift, brightness]
     low, high = np.array(ends, float).T
-    unit = tf.random.stateless_uniform([count, len(COLUMNS)], seed, dtype=tf.float64, alg="philox")
+    unit = hashed_units(key, examples, len(COLUMNS))
     drawn = unit * (high - low) + low
     for column, both_signs in picks.items():
-        picked = tf.gather(both_signs, tf.cast(unit[:, column] * len(both_signs), tf.int32))
-        drawn = tf.concat([drawn[:, :column], picked[:, None], drawn[:, column + 1 :]], axis=1)
+        drawn[:, column] = both_signs[(unit[:, column] * len(both_signs)).astype(np.int64)]
     return drawn
+
+
+def hashed_units(key: int, rows: np.ndarray, columns: int) -> np.ndarray:
+    """Returns float64 (n, columns) in 0 … 1, exclusive of 1, that depend on key, row and column alone.
+
+    Args:
+        key: 0 to 2⁶³ - 1.
+        rows: int64 (n,), each at least 0.
+        columns: how many.
+    """
+    start = _mixed(np.array([[key]], np.uint64))
+    counters = rows.astype(np.uint64)[:, None] * np.uint64(columns) + np.arange(1, columns + 1, dtype=np.uint64)
+    return (_mixed(start + counters * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(11)) * 2.0**-53
+
+
+def _mixed(z):
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))

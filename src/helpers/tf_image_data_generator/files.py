@@ -39,9 +39,7 @@ def decode_to(path: Any, size: tuple[int, int]) -> Any:
     Returns:
         uint8 tensor (height, width, 3), 0 to 255.
     """
-    image = decode(path)
-    fits = tf.reduce_all(tf.shape(image)[:2] == list(size))
-    return tf.ensure_shape(tf.cond(fits, lambda: image, lambda: pick_nearest(image, size)), (*size, 3))
+    return tf.ensure_shape(pick_nearest(decode(path), size), (*size, 3))
 
 
 def pick_nearest(image: Any, size: tuple[int, int]) -> Any:
@@ -54,12 +52,12 @@ def pick_nearest(image: Any, size: tuple[int, int]) -> Any:
     Returns:
         uint8 tensor of that size.
     """
+    parts = np.array([[0.5] + [1.0] * (max(size) - 1)])  # of a step, summed up
+    lengths = tf.shape(image)[:2, None]
+    steps = tf.cast(lengths, tf.float64) / np.reshape(size, (2, 1)).astype(float)
+    indices = tf.minimum(tf.cast(tf.cumsum(steps * parts, axis=1), tf.int32), lengths - 1)
     for axis, wanted in enumerate(size):
-        length = tf.shape(image)[axis]
-        step = tf.cast(length, tf.float64) / wanted
-        steps = tf.concat([[step * 0.5], tf.fill([wanted - 1], step)], axis=0)
-        indices = tf.minimum(tf.cast(tf.floor(tf.cumsum(steps)), tf.int32), length - 1)
-        image = tf.gather(image, indices, axis=axis)
+        image = tf.gather(image, indices[axis, :wanted], axis=axis)
     return image
 
 
@@ -70,8 +68,10 @@ def source(listing: Any, dtype: str) -> Source:
         listing: a DirectoryIterator or DataFrameIterator of Keras.
         dtype: of the labels where they are numbers of classes.
     """
+    read, in_graph = _reader(listing)
     return Source(
-        read=_reader(listing),
+        read=read,
+        in_graph=in_graph,
         shape=(*listing.target_size, CHANNELS[listing.color_mode]),
         labels=_labels(listing, dtype),
         weights=listing.sample_weight,
@@ -79,24 +79,22 @@ def source(listing: Any, dtype: str) -> Source:
     )
 
 
-def _reader(listing) -> Callable:
-    """Returns a function of indices, int64 tensor (n,), that gives uint8 images (n, height, width, channels)."""
+def _reader(listing) -> tuple[Callable, bool]:
+    """Returns (read, whether for a graph), as `Source` wants them, of uint8 images."""
     paths, size = listing.filepaths, listing.target_size
     how = {name: getattr(listing, name) for name in ("color_mode", "interpolation", "keep_aspect_ratio")}
     shape = (*size, CHANNELS[listing.color_mode])
     plain = tuple(how.values()) == ("rgb", "nearest", False)
     if plain and all(path.lower().endswith(IN_TENSORFLOW) for path in paths):
-        names = tf.constant(list(paths))
-        spec = tf.TensorSpec(shape, tf.uint8)
-        return lambda indices: tf.map_fn(
-            lambda path: decode_to(path, size), tf.gather(names, indices), fn_output_signature=spec
-        )
+        with tf.device("CPU"):
+            names = tf.constant(list(paths))
+        return lambda index: decode_to(names[index], size), True
 
     def load(indices):
-        pictures = [keras.utils.load_img(paths[index], target_size=size, **how) for index in indices]
-        return np.stack([np.asarray(picture, np.uint8).reshape(shape) for picture in pictures])
+        pictures = [keras.utils.load_img(paths[index], target_size=size, **how) for index in indices.numpy()]
+        return tf.constant(np.stack([np.asarray(picture, np.uint8).reshape(shape) for picture in pictures]))
 
-    return lambda indices: tf.ensure_shape(tf.numpy_function(load, [indices], tf.uint8), [None, *shape])
+    return load, False
 
 
 def _labels(listing, dtype):

@@ -4,22 +4,23 @@
 
 The package can be copied elsewhere: it needs Keras, TensorFlow, NumPy, SciPy and Pillow, and nothing of this kit.
 
-The `flow*` methods return a `tf.data.Dataset` with its cardinality set. What concerns single images (`standardize`,
+The `flow*` methods return a `Flow`: a `tf.data.Dataset` that also has the surface of the original's iterators.
+What concerns single images (`standardize`,
 `apply_transform`, `random_transform`, `get_random_transform`) and the checks of arguments is Keras' own class, which
 this one holds; nothing of it runs while batches are made.
 """
 
+import copy
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from tensorflow.keras.preprocessing.image import ImageDataGenerator, NumpyArrayIterator
 
-from . import affine, batches, files, oddities, pixels
+from . import affine_tf, batches, files, oddities, pixels, plans, refusals
 from .draws import COLUMNS, Ranges, draw_stream
+from .flow import Flow
 from .oddities import warn_once
-
-MODES = ("stream", "semantics", "corrected")
 
 
 class TFImageDataGenerator:
@@ -51,39 +52,36 @@ class TFImageDataGenerator:
         jit_compile: bool = True,
         **options: Any,
     ) -> None:
-        if mode not in MODES:
-            raise ValueError(f"mode must be one of {', '.join(MODES)} (got {mode!r})")
-        if coordinates not in ("float64", "float32"):
-            raise ValueError(f"coordinates must be float64 or float32 (got {coordinates!r})")
+        refusals.check_modes(mode, coordinates)
         for name in ("width_shift_range", "height_shift_range"):
             if isinstance(options.get(name), np.ndarray):
                 options[name] = options[name].tolist()
         self.original = ImageDataGenerator(*arguments, **options)
+        self._has_flows = False
         self.mode = mode
         self.coordinates = coordinates
         self.jit_compile = jit_compile
-        self._check()
+        refusals.check_options(self.original, mode)
         if mode != "corrected":
             oddities.warn_of_options(self.original)
+
+    def __setattr__(self, name, value):
+        """Sets what the original has on the original: `datagen.mean = …` counts in every flow made afterwards."""
+        if "original" not in vars(self) or not hasattr(self.original, name):
+            super().__setattr__(name, value)
+            return
+        setattr(self.original, name, value)
+        self._warn_of_change(name)
+
+    def _warn_of_change(self, name):
+        if self._has_flows:
+            warn_once(f"{name} has changed after a flow was made: that flow keeps what it was; make it anew")
 
     def __getattr__(self, name):
         """Returns what the original has: `mean`, `std`, `rotation_range`, `standardize`, …"""
         if name == "original":
             raise AttributeError(name)
         return getattr(self.original, name)
-
-    def _check(self):
-        given = self.original
-        affine.check_fill_mode(given.fill_mode)
-        if given.interpolation_order not in range(6):
-            raise ValueError(f"interpolation_order must be 0 to 5 (got {given.interpolation_order!r})")
-        if np.dtype(given.dtype) not in (np.float32, np.float64):
-            raise ValueError(f"dtype must be float32 or float64 (got {given.dtype!r}); cast in a map afterwards")
-        if given.brightness_range is not None and given.data_format == "channels_first" and self.mode != "corrected":
-            raise ValueError(
-                "brightness_range needs data_format 'channels_last' (got 'channels_first'), in the original too; "
-                "use mode='corrected' or transpose"
-            )
 
     def _ranges(self, height, width):
         given, corrected = self.original, self.mode == "corrected"
@@ -124,6 +122,7 @@ class TFImageDataGenerator:
             else:
                 warn_once("fit ignores preprocessing_function; mode='corrected' mends it")
         given.fit(x, augment=augment, rounds=rounds, seed=seed)
+        self._warn_of_change("what fit found")
 
     def get_random_transform(self, img_shape: tuple[int, ...], seed: int | None = None) -> dict[str, Any]:
         """Draws the parameters of one image as the original does, by its names; in NumPy, whatever the mode.
@@ -174,8 +173,16 @@ class TFImageDataGenerator:
             dtype="float32",
         )
         white = 1.0 if images.max() <= 1 else 255.0
-        recipe = pixels.Recipe(given=nothing_else, ranges=everything, corrected=True, white=white, jit_compile=False)
-        return pixels.make(recipe)(tf.constant(images), tf.constant(draws))[0].numpy()
+        recipe = pixels.Recipe(
+            given=nothing_else,
+            ranges=everything,
+            corrected=True,
+            white=white,
+            jit_compile=False,
+            shape=images.shape[1:],
+            read_as="float32",
+        )
+        return pixels.make(recipe)(tf.constant(images), draws)[0].numpy()
 
     def random_transform(self, x: np.ndarray, seed: int | None = None) -> np.ndarray:
         """Draws parameters and applies them to one image; arguments as `apply_transform` and `get_random_transform`."""
@@ -194,7 +201,7 @@ class TFImageDataGenerator:
         save_format: str = "png",
         ignore_class_split: bool = False,
         subset: str | None = None,
-    ) -> tf.data.Dataset:
+    ) -> Flow:
         """Returns a dataset of batches of the images in memory.
 
         Args:
@@ -249,15 +256,18 @@ class TFImageDataGenerator:
         source = batches.Source(
             read=variable.sparse_read,
             shape=data.shape[1:],
+            dtype=data.dtype,
             white=1.0 if data.dtype != np.uint8 and data.size and data.max() <= 1 else 255.0,
             in_memory=True,
             labels=listing.y,
             more=tuple(listing.x_misc),
             weights=weights,
         )
-        return self._batches(source, listing)
+        listing.x, listing.dtype = None, self.dtype  # without a second copy of the images
+        listing.samples, listing.labels = listing.n, listing.y  # named as those of files
+        return self._flow(source, listing)
 
-    def flow_from_directory(self, directory: Any, *arguments: Any, **options: Any) -> tf.data.Dataset:
+    def flow_from_directory(self, directory: Any, *arguments: Any, **options: Any) -> Flow:
         """Returns a dataset of batches of the image files of one folder per class.
 
         Args:
@@ -274,7 +284,7 @@ class TFImageDataGenerator:
         """
         return self._from_files(self.original.flow_from_directory(directory, *arguments, **options))
 
-    def flow_from_dataframe(self, dataframe: Any, *arguments: Any, **options: Any) -> tf.data.Dataset:
+    def flow_from_dataframe(self, dataframe: Any, *arguments: Any, **options: Any) -> Flow:
         """Returns a dataset of batches of the files that a table names.
 
         Args:
@@ -292,27 +302,34 @@ class TFImageDataGenerator:
         return self._from_files(self.original.flow_from_dataframe(dataframe, *arguments, **options))
 
     def _from_files(self, listing):
-        if not listing.samples:
-            raise ValueError("a flow must have image files (got none); give a folder with one folder per class")
-        dataset = self._batches(files.source(listing, self.original.dtype), listing)
-        for name in ("class_indices", "classes", "filenames", "samples", "filepaths"):
-            setattr(dataset, name, getattr(listing, name, None))
-        return dataset
+        return self._flow(files.source(listing, self.original.dtype), listing)
 
-    def _batches(self, source, listing):
-        given, corrected, stream = self.original, self.mode == "corrected", self.mode == "stream"
+    def _flow(self, source, listing):
+        refusals.check_steps(self, TFImageDataGenerator)
+        refusals.check_flow(listing)
+        given, corrected, stream = copy.copy(self.original), self.mode == "corrected", self.mode == "stream"
         height, width, _ = source.shape
         if not corrected:
             oddities.warn_of_data(given, height, width, source.white)
         oddities.warn_of_statistics(given)
+        ranges = self._ranges(height, width)
+        fills_within = given.fill_mode != "constant" or 0 <= given.cval <= 255 or not ranges.is_affine
         recipe = pixels.Recipe(
             given=given,
-            ranges=self._ranges(height, width),
+            ranges=ranges,
             corrected=corrected,
             stream=stream,
             white=source.white if corrected else 255.0,
             coordinates=self.coordinates,
             jit_compile=self.jit_compile,
+            shape=source.shape,
+            read_as=source.dtype,
+            within=source.dtype == np.uint8 and fills_within and given.interpolation_order in affine_tf.ORDERS,
         )
-        finish = pixels.make(recipe)
-        return batches.batches(source, listing, finish, ranges=recipe.ranges, dtype=self.dtype, stream=stream)
+        kind = plans.StreamPlan if stream else plans.HashedPlan
+        plan = kind(listing.n, listing.batch_size, shuffle=listing.shuffle, seed=listing.seed, ranges=ranges)
+        maker = batches.Maker(source, recipe, plan)
+        savers = {0: batches.saver(listing)} if listing.save_to_dir else {}
+        listing.image_data_generator = self
+        self._has_flows = True
+        return Flow(batches.Batches(maker=maker, plan=plan, in_memory=source.in_memory, savers=savers), listing)

@@ -1,82 +1,147 @@
-"""Which images a batch takes, and what is drawn for them: dealt out before anything runs in parallel."""
+"""Which images a batch takes, and what is drawn for them: dealt out in order before anything runs in parallel."""
 
-from collections.abc import Callable
+import itertools
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from . import affine
-from .draws import AFFINE, COLUMNS, Ranges, draw_stateless, draw_stream
+from .draws import COLUMNS, Ranges, draw_hashed, draw_stream
+
+Planned = tuple[np.ndarray, np.ndarray]  # int64 (n,) indices, and what `draws` needs of them
 
 
-def stateless_plan(
-    count: int, batch_size: int, *, shuffle: bool, seed: int | None, ranges: Ranges
-) -> tuple[tf.data.Dataset, Callable]:
-    """Returns a dataset with one element per batch; each pass is an epoch with its own order and seeds.
+class HashedPlan:
+    """Each epoch has its own order; the draws of an example depend on seed, epoch and example alone."""
 
-    Args:
-        count: images.
-        batch_size: images per batch; the last one is partial.
-        shuffle: whether each epoch has its own order.
-        seed: of orders and draws; None: a new one.
-        ranges: what to draw.
+    def __init__(self, count: int, batch_size: int, *, shuffle: bool, seed: int | None, ranges: Ranges) -> None:
+        """Plans `count` images in batches of `batch_size`, the last one partial.
 
-    Returns:
-        (dataset, draw): elements are int64 (n,) indices and an int64 (2,) seed. `draw` makes of an element (draws
-        float64 (n, 10), None), and may run in parallel.
+        Args:
+            count: images.
+            batch_size: images per batch.
+            shuffle: whether each epoch has its own order.
+            seed: of orders and draws; None: a new one.
+            ranges: what to draw.
+        """
+        self.count, self.batch_size, self.shuffle, self.ranges = count, batch_size, shuffle, ranges
+        self.seed = int(np.random.default_rng().integers(2**31)) if seed is None else int(seed)
+        self._epochs = itertools.count()
+        self._indexed: tuple[int, np.ndarray] | None = None
+        self._visits: dict[int, int] = {}
+
+    def again(self) -> "HashedPlan":
+        """Returns the same plan at its first epoch."""
+        return HashedPlan(self.count, self.batch_size, shuffle=self.shuffle, seed=self.seed, ranges=self.ranges)
+
+    def dataset(self, *, endless: bool, sizes: list[int]) -> Any:
+        """Returns a tf.data.Dataset of planned rows; each pass begins a new epoch.
+
+        Args:
+            endless: whether one epoch follows the other; False: one for each pass.
+            sizes: how many rows its elements have, in turn; an epoch's in all.
+        """
+
+        def begin(_):
+            planned = tf.numpy_function(self._begin_epoch, [], [tf.int64, tf.int64])
+            return tuple(
+                tf.ensure_shape(part, [self.count, *part_shape])
+                for part, part_shape in zip(planned, ([], [1]), strict=True)
+            )
+
+        if not endless:
+            return tf.data.Dataset.range(1).map(begin).rebatch(sizes)
+        return tf.data.Dataset.counter().map(begin).prefetch(1).rebatch(sizes)
+
+    def _begin_epoch(self):
+        epoch = next(self._epochs)
+        return self._order(epoch), np.full((self.count, 1), self._key(epoch))
+
+    def draws(self, indices: np.ndarray, drawn_from: np.ndarray) -> np.ndarray:
+        """Returns float64 (n, 10), see `draws.COLUMNS`, of rows that were planned."""
+        return draw_hashed(int(drawn_from[0, 0]), indices, self.ranges)
+
+    def batch(self, number: int) -> Planned:
+        """Returns the plan of the batch of this number, in the order that stands until `shuffle_batches`.
+
+        A second visit draws anew.
+        """
+        if self._indexed is None:
+            epoch = next(self._epochs)
+            self._indexed, self._visits = (epoch, self._order(epoch)), {}
+        epoch, order = self._indexed
+        visit = self._visits[number] = self._visits.get(number, -1) + 1
+        indices = order[number * self.batch_size : (number + 1) * self.batch_size]
+        return indices, np.full((len(indices), 1), self._key(epoch, visit))
+
+    def shuffle_batches(self) -> None:
+        """Gives `batch` a new order."""
+        self._indexed = None
+
+    def _order(self, epoch):
+        if not self.shuffle:
+            return np.arange(self.count)
+        return np.random.default_rng([self.seed, epoch]).permutation(self.count)
+
+    def _key(self, epoch, visit=0):
+        return int(np.random.SeedSequence([self.seed, epoch, visit]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+class StreamPlan:
+    """The original's orders and draws for a seed, made in Python one image after the other.
+
+    Seeded as Keras' `Iterator._flow_index` and `Iterator.__getitem__` (`legacy/preprocessing/image.py`).
     """
-    seed = int(np.random.default_rng().integers(2**31)) if seed is None else int(seed)
-    batches = -(-count // batch_size)
-    epochs = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).batch(2).take(1)
 
-    def epoch(seed):
-        order = tf.range(count, dtype=tf.int64)
-        if shuffle:
-            order = tf.random.experimental.stateless_shuffle(order, seed)
-        starts = tf.data.Dataset.range(0, count, batch_size)
-        return starts.map(
-            lambda start: (order[start : start + batch_size], seed + tf.stack([0, start // batch_size + 1]))
-        )
+    def __init__(self, count: int, batch_size: int, *, shuffle: bool, seed: int | None, ranges: Ranges) -> None:
+        """Takes the same arguments as `HashedPlan`; seed None: NumPy's global state, as it stands."""
+        self.count, self.batch_size, self.shuffle, self.seed, self.ranges = count, batch_size, shuffle, seed, ranges
+        self._batches_begun = 0
+        self._random: Any = np.random if seed is None else np.random.RandomState()
+        self._order: np.ndarray | None = None
+        self._visited = 0
 
-    planned = epochs.flat_map(epoch).apply(tf.data.experimental.assert_cardinality(batches))
-    return planned, lambda indices, seed: (draw_stateless(seed, tf.size(indices), ranges), None)
+    def again(self) -> "StreamPlan":
+        """Returns the same plan at its first epoch."""
+        return StreamPlan(self.count, self.batch_size, shuffle=self.shuffle, seed=self.seed, ranges=self.ranges)
 
+    def dataset(self, *, endless: bool, sizes: list[int]) -> Any:
+        """Returns a tf.data.Dataset of planned rows, batch by batch; arguments as `HashedPlan.dataset`."""
+        rows = tf.TensorSpec([None], tf.int64), tf.TensorSpec([None, len(COLUMNS)], tf.float64)
+        return tf.data.Dataset.from_generator(lambda: self._batches(endless), output_signature=rows)
 
-def stream_plan(
-    count: int, batch_size: int, *, shuffle: bool, seed: int | None, ranges: Ranges, size: tuple[int, int]
-) -> tuple[tf.data.Dataset, Callable]:
-    """Returns the same with draws in place of seeds: those of the original for `seed`, made in Python.
+    def _batches(self, endless):
+        batches = -(-self.count // self.batch_size)
+        random: Any = np.random if self.seed is None else np.random.RandomState()
+        while True:
+            seen, self._batches_begun = self._batches_begun, self._batches_begun + batches
+            for number in range(batches):
+                if self.seed is not None:
+                    random.seed(self.seed + seen + number)
+                if number == 0:
+                    order = self._shuffled(random)
+                taken = order[number * self.batch_size : (number + 1) * self.batch_size]
+                yield taken, draw_stream(random, len(taken), self.ranges)
+            if not endless:
+                return
 
-    Seeded as Keras' `Iterator._flow_index` (`legacy/preprocessing/image.py`); a pass of the dataset is an epoch.
+    def draws(self, indices: np.ndarray, drawn_from: np.ndarray) -> np.ndarray:
+        """Returns float64 (n, 10), see `draws.COLUMNS`, of rows that were planned."""
+        return drawn_from
 
-    Args:
-        count: as for `stateless_plan`, as the following.
-        batch_size: images per batch.
-        shuffle: whether each epoch has its own order.
-        seed: None: NumPy's global state, as it stands.
-        ranges: what to draw.
-        size: (height, width) of the images, pixels.
+    def batch(self, number: int) -> Planned:
+        """Returns the plan of the batch of this number, in the order that stands until `shuffle_batches`."""
+        if self.seed is not None:
+            self._random.seed(self.seed + self._visited)
+        self._visited += 1
+        if self._order is None:
+            self._order = self._shuffled(self._random)
+        taken = self._order[number * self.batch_size : (number + 1) * self.batch_size]
+        return taken, draw_stream(self._random, len(taken), self.ranges)
 
-    Returns:
-        (dataset, draw): `draw` makes of an element (draws float64 (n, 10), the original's own coefficients of the
-        affine map, float64 (n, 6)).
-    """
-    batches = -(-count // batch_size)
-    passes = iter(range(2**62))
+    def shuffle_batches(self) -> None:
+        """Gives `batch` a new order."""
+        self._order = self._shuffled(self._random)
 
-    def generate():
-        seen = next(passes) * batches
-        random: Any = np.random if seed is None else np.random.RandomState()
-        for number in range(batches):
-            if seed is not None:
-                random.seed(seed + seen + number)
-            if number == 0:
-                order = random.permutation(count) if shuffle else np.arange(count)
-            taken = order[number * batch_size : (number + 1) * batch_size]
-            draws = draw_stream(random, len(taken), ranges)
-            yield taken, (draws, [affine.coefficients_as_original(size, *row[AFFINE]) for row in draws])
-
-    drawn = tuple(tf.TensorSpec([None, width], tf.float64) for width in (len(COLUMNS), 6))
-    planned = tf.data.Dataset.from_generator(generate, output_signature=(tf.TensorSpec([None], tf.int64), drawn))
-    return planned.apply(tf.data.experimental.assert_cardinality(batches)), lambda indices, drawn: drawn
+    def _shuffled(self, random):
+        return random.permutation(self.count) if self.shuffle else np.arange(self.count)
