@@ -86,7 +86,6 @@ def changes(shown):
             {"ShuffleAndRepeatV2": ("fused",)},
         ),
     ],
-    ids=str,
 )
 def test_the_graph_shows_what_tensorflow_made_of_what_was_written(make, names, changed):
     shown = graph.as_it_ran(make())
@@ -275,11 +274,17 @@ def unfused(nodes):
 
 
 def batch_first(nodes):
-    """The batch moves from behind the map to where its elements are chosen: before the seeds are drawn."""
+    """The batch moves from behind the map to where its elements are chosen: before the seeds are drawn.
+
+    Both times TensorFlow makes it one stage with the map before it, where there is one: behind, that of the decoding.
+    """
     *before, (map_, map_settings), (batch, batch_settings), prefetch = unfused(nodes)
     seeds = [node for node in before if node[0] in ("RandomV2", "Zip")]
     source = before[: len(before) - len(seeds)]
-    return [*source, (batch, batch_settings), *seeds, (map_, map_settings), prefetch]
+    batched = [*source, (batch, batch_settings)]
+    if source[-1][0] == map_:
+        batched = [*source[:-1], ("MapAndBatch", map_settings | batch_settings)]
+    return [*batched, *seeds, (map_, map_settings), prefetch]
 
 
 def cached(nodes):
