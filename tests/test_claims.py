@@ -324,7 +324,7 @@ def test_the_settings_of_each_api_are_counted():
     assert {name: len(pipelines.describe(name).knobs) for name in counts} == counts
     told = evidence.knob_count()
     assert told.verdict == "supported"
-    assert told.text.endswith("py_dataset 3, image_data_generator 2, tf_data 11")
+    assert told.text.endswith("py_dataset 4, image_data_generator 2, tf_data 11")
 
 
 def test_the_normalisations_are_compared_bit_by_bit():
