@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import datasets, parity, pipelines
+from helpers import datasets, measurement, parity, pipelines
 from helpers.datasets import photographs, preparing
 from helpers.errors import NotPrepared, StudyError
 from helpers.pipelines import Spec, feeds
@@ -102,3 +102,11 @@ def test_it_reads_whole_folders_only(few):
         task = Task(dataset="photographs", source="folder").but(**changes)
         with pytest.raises(StudyError, match=said):
             pipelines.build("keras_directory", task)
+
+
+def test_a_comparison_with_it_tells_all_but_how_its_start_grows(few):
+    task = Task(dataset="photographs", source="folder", transform="rescale", batch_size=4, image_size=(30, 40))
+    specs = {"tf_data": Spec("tf_data"), "keras": Spec("keras_directory", {"finish": True})}
+    rows = measurement.measure(task, specs, budget_s=1, precision=0.5).rows().set_index("pipeline")
+    assert np.isfinite(rows["start_s_per_example"]).tolist() == [True, False]
+    assert rows["same_work"].tolist() == [True, False] and (rows["rounds"] >= 5).all()

@@ -1,7 +1,5 @@
 """Epochs timed through the real `fit`, with clocks that are not clocks: what is counted, and from where to where."""
 
-import itertools
-
 import keras
 import numpy as np
 import pytest
@@ -135,14 +133,15 @@ def made(epoch_s, batch_s):
     return timing.Epoch(epoch_s=epoch_s, first_batch_s=0, steady_s=4 * batch_s, end_s=0, cpu_s=0, batches=5)
 
 
-def test_the_median_of_the_timed_epochs_counts_and_no_warm_up(monkeypatch):
+def test_the_median_of_the_timed_epochs_counts(monkeypatch):
     feed = timing.held(BATCH, 5)
-    through = iter([made(99, 99), made(4, 0), made(1, 0), made(2, 0)])
-    alone = iter([made(99, 99), made(0, 0.7), made(0, 0.2), made(0, 0.1)])
-    monkeypatch.setattr(epochs, "time_epoch", lambda model, timed: next(through if timed is feed else alone))
+    through, alone = [made(4, 0), made(1, 0), made(2, 0)], [made(0, 0.7), made(0, 0.2), made(0, 0.1)]
+    monkeypatch.setattr(epochs, "time_epoch", lambda model, timed: made(99, 99))
+    monkeypatch.setattr(
+        epochs, "time_epochs", lambda model, timed, count: (through if timed is feed else alone)[:count]
+    )
     training = timing.take_training_apart(None, feed, epochs=3)
     assert (training.epoch_s, training.step_s, training.batches) == (2, pytest.approx(0.2), 5)
-    assert list(itertools.chain(through, alone)) == []
 
 
 def test_a_step_is_the_median_of_three_short_epochs(monkeypatch):

@@ -13,6 +13,7 @@ import pandas as pd
 from helpers import comparison, parity, service, timing
 from helpers.comparison import Comparison, run_quality, start_and_rate
 from helpers.datasets import Description
+from helpers.errors import StudyError
 from helpers.machine import device, limits, memory
 from helpers.machine.device import Device
 from helpers.measurement.row import Row
@@ -254,7 +255,10 @@ def _start_s_per_example(task, spec, feed):
     examples = task.describe().examples
     if examples < 4 * task.batch_size:
         return math.nan
-    half = spec.build(task.but(examples=examples // 2))
+    try:
+        half = spec.build(task.but(examples=examples // 2))
+    except StudyError:  # it reads a whole folder only
+        return math.nan
     timing.first_batch(half)  # read to the end, so that a cache is filled
     pairs = [(timing.opening_s(feed), timing.opening_s(half)) for _ in range(OPENINGS)]
     return float(np.median([whole - part for whole, part in pairs])) / (examples - examples // 2)

@@ -228,17 +228,15 @@ def take_training_apart(model: Any, feed: Any, *, epochs: int = 3) -> Training:
         epochs: timed epochs, one warm-up apart; the median counts.
     """
     feed = feeds.settled(feed)
-    batch = first_batch(feed)
-    batches = time_epoch(model, feed).batches
-    alone, through, monitor = [], [], Monitor()
+    batch, monitor = first_batch(feed), Monitor()
     time_epoch(model, held(batch, 2))
-    for _ in range(epochs):
-        with monitor:
-            through.append(time_epoch(model, feed).epoch_s)
-        alone.append(time_epoch(model, held(batch, max(2, min(32, batches)))).batch_s)
+    with monitor:
+        through = time_epochs(model, feed, epochs)
+    batches = through[0].batches
+    alone = time_epochs(model, held(batch, max(2, min(32, batches))), epochs)
     return Training(
-        epoch_s=statistics.median(through),
-        step_s=statistics.median(alone),
+        epoch_s=statistics.median(epoch.epoch_s for epoch in through),
+        step_s=statistics.median(epoch.batch_s for epoch in alone),
         batches=batches,
         device_busy_share=monitor.busy_share,
     )
