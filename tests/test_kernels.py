@@ -64,7 +64,7 @@ def gone(pid):
 
 
 def until(condition):
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < deadline, "it never came to that"
         time.sleep(0.02)
