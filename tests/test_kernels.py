@@ -189,11 +189,15 @@ run_notebook(Path(), code, **warm.engine_options())
         place = tmp_path / victim
         place.mkdir()
         process = psutil.Popen([sys.executable, "-c", starting], cwd=place, stderr=-3)
-        until((place / "started").exists)
-        family = process.children(recursive=True)
-        assert len(family) == 3
-        os.kill(process.pid if victim == "sweep" else family[0].pid, signal.SIGKILL)
-        process.wait(timeout=20)
+        try:
+            until((place / "started").exists)
+            family = process.children(recursive=True)
+            assert len(family) == 3
+            os.kill(process.pid if victim == "sweep" else family[0].pid, signal.SIGKILL)
+            process.wait(timeout=20)
+        finally:
+            process.kill()
+            process.wait()
         until(lambda family=family: all(gone(one.pid) for one in family))
 
 
