@@ -104,8 +104,12 @@ class Torture:
 
     def _check_gone(self, seen):
         """Nothing that the sweep started may outlive it for long."""
-        _, alive = psutil.wait_procs(seen.values(), timeout=10)
-        self.faults += [f"process {one.pid} outlived its sweep" for one in alive]
+        end = time.monotonic() + 10
+        while (alive := [process for process in seen.values() if runs(process)]) and time.monotonic() < end:
+            time.sleep(0.05)
+        for process in alive:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                self.faults.append(f"a process outlived its sweep: {' '.join(process.cmdline())[:200]}")
 
     def _check_finished(self, finished):
         """Returns cell -> hash of its rows of all cells that are finished now; notes those that were before."""
@@ -125,6 +129,14 @@ class Torture:
         faults = Counter(json.dumps(fault) for fault in self.faults)
         found = "; ".join(f"{fault} ({count})" for fault, count in faults.items()) or "0 lost, 0 wrong, 0 left over"
         return f"{self.kills.total()} kills ({killed}), {self.finished} cells finished: {found}"
+
+
+def runs(process: psutil.Process) -> bool:
+    """Whether a process has not ended: one without a parent stays listed until the system's first process looks."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def family(pid: int) -> dict[int, str]:

@@ -5,6 +5,7 @@ names the lines whose tests are with what they belong to.
 """
 
 import bz2
+import functools
 import gzip
 import importlib
 import io
@@ -510,6 +511,18 @@ def test_20_another_hosts_orphan_goes_when_nothing_was_written_for_a_week(tmp_pa
     assert fresh.is_dir() and not old.exists()
 
 
+def test_16_what_was_killed_before_it_said_where_it_runs_goes_after_ten_minutes(tmp_path, orphan_in):
+    fresh, old = (orphan_in(tmp_path / name) for name in ("fresh", "old"))
+    for folder in (fresh, old):
+        (folder / files.OWNER).write_text("")
+    before = time.time() - files.NAMELESS_S - 60
+    for path in (old, *old.iterdir()):
+        os.utime(path, (before, before))
+    for folder in (fresh, old):
+        files.remove_orphans(folder.parent)
+    assert fresh.is_dir() and not old.exists()
+
+
 # Paths, names, terminals, networks.
 
 
@@ -682,13 +695,18 @@ def test_49_a_signal_leaves_no_scratch_and_no_process(tmp_path, number, launcher
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # also where nohup runs the tests
     )
-    deadline = time.monotonic() + 60
-    while not list(scratch.glob(f"{files.SCRATCH}cell-*/k*")) and time.monotonic() < deadline:  # its sockets
-        time.sleep(0.05)
-    family = psutil.Process(running.pid).children(recursive=True)
-    running.send_signal(number)
-    said = running.communicate(timeout=60)[1]
+    try:
+        deadline = time.monotonic() + 60
+        while not list(scratch.glob(f"{files.SCRATCH}cell-*/k*")) and time.monotonic() < deadline:  # its sockets
+            time.sleep(0.05)
+        family = psutil.Process(running.pid).children(recursive=True)
+        running.send_signal(number)
+        said = running.communicate(timeout=60)[1]
+    finally:
+        running.kill()
+        running.communicate()
     assert running.returncode == 128 + number
     assert said.endswith(f"study: ended by {number.name}\n") and "Traceback" not in said
     assert list(scratch.iterdir()) == []
@@ -703,16 +721,16 @@ def alive(process):
     return False
 
 
-def test_68_nothing_in_the_current_folder_is_executed(tmp_path, monkeypatch):
+@pytest.mark.parametrize("launcher", ["warm", pytest.param("stock", marks=pytest.mark.slow)])
+def test_68_nothing_in_the_current_folder_is_executed(tmp_path, monkeypatch, launcher):
     place = tmp_path / "mine"
     place.mkdir()
     for module in ("papermill", "json", "numpy", "ipykernel", "zmq", "tempfile"):
         (place / f"{module}.py").write_text(f"open({str(place / 'executed')!r}, 'w')")
     monkeypatch.chdir(place)
     written = trivial_cells.write_grid(tmp_path, [0])
-    for launcher in ("warm", "stock"):
-        command = [sys.executable, trivial_cells.__file__, written, tmp_path / launcher, "--launcher", launcher]
-        assert subprocess.run(command, timeout=120, capture_output=True).returncode == 0
+    command = [sys.executable, trivial_cells.__file__, written, tmp_path / "run", "--launcher", launcher]
+    assert subprocess.run(command, timeout=120, capture_output=True).returncode == 0
     assert not (place / "executed").exists()
 
 
@@ -788,6 +806,48 @@ def test_neighbours_what_was_unused_for_longest_goes_first(own_data_dir, monkeyp
     assert not list((own_data_dir / "decoded").glob("e-*"))
 
 
+# Keeps pictures of ten states, over and over, in step with another process; ends with 1 where any were not right.
+KEEPING = """
+import sys
+import numpy as np
+from helpers.datasets import decoded_cache
+
+decoded_cache.MOST_BYTES = 4 * 10 * 192 + 400  # some go while the other reads them
+decodings = 0
+for state in list(range(10)) * 15:
+    pictures = np.full((10, 8, 8, 3), state, np.uint8), np.full(10, state, np.int64)
+
+    def decode():
+        global decodings
+        decodings += 1
+        return pictures
+
+    print(flush=True)
+    sys.stdin.readline()  # the other has come here too
+    for of_it in range(3):
+        images, labels = decoded_cache.load_or_decode("x", str(state), 10, decode)
+        if not (np.array_equal(images, pictures[0]) and np.array_equal(labels, pictures[1])):
+            sys.exit(f"wrong pictures of state {state}")
+print(decodings)
+"""
+
+
+def test_neighbours_two_processes_that_keep_at_once_read_nothing_wrong_and_leave_nothing(own_data_dir):
+    command = [sys.executable, "-c", KEEPING]
+    start = functools.partial(subprocess.Popen, command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    with start() as first, start() as second:
+        for _ in range(150):
+            assert [both.stdout.readline() for both in (first, second)] == ["\n", "\n"]
+            for both in (first, second):
+                both.stdin.write("\n")
+                both.stdin.flush()
+        decodings = [int(both.stdout.readline()) for both in (first, second)]
+        assert [both.wait() for both in (first, second)] == [0, 0]
+    assert all(10 <= count < 450 for count in decodings)  # some were kept, and some had to go
+    left = [folder for folder in (own_data_dir / "decoded").iterdir() if folder.name != ".gitignore"]
+    assert left and all(decoded_cache._read(folder, 10) is not None for folder in left)
+
+
 def test_neighbours_two_that_keep_at_once_leave_one_that_is_whole(own_data_dir):
     both = threading.Barrier(2)
     pictures = np.arange(10 * 192, dtype=np.uint8).reshape(10, 8, 8, 3), np.arange(10)
@@ -813,6 +873,32 @@ def test_66_a_label_with_dollars_is_drawn_as_it_is():
 
 
 # What `benchmarks/fuzz.py` and `benchmarks/failing_disk.py` found, besides what stands with its like above.
+
+
+def test_kept_pictures_whose_mark_is_nested_without_end_are_decoded_anew(kept):
+    load, folder = kept
+    right = load()
+    (folder / decoded_cache.MARK).write_text("[" * 100_000)
+    np.testing.assert_array_equal(load(), right)
+    assert decoded_cache._read(folder, len(right)) is not None
+
+
+def test_another_machines_file_that_is_damaged_keeps_no_sweep_from_going_on(run_of_three):
+    written, out = run_of_three
+    for content in ("[" * 100_000, "[]", "{", '{"id": []}', '{"id": "../../x"}', "\xff"):
+        for name in (loop.earlier.MACHINE, "machine-0123abcd.json"):
+            (out / name).write_text(content, encoding="latin-1")
+        assert resumed(written, out).before == 3
+        assert json.loads((out / loop.earlier.MACHINE).read_text())["id"]
+        assert (out / "machine-0123abcd.json").read_text(encoding="latin-1") == content
+
+
+def test_a_table_without_its_schema_keeps_no_sweep_from_going_on(run_of_three):
+    written, out = run_of_three
+    table = pyarrow.parquet.read_table(out / results.TABLE)
+    pyarrow.parquet.write_table(table.drop_columns("schema_version"), out / results.TABLE)
+    assert resumed(written, out).before == 3
+    assert len(results.read(out)) == len(table)
 
 
 def test_a_mark_nested_without_end_is_no_mark(tmp_path):

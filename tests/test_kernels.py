@@ -4,7 +4,7 @@ import signal
 import sys
 import tempfile
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import nbformat
@@ -60,11 +60,14 @@ def run_notebook(place, code, **options):
 
 
 def gone(pid):
-    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def until(condition):
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < deadline, "it never came to that"
         time.sleep(0.02)
@@ -189,12 +192,32 @@ run_notebook(Path(), code, **warm.engine_options())
         place = tmp_path / victim
         place.mkdir()
         process = psutil.Popen([sys.executable, "-c", starting], cwd=place, stderr=-3)
-        until((place / "started").exists)
-        family = process.children(recursive=True)
-        assert len(family) == 3
-        os.kill(process.pid if victim == "sweep" else family[0].pid, signal.SIGKILL)
-        process.wait(timeout=20)
+        try:
+            until((place / "started").exists)
+            family = process.children(recursive=True)
+            assert len(family) == 3
+            os.kill(process.pid if victim == "sweep" else family[0].pid, signal.SIGKILL)
+            process.wait(timeout=20)
+        finally:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+            process.wait()
         until(lambda family=family: all(gone(one.pid) for one in family))
+
+
+def test_a_server_ends_with_its_sweep_while_it_imports_too(tmp_path):
+    (tmp_path / "endless.py").write_text("import time; open('begun', 'w').close(); time.sleep(600)")
+    starting = "from helpers.sweep import kernels; kernels.Warm(('endless',))"
+    search = os.pathsep.join([str(tmp_path), *sys.path])
+    environment = {**os.environ, "PYTHONPATH": search}
+    process = psutil.Popen([sys.executable, "-c", starting], cwd=tmp_path, env=environment)
+    try:
+        until((tmp_path / "begun").exists)
+        (server,) = process.children()
+    finally:
+        process.kill()
+        process.wait()
+    until(lambda: gone(server.pid))
 
 
 def test_a_server_that_was_killed_is_followed_by_another(monkeypatch, capsys):

@@ -148,6 +148,7 @@ def test_the_readmes_example_runs_as_it_stands(example_of_the_readme, capsys):
     assert "Same work: plain, one_iterator" in out and "time_ratio" in out
 
 
+@pytest.mark.slow
 def test_the_readmes_command_compares_its_feeds(example_of_the_readme, capfd):
     assert study(example_of_the_readme, "plain", "one_iterator", file="mine.py") == cli.DONE
     assert "Same work: plain, one_iterator" in capfd.readouterr().out

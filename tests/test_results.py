@@ -7,12 +7,14 @@ import pytest
 
 from helpers import files, results
 from helpers.errors import StudyError
+from helpers.results import pairs
 
 VALUES = {"int64": 1, "str": "a", "bool": True, "float64": 0.5, "object": [0.1, 0.2]}
 
 
 def row(**changes):
-    return {name: VALUES[kind] for name, kind in results.COLUMNS.items()} | changes
+    texts = {"knobs": "{}", "differences": "{}"}
+    return {name: VALUES[kind] for name, kind in results.COLUMNS.items()} | texts | changes
 
 
 def test_rows_come_back_as_they_were_written(tmp_path):
@@ -62,6 +64,7 @@ def test_a_run_of_the_first_edition_can_still_be_read_and_no_cell_of_it_counts_a
     assert read["schema_version"].tolist() == [1]
     assert read["batch_s"].tolist() == old["steady_batch_s"].tolist()
     assert read["start_s"].isna().all() and read["steady_s_rounds"].tolist() == [[]]
+    assert np.isnan(pairs.seconds_of(read.iloc[0], "start_s")).tolist() == [True, True]
     assert read["batches"].tolist() == [-(-old["examples"][0] // old["batch_size"][0])]
     results.write_cell(tmp_path, read)
     assert results.read_cell(tmp_path)["schema_version"].tolist() == [results.SCHEMA_VERSION]

@@ -154,6 +154,16 @@ def test_fit_on_a_service_whose_dispatcher_is_gone_ends_with_one_clear_error(two
         model.fit(feed, shuffle=False, verbose=0)
 
 
+@pytest.mark.parametrize("role", ["dispatcher", "worker"])
+def test_a_server_of_tf_data_that_hangs_is_ended_and_told_of(role, monkeypatch):
+    server = processes.Server(role)
+    os.kill(server.pid, signal.SIGSTOP)
+    monkeypatch.setattr(processes, "START_S", 1)
+    with pytest.raises(StudyError, match=rf"the {role} must start \(it ended: it said nothing for 1 s\)"):
+        server.begin(port=0, host="localhost", dispatcher="localhost:1")
+    assert not server.alive and not psutil.pid_exists(server.pid)
+
+
 def test_ctrl_c_ends_the_command_and_every_process_it_started(command, one_worker):
     started = psutil.Process(command.pid).children()
     assert len(started) == 2 and len(service.workers(one_worker)) == 1

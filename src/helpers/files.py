@@ -22,6 +22,7 @@ PART = ".part"  # how the name of a file that is being written ends
 WORK, SCRATCH = ".preparing-", "study-"  # how the names of working folders begin, in a data and the temporary folder
 OWNER = ".owner"  # in each of them: locked while its process lives, and says on what system that runs
 ORPHAN_S = 7 * 86400
+NAMELESS_S = 600  # after which a folder has lost its process, where that has not said what system it runs on
 
 
 def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
@@ -130,7 +131,8 @@ def remove_orphans(root: Path) -> None:
     """Removes the working folders in `root` whose process is gone: those of this user that the kit made.
 
     The system frees a lock when its owner dies, however that was. Where another host, or none, keeps the lock, a
-    folder is an orphan when nothing in it was written for a week.
+    folder is an orphan when nothing in it was written for a week; for ten minutes where no host is named, since a
+    process names its own right after it has made the folder.
     """
     for left in (*root.glob(f"{WORK}*"), *root.glob(f"{SCRATCH}*")):
         with suppress(OSError):  # not the kit's, or gone meanwhile
@@ -143,15 +145,17 @@ def remove_orphans(root: Path) -> None:
 
 
 def _is_orphan(folder, owner):
+    named = owner.read()
     try:
         fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if owner.read() == _running_system():
+        if named == _running_system():
             return True
     except BlockingIOError:
         return False
     except OSError:  # a disk without locks
         pass
-    return time.time() - max(path.lstat().st_mtime for path in (folder, *folder.rglob("*"))) > ORPHAN_S
+    unused_s = time.time() - max(path.lstat().st_mtime for path in (folder, *folder.rglob("*")))
+    return unused_s > (ORPHAN_S if named else NAMELESS_S)
 
 
 @functools.cache

@@ -5,7 +5,6 @@ longest goes first. A file is used only where its hash is the one that was writt
 """
 
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Callable
@@ -47,7 +46,7 @@ def load_or_decode(
 def _read(folder, examples):
     try:
         # Before anything reads the files: a damaged header could ask for more memory than there is.
-        if json.loads((folder / MARK).read_text()) != _hashes(folder):
+        if files.read_json(folder / MARK) != _hashes(folder):
             return None
         images = np.load(folder / IMAGES, mmap_mode="r", allow_pickle=False)
         labels = np.load(folder / LABELS, allow_pickle=False)

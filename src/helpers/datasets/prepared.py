@@ -1,6 +1,5 @@
 """Sets that TensorFlow Datasets prepared: where they are, what they say of themselves, and their records."""
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from helpers import files
 from helpers.datasets import decoded_cache
 from helpers.datasets.record_files import RecordFiles
 from helpers.datasets.sources import Description, Source
@@ -170,8 +170,8 @@ def newest_version(folder: Path, tfds_name: str) -> Path | None:
 def _read_info(folder: Path, split: str) -> tuple[tuple[int, int, int], int, int]:
     """Returns (image shape, classes, examples of the split) from the two JSON files of a prepared TFDS set."""
     try:
-        info = json.loads((folder / "dataset_info.json").read_text())
-        fields = json.loads((folder / "features.json").read_text())["featuresDict"]["features"]
+        info = files.read_json(folder / "dataset_info.json")
+        fields = files.read_json(folder / "features.json")["featuresDict"]["features"]
         height, width, channels = map(int, fields["image"]["image"]["shape"]["dimensions"])
         classes = int(fields["label"]["classLabel"]["numClasses"])
         lengths = {part["name"]: sum(map(int, part["shardLengths"])) for part in info["splits"]}

@@ -3,6 +3,7 @@
 import multiprocessing
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -43,7 +44,9 @@ def _seconds_of(process):
 def run(
     command: Sequence[str], *, deadline_s: float, env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Runs a command and returns how it ended and what it said; ends it, and what it started, at a deadline.
+    """Runs a command and returns how it ended and what it said; ends it, and its children, at a deadline.
+
+    What it says goes into files: the end of a pipe would come only with that of the last process that holds it.
 
     Args:
         command: the program and its arguments.
@@ -53,16 +56,25 @@ def run(
     Raises:
         subprocess.TimeoutExpired: at the deadline, with what it had said, as text.
     """
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env) as process:
+    with (
+        tempfile.TemporaryFile() as said,
+        tempfile.TemporaryFile() as told,
+        subprocess.Popen(command, stdout=said, stderr=told, env=env) as process,
+    ):
         try:
-            said, told = process.communicate(timeout=deadline_s)
+            process.wait(deadline_s)
         except subprocess.TimeoutExpired:
             end_tree(process.pid)
-            raise subprocess.TimeoutExpired(command, deadline_s, *process.communicate()) from None
+            raise subprocess.TimeoutExpired(command, deadline_s, _text_in(said), _text_in(told)) from None
         except BaseException:  # interrupted
             end_tree(process.pid)
             raise
-    return subprocess.CompletedProcess(command, process.returncode, said, told)
+        return subprocess.CompletedProcess(command, process.returncode, _text_in(said), _text_in(told))
+
+
+def _text_in(file):
+    file.seek(0)
+    return file.read().decode(errors="replace")
 
 
 def end_tree(pid: int) -> None:

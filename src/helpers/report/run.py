@@ -123,7 +123,7 @@ def _machines(folder):
         except ValueError:
             told = None
         if not _is_machine(told):
-            raise StudyError(f"{described} must be JSON of a machine; run `study sweep` again with --resume")
+            raise StudyError(f"{described} must be JSON of a machine; remove it, `study sweep --resume` writes its own")
         known[told.get("id")] = told
     return known
 

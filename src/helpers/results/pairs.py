@@ -119,7 +119,12 @@ def seconds_of(row: pd.Series, measure: str = "epoch_s") -> np.ndarray:
     if measure in ("epoch_s", "first_batch_s"):
         return rounds(measure)
     batch_s = rounds("steady_s") / (row["batches"] - 1 or math.nan)
-    return batch_s if measure == "batch_s" else rounds("epoch_s") - row["batches"] * batch_s
+    if measure == "batch_s":
+        return batch_s
+    epoch_s = rounds("epoch_s")
+    if len(batch_s) != len(epoch_s):  # schema 1 has kept none
+        return np.full(len(epoch_s), math.nan)
+    return epoch_s - row["batches"] * batch_s
 
 
 def cell_ratio(

@@ -1,6 +1,5 @@
 """What earlier sweeps left in a run's folder: which of it stays in the table, which does not, and why."""
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -20,10 +19,10 @@ def check_schema(out: Path) -> None:
 
     for path in (out / results.TABLE, *sorted(out.glob(f"cells/*/{results.ROWS}"))):
         try:
-            rows = pyarrow.parquet.read_table(path, columns=["schema_version"])
-        except (OSError, ValueError):  # not there, or damaged: its cell runs again
+            versions = pyarrow.parquet.read_table(path, columns=["schema_version"])["schema_version"].to_pylist()
+        except (OSError, ValueError, KeyError):  # not there, or damaged: its cell runs again
             continue
-        if others := set(rows["schema_version"].to_pylist()) - {results.SCHEMA_VERSION}:
+        if others := set(versions) - {results.SCHEMA_VERSION}:
             raise StudyError(
                 f"a run goes on with rows of schema {results.SCHEMA_VERSION} (got {out}, of schema "
                 f"{', '.join(map(str, sorted(others)))}); report it as it is, and give another folder"
@@ -75,7 +74,7 @@ def tell(out: Path, plan: Grid, missing: Sequence[Cell], others: Mapping[str, Se
 def _machine_in(path: Path) -> dict:
     """Returns what a file tells of a machine, or {} where it tells nothing."""
     with suppress(OSError, ValueError):
-        told = json.loads(path.read_text())
+        told = files.read_json(path)
         if isinstance(told, dict) and re.fullmatch("[0-9a-f]{8}", str(told.get("id"))):
             return told
     return {}

@@ -45,17 +45,29 @@ def main() -> None:
     control = Connection(os.dup(0))
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the sweep's to handle
+    imported = threading.Event()
+    watch = threading.Thread(target=_end_without_owner, args=(control, imported), daemon=True)
+    watch.start()
     try:
         for name in ("ipykernel.kernelapp", "ipykernel.zmqshell", *sys.argv[1:]):
             importlib.import_module(name)
         reason = why_not()
     except Exception as error:
         reason = f"{type(error).__name__}: {first_line(error)}"
+    imported.set()
+    watch.join()  # no thread may run when it forks
     control.send(reason or "ready")
     if not reason:
         gc.collect()
         gc.freeze()  # keeps the children's collector from copying the shared pages
         _Server(control).serve()
+
+
+def _end_without_owner(control, imported):
+    """Ends this process when its owner, who says nothing before it hears "ready", is gone: imports take long."""
+    while not imported.wait(0.2):
+        if control.poll():
+            os._exit(1)
 
 
 class _Server:
