@@ -452,3 +452,28 @@ def test_photographs_are_read_with_every_interpolation_as_the_original_reads_the
         options = {"interpolation": interpolation, "class_mode": None, "seed": 1}
         (ours,) = port.flow_from_directory(*arguments, **options)
         np.testing.assert_array_equal(ours, next(original.flow_from_directory(*arguments, **options)))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@settings(max_examples=25, deadline=None)
+@given(options=CONFIGURATIONS, shape=SHAPES, jit_compile=st.booleans())
+def test_the_default_mode_does_to_its_own_draws_what_the_original_does_to_them(options, shape, jit_compile):
+    from helpers.tf_image_data_generator.draws import COLUMNS
+
+    images = np.random.default_rng(5).integers(0, 256, (6, *shape), dtype=np.uint8)
+    original, port = both(mode="semantics", **options, jit_compile=jit_compile)
+    for made in (original, port):
+        made.fit(images)
+    flow = port.flow(images, batch_size=6, shuffle=False, seed=1)
+    plan = flow.batches.again().plan
+    draws = plan.draws(*plan.batch(0))
+    for found, image, row in zip(next(iter(flow)), images, draws, strict=True):
+        drawn = dict(zip(COLUMNS, row.tolist(), strict=True))
+        drawn |= {name: drawn[name] > 0.5 for name in ("flip_horizontal", "flip_vertical")}
+        drawn["channel_shift_intensity"] = drawn.pop("channel_shift") if port.channel_shift_range else None
+        drawn["brightness"] = drawn["brightness"] if port.brightness_range else None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            expected = original.standardize(original.apply_transform(image.astype("float32"), drawn))
+        # A coordinate at rounding noise from a border, a half or a whole may fall on the other side: few pixels.
+        assert (np.abs(found - expected) <= 1e-4 * max(1, np.abs(expected).max())).mean() > 0.97

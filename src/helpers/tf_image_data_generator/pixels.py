@@ -291,7 +291,8 @@ def make(recipe: Recipe) -> Callable:
             ((rows, columns), (rows, columns)) if in_tensorflow and recipe.stream else (),
             {name: tf.TensorSpec.from_tensor(value) for name, value in constants.items()},
         )
-        compiled = tf.function(change, autograph=False, jit_compile=True, input_signature=signature)
+        traced = tf.function(change, autograph=False, jit_compile=True)
+        compiled = traced.get_concrete_function(*signature)
     else:
         compiled = change  # a graph would wait for threads that its caller holds
 
@@ -304,7 +305,7 @@ def make(recipe: Recipe) -> Callable:
         elif in_tensorflow and recipe.stream:  # XLA would round their sums otherwise
             flips = _flips(dict(zip(COLUMNS, draws.T, strict=True)), ranges)
             summands, six = affine_tf.terms(six.T, size, flips, recipe.coordinates), ()
-        images = compiled(images, draws, six, summands, constants)
+        images = compiled(images, tf.constant(draws), six, summands, constants)
         if python_step:
             images = _preprocess(given, images) if given.preprocessing_function else images
             images = _scale_image_by_image(recipe, images, draws) if scale_apart else images
