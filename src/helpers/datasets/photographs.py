@@ -6,6 +6,7 @@ model's accuracy on them says nothing.
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -46,8 +47,9 @@ class Photographs(Folder):
         """Returns "": the kit's own sources say what is in it, before it is made and after."""
         return ""
 
-    def _describe(self, split, image_size, examples, channels, classes) -> Description:
-        return replace(super()._describe(split, image_size, examples, channels, classes), label=LABEL)
+    def describe(self, **options: Any) -> Description:
+        """Describes it as a folder, under the name that says what it is; see `Source.describe`."""
+        return replace(super().describe(**options), label=LABEL)
 
 
 def folder_in(data: Path) -> Path:
