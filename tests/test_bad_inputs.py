@@ -26,6 +26,7 @@ import time
 import zlib
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import psutil
 import pyarrow.parquet
@@ -257,6 +258,7 @@ LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
         pytest.param(b"\xff\xfe\x00\x01", "UTF-8", id="21 binary"),
         pytest.param("name: \xe9\ncells: []".encode("latin-1"), "UTF-8", id="21 latin-1"),
         pytest.param(GRID.format(**GOOD).encode("utf-16"), "UTF-8", id="21 utf-16"),
+        pytest.param(b"cells: !!python/object/apply:os.mkdir [executed]", "must be YAML", id="23 an object of Python"),
         pytest.param(LAUGHS.encode(), "at most 100000 values", id="24 billion laughs"),
         pytest.param(b"[" * 20_000 + b"]" * 20_000, "must be YAML", id="25 levels"),
         pytest.param(b"? [1, 2]\n: x\n", "keys must be text", id="26 unhashable key"),
@@ -273,7 +275,6 @@ def test_21_to_26_a_grid_that_is_no_plain_text_is_refused(refused, tmp_path, con
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"more": "notebook: 5"}, "unknown key"),
         ({"more": f"seed: {list(range(1000))}\n    batch_size: {list(range(1, 999))}"}, "at most 100000 points"),
         ({"pipelines": "{1: {builder: py_dataset}, x: {builder: tf_data}}"}, "keys must be text"),
         ({"pipelines": "[1, tf_data]"}, "list of names"),
@@ -294,9 +295,18 @@ def test_21_to_26_a_grid_that_is_no_plain_text_is_refused(refused, tmp_path, con
         ({"dataset": '"folder:a\\0b"'}, "there is no folder"),
     ],
 )  # fmt: skip
-def test_27_to_38_a_grids_value_that_cannot_be_is_refused_by_name(refused, tmp_path, change, said):
+def test_29_to_38_a_grids_value_that_cannot_be_is_refused_by_name(refused, tmp_path, change, said):
     (tmp_path / "grid.yml").write_text(GRID.format(**(GOOD | change)))
     assert said in refused("sweep", tmp_path / "grid.yml", "--out", tmp_path / "run")
+
+
+@pytest.mark.parametrize("notebook", ["5", "null", "''", "..", "../mine.ipynb", "{}/mine.ipynb", "[mine.ipynb]"])
+def test_27_28_a_notebook_that_is_no_plain_name_is_refused_and_not_run(refused, tmp_path, notebook):
+    code = f"open({str(tmp_path / 'executed')!r}, 'w')"
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)]), tmp_path / "mine.ipynb")
+    (tmp_path / "grid.yml").write_text(f"notebook: {notebook.format(tmp_path)}" + GRID.format(**GOOD))
+    said = refused("sweep", tmp_path / "grid.yml", "--out", tmp_path / "run")
+    assert "notebook must be a plain name" in said
 
 
 def test_22_a_byte_order_mark_is_no_harm(tmp_path):
@@ -521,6 +531,24 @@ def test_16_what_was_killed_before_it_said_where_it_runs_goes_after_ten_minutes(
     for folder in (fresh, old):
         files.remove_orphans(folder.parent)
     assert fresh.is_dir() and not old.exists()
+
+
+def test_16_what_lost_its_owners_file_with_the_power_goes_after_a_week_in_a_data_folder_alone(tmp_path, orphan_in):
+    data, temporary = orphan_in(tmp_path / "data"), orphan_in(tmp_path / "tmp", f"{files.SCRATCH}cell-")
+    for age, stays in ((files.ORPHAN_S - 60, True), (files.ORPHAN_S + 60, False)):
+        for folder in (data, temporary):
+            (folder / files.OWNER).unlink(missing_ok=True)
+            for path in (folder / "half", folder):
+                os.utime(path, (time.time() - age,) * 2)
+            files.remove_orphans(folder.parent)
+        assert data.exists() == stays and temporary.exists()
+
+
+def test_neighbours_what_a_kill_left_beside_kept_pictures_goes_when_they_are_used(kept, orphan_in):
+    load, folder = kept
+    left = orphan_in(folder.parent)
+    load()
+    assert not left.exists()
 
 
 # Paths, names, terminals, networks.
@@ -921,6 +949,34 @@ def test_a_mark_nested_without_end_is_no_mark(tmp_path):
 def test_a_table_with_values_that_are_none_of_its_columns_is_refused(refused, tmp_path, change, said):
     quick_like().assign(**change).to_parquet(tmp_path / results.TABLE)
     assert said in refused("report", tmp_path / results.TABLE)
+
+
+@pytest.mark.parametrize("damage", ["no bool", "no batch size", "text", "nothing", "a mapping", "none at once"])
+def test_a_table_of_schema_1_that_is_damaged_is_refused(refused, tmp_path, damage):
+    table = quick_like().assign(schema_version=1).rename(columns={"batch_s": "steady_batch_s"})
+    table = table.drop(columns=["start_s", "steady_s_rounds", "batches", "ceiling_images_per_s"])
+    values = {"text": "x", "nothing": None, "a mapping": [{"a": 1}] * len(table), "none at once": 0}
+    if damage in ("no bool", "no batch size"):
+        table = table.drop(columns="real" if damage == "no bool" else "batch_size")
+    else:
+        table = table.assign(**{"batch_size" if damage == "none at once" else "examples": values[damage]})
+    table.to_parquet(tmp_path / results.TABLE)
+    assert "must hold what" in refused("report", tmp_path / results.TABLE)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"\xff\xd8\xff" + bytes(5000) + b"\xff\xd9", id="no picture"),
+        pytest.param(b"\xff\xd8\xff\xe0\xff\xf0JFIF\0" + bytes(5000) + b"\xff\xd9", id="a segment without end"),
+    ],
+)
+def test_a_picture_that_begins_and_ends_as_a_whole_one_is_told_of(refused, tmp_path, content):
+    for kind in ("cat", "dog"):
+        (tmp_path / "mine" / kind).mkdir(parents=True)
+        (tmp_path / "mine" / kind / "1.jpg").write_bytes(picture())
+    (tmp_path / "mine" / "dog" / "2.jpg").write_bytes(content)
+    assert "2.jpg" in refused("compare", "--dataset", f"folder:{tmp_path / 'mine'}", "--transform", "rescale")
 
 
 def test_a_damaged_table_is_told_of_in_one_line_that_says_what_to_do(refused, tmp_path):

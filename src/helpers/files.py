@@ -132,29 +132,31 @@ def remove_orphans(root: Path) -> None:
 
     The system frees a lock when its owner dies, however that was. Where another host, or none, keeps the lock, a
     folder is an orphan when nothing in it was written for a week; for ten minutes where no host is named, since a
-    process names its own right after it has made the folder.
+    process names its own right after it has made the folder. A power cut may take the owner's file alone.
     """
     for left in (*root.glob(f"{WORK}*"), *root.glob(f"{SCRATCH}*")):
         with suppress(OSError):  # not the kit's, or gone meanwhile
             state = left.lstat()
-            if stat.S_ISDIR(state.st_mode) and state.st_uid == os.geteuid():
-                # No link is followed.
-                with open(os.open(left / OWNER, os.O_RDWR | os.O_NOFOLLOW), "r+") as owner:
-                    if _is_orphan(left, owner):
-                        shutil.rmtree(left, ignore_errors=True)
+            if stat.S_ISDIR(state.st_mode) and state.st_uid == os.geteuid() and _is_orphan(left):
+                shutil.rmtree(left, ignore_errors=True)
 
 
-def _is_orphan(folder, owner):
-    named = owner.read()
-    try:
-        fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if named == _running_system():
-            return True
-    except BlockingIOError:
-        return False
-    except OSError:  # a disk without locks
-        pass
+def _is_orphan(folder):
     unused_s = time.time() - max(path.lstat().st_mtime for path in (folder, *folder.rglob("*")))
+    try:
+        opened = os.open(folder / OWNER, os.O_RDWR | os.O_NOFOLLOW)
+    except FileNotFoundError:  # in the temporary folder it may be of somebody else's making
+        return folder.name.startswith(WORK) and unused_s > ORPHAN_S
+    with open(opened, "r+") as owner:
+        named = owner.read()
+        try:
+            fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if named == _running_system():
+                return True
+        except BlockingIOError:
+            return False
+        except OSError:  # a disk without locks
+            pass
     return unused_s > (ORPHAN_S if named else NAMELESS_S)
 
 

@@ -35,6 +35,7 @@ def load_or_decode(
         decode: decodes all: images uint8 (n, h, w, c), labels int64 (n,).
     """
     folder = data_dir() / "decoded" / f"{name}-{hashlib.sha256(state.encode()).hexdigest()[:16]}"
+    files.remove_orphans(folder.parent)  # here, since what is kept may never be written again
     if kept := _read(folder, examples):
         return kept
     images, labels = decode()

@@ -245,6 +245,10 @@ def _require_decodable(paths):
                         _check_pixels(path, picture.width * picture.height)
                 except (Image.DecompressionBombWarning, Image.DecompressionBombError):
                     _check_pixels(path, 2 * MOST_PIXELS)
+                except StudyError:
+                    raise
+                except (OSError, SyntaxError, ValueError):
+                    read_picture(path)  # tells what is wrong with it
 
 
 def _check_pixels(path, pixels):

@@ -80,8 +80,11 @@ def read(path: Path | str) -> pd.DataFrame:
         told = f"{path} must be a whole Parquet file ({first_line(error)})"
         raise StudyError(f"{told}; run the sweep again with --resume") from error
     versions = set(table.get("schema_version", []))
-    if versions == {1}:
-        table = _of_schema_1(table)
+    try:
+        table = _of_schema_1(table) if versions == {1} else table
+    except (LookupError, TypeError, ValueError, ArithmeticError) as error:
+        told = f"{path} must hold what the columns of schema 1 say ({first_line(error)})"
+        raise StudyError(f"{told}; run the sweep again") from None
     if not versions <= {1, SCHEMA_VERSION} or set(table) != set(COLUMNS):
         raise StudyError(
             f"{path} must have schema {SCHEMA_VERSION} (got {', '.join(map(str, sorted(versions))) or 'none'}); "
@@ -100,7 +103,9 @@ def _of_schema_1(table):
     table = table.rename(columns=RENAMED)
     empty: list[list] = [[]] * len(table)
     added = {
-        name: empty if kind == "object" else NOT_MEASURED[kind] for name, kind in COLUMNS.items() if name not in table
+        name: empty if kind == "object" else NOT_MEASURED[kind]
+        for name, kind in COLUMNS.items()
+        if name not in table and kind != "bool"  # schema 1 had them all
     }
     batches = -(-table["examples"] // table["batch_size"])
     return table.assign(**added | {"batches": batches, "cores": 0})[list(COLUMNS)]
