@@ -1,6 +1,8 @@
 """A flow of the port: the surface of the original's iterators, epochs, pairs, and nothing silently different."""
 
+import gc
 import warnings
+import weakref
 
 import keras
 import numpy as np
@@ -325,3 +327,19 @@ def test_a_system_without_affinity_and_fork_has_flows_too(monkeypatch):
     flow = port(**GEOMETRY, rescale=1 / 255).flow(IMAGES, LABELS, batch_size=32)
     assert sum(len(labels) for _, labels in flow) == 70
     assert next(flow.endless())[0].shape == (32, 12, 12, 3)
+
+
+@pytest.mark.parametrize("mode", ["stream", "semantics"])
+def test_a_flow_that_nobody_names_gives_its_images_back(mode):
+    flow = port(**GEOMETRY, mode=mode).flow(IMAGES, LABELS, batch_size=32)
+    derived = flow.map(lambda images, labels: labels)
+    for read in (flow, flow.endless().take(2), derived):
+        assert len(list(read)) in (2, 3)
+    next(flow), flow[0]
+    images = weakref.ref(flow.batches.maker)
+    del flow, read
+    gc.collect()
+    assert len(list(derived)) == 3  # what is derived from it keeps it
+    del derived
+    gc.collect()
+    assert images() is None

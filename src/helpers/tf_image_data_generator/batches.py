@@ -1,6 +1,7 @@
 """The batches of a flow: read, made by eager TensorFlow in tf.data's threads, labelled, saved where asked for."""
 
 import os
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -184,9 +185,14 @@ class Batches:
     def _make(self, *planned):
         specs = tf.nest.flatten(self.maker.spec)
 
+        held = weakref.ref(self)  # TensorFlow keeps a Python function for ever: it must not keep the images too
+
         def complete(*planned):
+            batches = held()
+            if batches is None:
+                raise RuntimeError("the flow behind this dataset is gone; keep a name for it")
             with tf.device("CPU"):
-                return tf.nest.flatten(self.maker.complete(*planned))
+                return tf.nest.flatten(batches.maker.complete(*planned))
 
         made = tf.py_function(complete, planned, [spec.dtype for spec in specs])
         made = [tf.ensure_shape(part, spec.shape) for part, spec in zip(made, specs, strict=True)]
