@@ -100,13 +100,13 @@ def select_pipelines(rows: pd.DataFrame, wanted: dict[str, Any]) -> pd.DataFrame
     """
     allowed = {key: value if isinstance(value, list) else [value] for key, value in wanted.items() if key != "others"}
 
-    def meets(row):
-        knobs = json.loads(row["knobs"] or "{}")
-        has = {**dict.fromkeys(allowed, "default"), **knobs, "builder": row["builder"], "pipeline": row["pipeline"]}
+    def meets(builder, pipeline, told):
+        knobs = json.loads(told or "{}")
+        has = {**dict.fromkeys(allowed, "default"), **knobs, "builder": builder, "pipeline": pipeline}
         alike = (any(type(has[key]) is type(value) and has[key] == value for value in allowed[key]) for key in allowed)
         return all(alike) and (wanted.get("others") != "default" or set(knobs) <= set(allowed))
 
-    return rows[np.array([meets(row) for _, row in rows.iterrows()], dtype=bool)]
+    return rows[np.array(list(map(meets, rows["builder"], rows["pipeline"], rows["knobs"])), dtype=bool)]
 
 
 def seconds_of(row: pd.Series, measure: str = "epoch_s") -> np.ndarray:
@@ -219,12 +219,17 @@ def pairs_of(
     """
     pairs = []
     fair = select_cells(fair_rows(results, despite=despite), cells or {})
-    for (machine, cell, launcher), rows in fair.groupby(["machine_id", "cell_id", "launcher"], sort=False):
-        mine, others = select_pipelines(rows, pipeline), select_pipelines(rows, reference)
+    points = ["machine_id", "cell_id", "launcher"]
+    sizes = fair.groupby(points, sort=False).size()
+    of_reference = dict(list(select_pipelines(fair, reference).groupby(points, sort=False)))
+    for point, mine in select_pipelines(fair, pipeline).groupby(points, sort=False):
+        if point not in of_reference:
+            continue
+        (machine, cell, launcher), others = point, of_reference[point]
         if as_many:
             count = min(len(mine), len(others))
             mine, others = (side.head(count if count > 1 else 0) for side in (mine, others))
-        comparisons = max(1, len(rows) - 1)
+        comparisons = max(1, int(sizes[point]) - 1)
         for (index, row), (other_index, other) in itertools.product(mine.iterrows(), others.iterrows()):
             if row["pipeline"] != other["pipeline"]:
                 ratio, low, high, verdict = cell_ratio(
