@@ -84,10 +84,16 @@ def test_a_stand_in_is_called_one(tmp_path):
 def test_what_a_run_and_its_verdicts_say_is_escaped(tmp_path):
     (run,) = report.open_runs(run_folder(tmp_path / "a <b> run", shown=False))
     assert "a &lt;b&gt; run" in run._repr_html_() and "<b>" not in run._repr_html_()
-    columns = {"id": "A1", "claim": "1 < 2", "verdict": "depends", "evidence": "one <i>\ntwo"}
+    columns = {"id": "A1", "claim": "1 < 2", "reads": "x > y", "verdict": "depends", "evidence": "one <i>\ntwo"}
     judged = pd.DataFrame([columns | {"crossover": "a & b", "needs": ""}])
     shown = report.verdict_table({"<first>": judged, "second": judged})
-    for text in ("1 &lt; 2", "one &lt;i&gt;<br>", "<em>Depends:</em> a &amp; b", "verdict: &lt;first&gt;"):
+    for text in (
+        "1 &lt; 2",
+        "<em>Read as:</em> x &gt; y",
+        "one &lt;i&gt;<br>",
+        "<em>Depends:</em> a &amp; b",
+        "verdict: &lt;first&gt;",
+    ):
         assert text in shown
     assert "<i>" not in shown and "Needs" not in shown
 
@@ -146,5 +152,5 @@ def test_a_failing_notebook_leaves_the_old_report(tmp_path, monkeypatch):
 def test_verdicts_are_printed_a_line_a_claim(tmp_path, capsys):
     report.print_verdicts(run_folder(tmp_path / "run"))
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 22
+    assert len(lines) == 23
     assert lines[1].split()[0] == "A1"

@@ -13,19 +13,28 @@ from helpers.claims.judgement import Judgement
 from helpers.claims.rules import EXPECTATIONS, RuleOutcome
 from helpers.errors import StudyError
 from helpers.parity import ASPECTS
-from helpers.results.pairs import CONDITIONS, MEASURES
+from helpers.results.pairs import CONDITIONS, MEASURES, TIMED
 
 # kind -> (settings it must have, settings it may have)
 KINDS = {
-    "compare": ({"pipeline", "reference", "expect"}, {"cells", "measure", "take", "margin", "despite"}),
-    "trend": ({"pipeline", "reference", "along", "expect"}, {"cells", "measure", "take", "margin", "apart_from"}),
+    "compare": (
+        {"pipeline", "reference", "expect"},
+        {"cells", "measure", "take", "margin", "despite", "as_many", "until"},
+    ),
+    "trend": ({"pipeline", "reference", "along", "expect"}, {"cells", "measure", "margin", "apart_from"}),
     "differ": ({"pipeline", "expect"}, {"cells"}),
     "shown": ({"by"}, set()),
     "not testable": ({"why"}, set()),
 }
-CHOICES: dict[str, dict[str, tuple[str, ...]]] = {
-    "compare": {"expect": tuple(EXPECTATIONS), "measure": tuple(MEASURES), "take": ("all", "best")},
-    "trend": {"expect": ("rises", "falls"), "measure": tuple(MEASURES), "take": ("all", "best"), "along": CONDITIONS},
+CHOICES: dict[str, dict[str, tuple[str | bool, ...]]] = {
+    "compare": {
+        "expect": tuple(EXPECTATIONS),
+        "measure": tuple(MEASURES),
+        "take": ("all", "best"),
+        "as_many": (True, False),
+        "until": (True, False),
+    },
+    "trend": {"expect": rules.TRENDS, "measure": TIMED, "along": CONDITIONS},
     "differ": {"expect": ("different", "same")},
     "shown": {"by": evidence.names()},
     "not testable": {},
@@ -49,12 +58,14 @@ class Claim:
         id: short name, such as A1.
         claim: in our words.
         source: where it was made.
+        reads: how the rules read the sentence; "" where it was not said.
         tests: the rules; all of them must hold.
     """
 
     id: str
     claim: str
     source: str
+    reads: str
     tests: tuple[Rule, ...]
 
 
@@ -95,7 +106,7 @@ def judge(claims: list[Claim], results: pd.DataFrame, *, shown: dict | None = No
         shown: evidence by name, from `evidence.collect`; None: what the claims ask for is tried now.
 
     Returns:
-        A table: id, claim, verdict, evidence, crossover, needs; one row per claim.
+        A table: id, claim, reads, verdict, evidence, crossover, needs; one row per claim.
 
     Raises:
         StudyError: where the rows are of several machines.
@@ -108,6 +119,7 @@ def judge(claims: list[Claim], results: pd.DataFrame, *, shown: dict | None = No
         {
             "id": [claim.id for claim in claims],
             "claim": [claim.claim for claim in claims],
+            "reads": [claim.reads for claim in claims],
             "verdict": [outcome.verdict.value for outcome in outcomes],
             "evidence": [outcome.evidence for outcome in outcomes],
             "crossover": [outcome.crossover for outcome in outcomes],
@@ -127,7 +139,7 @@ def decide(rule: Rule, results: pd.DataFrame, shown: dict) -> RuleOutcome:
         return RuleOutcome(Judgement.NOT_TESTABLE, rule.settings["why"])
     if rule.kind == "shown":
         tried = shown[rule.settings["by"]]
-        return RuleOutcome(Judgement(tried.verdict), tried.text, needs=tried.needs)
+        return RuleOutcome(tried.verdict, tried.text, needs=tried.needs)
     return rules.RULES[rule.kind](results, **rule.settings)
 
 
@@ -165,11 +177,12 @@ def _claim(file, number, entry):
     if not isinstance(entry, dict) or not str(entry.get("id", "")).strip():
         raise StudyError(f"{file}: claim number {number} must be a mapping with an id (got {entry!r:.60})")
     name = f"{file}: claim {entry['id']}"
-    _check_keys(name, entry, {"id", "claim", "source", "tests"}, set())
+    _check_keys(name, entry, {"id", "claim", "source", "tests"}, {"reads"})
     if not isinstance(entry["tests"], list) or not entry["tests"]:
         raise StudyError(f"{name}: tests must be a list of rules (got {entry['tests']!r:.60})")
     tests = tuple(_test(name, test, alone=len(entry["tests"]) == 1) for test in entry["tests"])
-    return Claim(str(entry["id"]), " ".join(str(entry["claim"]).split()), str(entry["source"]), tests)
+    claim, reads = (" ".join(str(entry.get(key, "")).split()) for key in ("claim", "reads"))
+    return Claim(str(entry["id"]), claim, str(entry["source"]), reads, tests)
 
 
 def _test(name, entry, *, alone):

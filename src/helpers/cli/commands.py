@@ -11,7 +11,7 @@ import click
 
 from helpers.cli.arguments import PATH, PORT, parse_pipelines, seconds, share
 
-DONE, SOME_FAILED, BAD_INPUT, UNFORESEEN, INTERRUPTED = 0, 1, 2, 70, 130
+DONE, SOME_FAILED, BAD_INPUT, SLOWER, UNFORESEEN, INTERRUPTED = 0, 1, 2, 3, 70, 130
 
 
 @click.group(no_args_is_help=False, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -309,15 +309,29 @@ def _serve(role: str, **settings: Any) -> None:
 @study.command()
 @click.argument("run", type=PATH)
 @click.argument("run2", type=PATH, required=False)
-def report(run: Path, run2: Path | None) -> None:
+@click.option("--fail-on-slower", is_flag=True, help="Exit with 3 where a pipeline is slower in RUN2 than in RUN.")
+def report(run: Path, run2: Path | None, fail_on_slower: bool) -> int:
     """Write a run's verdicts, as report.html.
 
-    RUN is the run's folder; RUN2, a second run, is put beside it.
+    RUN is the run's folder; RUN2, a second run, is put beside it. Where both are of the same cells, it is told what
+    changed from RUN to RUN2: of two versions, two machines, two months.
     """
     from helpers import report
+    from helpers.errors import StudyError
 
+    if fail_on_slower and not run2:
+        raise StudyError("--fail-on-slower needs two runs (got one); give RUN and RUN2")
     report.print_verdicts(run)
+    slower = False
+    if run2:
+        try:
+            slower = report.print_changes(run, run2)
+        except StudyError as error:
+            if fail_on_slower:
+                raise
+            print(f"what changed is not told: {error}")
     print(f"report: {report.write(run, run2)}")
+    return SLOWER if slower and fail_on_slower else DONE
 
 
 @study.command()

@@ -1,5 +1,8 @@
 """The report of a run: its verdicts, and one self-contained HTML page."""
 
+from helpers.report.changes import (
+    print_changes as print_changes,
+)
 from helpers.report.page import (
     NOTEBOOK as NOTEBOOK,
     REPORT as REPORT,

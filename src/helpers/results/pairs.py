@@ -38,11 +38,12 @@ MEASURES = {
     "first_batch_s": "time to the first batch of an epoch",
     "cpu_us_per_image": "CPU time of an image",
     "peak_rss_bytes": "peak memory",
+    "pipeline_rss_bytes": "memory that a pipeline brought to a process of its own",
     "waiting_share": "share of the training epoch spent waiting",
 }
 TIMED = ("epoch_s", "start_s", "batch_s", "first_batch_s")  # the table keeps their rounds
 # A warm kernel shares pages with its server, so memory is compared among kernels that were started alike only.
-MEMORY_MEASURES = ("peak_rss_bytes",)
+MEMORY_MEASURES = ("peak_rss_bytes", "pipeline_rss_bytes")
 # The rounds of a cell stop when the intervals are narrow: two or more looks, see ratios.sequential_confidence.
 LOOKS = 2
 NO_RATIO = (math.nan, math.nan, math.nan, Verdict.UNDECIDED)
@@ -99,13 +100,13 @@ def select_pipelines(rows: pd.DataFrame, wanted: dict[str, Any]) -> pd.DataFrame
     """
     allowed = {key: value if isinstance(value, list) else [value] for key, value in wanted.items() if key != "others"}
 
-    def meets(row):
-        knobs = json.loads(row["knobs"] or "{}")
-        has = {**dict.fromkeys(allowed, "default"), **knobs, "builder": row["builder"], "pipeline": row["pipeline"]}
+    def meets(builder, pipeline, told):
+        knobs = json.loads(told or "{}")
+        has = {**dict.fromkeys(allowed, "default"), **knobs, "builder": builder, "pipeline": pipeline}
         alike = (any(type(has[key]) is type(value) and has[key] == value for value in allowed[key]) for key in allowed)
         return all(alike) and (wanted.get("others") != "default" or set(knobs) <= set(allowed))
 
-    return rows[np.array([meets(row) for _, row in rows.iterrows()], dtype=bool)]
+    return rows[np.array(list(map(meets, rows["builder"], rows["pipeline"], rows["knobs"])), dtype=bool)]
 
 
 def seconds_of(row: pd.Series, measure: str = "epoch_s") -> np.ndarray:
@@ -127,6 +128,50 @@ def seconds_of(row: pd.Series, measure: str = "epoch_s") -> np.ndarray:
     return epoch_s - row["batches"] * batch_s
 
 
+def compare_rounds(
+    mine: np.ndarray, other: np.ndarray, *, confidence: float, margin: float = 0.05
+) -> tuple[float, float, float, Verdict]:
+    """Compares the figures of the same rounds.
+
+    A start may be so short that a round finds none, or less than none: no ratio has an interval then, and the
+    difference of the two decides.
+
+    Args:
+        mine: (rounds,) of the pipeline, seconds; NaN where there is none.
+        other: (rounds,) of the reference.
+        confidence: of the interval.
+        margin: within which ratios count as the same, share.
+
+    Returns:
+        (ratio, low, high, verdict), each NaN that cannot be told.
+    """
+    if not len(mine) == len(other) >= ratios.LEAST_ROUNDS or not np.isfinite([*mine, *other]).all():
+        return NO_RATIO
+    if min(*mine, *other) > 0:
+        ratio, verdict = ratios.compared(mine, other, confidence=confidence, margin=margin)
+        return ratio.ratio, ratio.low, ratio.high, verdict
+    _, low, high, _ = ratios.log_ratio_interval(mine - other, confidence)
+    verdict = Verdict.FASTER if high < 0 else Verdict.SLOWER if low > 0 else Verdict.UNDECIDED
+    middles = np.median(mine), np.median(other)
+    return (middles[0] / middles[1] if min(middles) > 0 else math.nan), math.nan, math.nan, verdict
+
+
+def compare_figures(mine: float, other: float, *, margin: float = 0.05) -> tuple[float, float, float, Verdict]:
+    """Compares two single figures, which have no interval: low = ratio = high.
+
+    Args:
+        mine: the pipeline's.
+        other: the reference's.
+        margin: within which ratios count as the same, share.
+    """
+    quotient = mine / (other or math.nan)
+    if not 0 < quotient < math.inf:
+        return NO_RATIO
+    outside = Verdict.SLOWER if quotient > 1 else Verdict.FASTER
+    verdict = Verdict.THE_SAME if 1 / (1 + margin) <= quotient <= 1 + margin else outside
+    return quotient, quotient, quotient, verdict
+
+
 def cell_ratio(
     row: pd.Series, reference: pd.Series, *, measure: str = "epoch_s", comparisons: int = 1, margin: float = 0.05
 ) -> tuple[float, float, float, Verdict]:
@@ -142,20 +187,11 @@ def cell_ratio(
     Returns:
         (ratio, low, high, verdict); without an interval low = ratio = high.
     """
-    if measure in TIMED:
-        mine, other = seconds_of(row, measure), seconds_of(reference, measure)
-        enough = len(mine) == len(other) >= ratios.LEAST_ROUNDS
-        if not enough or not (np.isfinite([*mine, *other]).all() and min(*mine, *other) > 0):
-            return NO_RATIO
-        level = ratios.sequential_confidence(0.95, looks=LOOKS, comparisons=comparisons)
-        ratio, verdict = ratios.compared(mine, other, confidence=level, margin=margin)
-        return ratio.ratio, ratio.low, ratio.high, verdict
-    quotient = float(row[measure]) / (float(reference[measure]) or math.nan)
-    if not 0 < quotient < math.inf:
-        return NO_RATIO
-    outside = Verdict.SLOWER if quotient > 1 else Verdict.FASTER
-    verdict = Verdict.THE_SAME if 1 / (1 + margin) <= quotient <= 1 + margin else outside
-    return quotient, quotient, quotient, verdict
+    if measure not in TIMED:
+        return compare_figures(float(row[measure]), float(reference[measure]), margin=margin)
+    level = ratios.sequential_confidence(0.95, looks=LOOKS, comparisons=comparisons)
+    mine, other = seconds_of(row, measure), seconds_of(reference, measure)
+    return compare_rounds(mine, other, confidence=level, margin=margin)
 
 
 def pairs_of(
@@ -165,9 +201,9 @@ def pairs_of(
     reference: dict[str, Any],
     cells: dict[str, Any] | None = None,
     measure: str = "epoch_s",
-    take: str = "all",
     margin: float = 0.05,
     despite: Sequence[str] = (),
+    as_many: bool = False,
 ) -> pd.DataFrame:
     """Compares the pipelines of every selected cell that did the same work; one row per pair.
 
@@ -177,18 +213,29 @@ def pairs_of(
         reference: which ones they are compared with.
         cells: which cells, see `select_cells`.
         measure: a name of MEASURES.
-        take: "all" pairs of a cell, or the "best" of each side (chosen by its median, on the same data).
         margin: within which ratios count as the same, share.
         despite: aspects of parity in which they may differ, see `fair_rows`.
+        as_many: whether both sides are tuned alike: each keeps the first so many of its pipelines as the other has,
+            at least two; cells with fewer are left out.
+
+    Returns:
+        The cell's conditions, pipeline and reference with the labels `row` and `reference_row` of their rows, and
+        ratio, low, high and verdict, as of `cell_ratio` at 95% for all ratios of the cell together.
     """
     pairs = []
     fair = select_cells(fair_rows(results, despite=despite), cells or {})
-    for (machine, cell, launcher), rows in fair.groupby(["machine_id", "cell_id", "launcher"], sort=False):
-        mine, others = select_pipelines(rows, pipeline), select_pipelines(rows, reference)
-        if take == "best":
-            mine, others = mine.nsmallest(1, measure), others.nsmallest(1, measure)
-        comparisons = max(1, len(rows) - 1)
-        for (_, row), (_, other) in itertools.product(mine.iterrows(), others.iterrows()):
+    points = ["machine_id", "cell_id", "launcher"]
+    sizes = fair.groupby(points, sort=False).size()
+    of_reference = dict(list(select_pipelines(fair, reference).groupby(points, sort=False)))
+    for point, mine in select_pipelines(fair, pipeline).groupby(points, sort=False):
+        if point not in of_reference:
+            continue
+        (machine, cell, launcher), others = point, of_reference[point]
+        if as_many:
+            count = min(len(mine), len(others))
+            mine, others = (side.head(count if count > 1 else 0) for side in (mine, others))
+        comparisons = max(1, int(sizes[point]) - 1)
+        for (index, row), (other_index, other) in itertools.product(mine.iterrows(), others.iterrows()):
             if row["pipeline"] != other["pipeline"]:
                 ratio, low, high, verdict = cell_ratio(
                     row, other, measure=measure, comparisons=comparisons, margin=margin
@@ -197,6 +244,7 @@ def pairs_of(
                     {"machine_id": machine, "cell_id": cell, "launcher": launcher}
                     | {name: row[name] for name in (*CONDITIONS, "dataset_label")}
                     | {"pipeline": row["pipeline"], "reference": other["pipeline"], "rounds": row["rounds"]}
+                    | {"row": index, "reference_row": other_index}
                     | {"ratio": ratio, "low": low, "high": high, "verdict": verdict.value}
                 )
     return pd.DataFrame(pairs)

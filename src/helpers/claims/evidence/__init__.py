@@ -6,9 +6,7 @@ from helpers.claims.evidence.collection import (
     collect as collect,
     interpreter_jit as interpreter_jit,
     kept_for as kept_for,
-    knob_count as knob_count,
     names as names,
-    normalisation as normalisation,
     timed as timed,
     try_all as try_all,
 )

@@ -29,19 +29,23 @@ class Evidence:
     """What was found.
 
     Attributes:
-        verdict: supported, refuted, depends, undecided yet or not testable.
+        verdict: what can be said.
         text: one or two sentences with the counts.
         needs: what would decide it; "" if it is decided.
     """
 
-    verdict: str
+    verdict: Judgement
     text: str
     needs: str = ""
 
+    def __post_init__(self):
+        """Takes the word of a verdict too, as files have it."""
+        object.__setattr__(self, "verdict", Judgement(self.verdict))
 
-def timed(verdict: str, text: str) -> Evidence:
+
+def timed(verdict: Judgement, text: str) -> Evidence:
     """Evidence that rests on a short timing, which noise may leave undecided."""
-    return Evidence(verdict, text, needs="another try, on a quieter machine" if verdict == "undecided yet" else "")
+    return Evidence(verdict, text, needs="another try, on a quieter machine" if verdict == Judgement.UNDECIDED else "")
 
 
 def sequence(length: int, batch: Callable[[int], tuple[Any, Any]]) -> Any:
@@ -65,53 +69,29 @@ def interpreter_jit() -> Evidence:
     configured = "--enable-experimental-jit" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
     built, running = (told.is_available(), told.is_enabled()) if told else (configured, configured)
     if sys.implementation.name != "cpython":
-        return Evidence("not testable", f"{version} is not CPython; the claim is about Keras' usual interpreter")
+        return Evidence(
+            Judgement.NOT_TESTABLE, f"{version} is not CPython; the claim is about Keras' usual interpreter"
+        )
     if not running:
-        return Evidence("refuted", f"{version} has no JIT compiler at work (built in: {'yes' if built else 'no'})")
-    return Evidence("not testable", f"{version} runs with its experimental JIT, which no cell switches off")
-
-
-def knob_count() -> Evidence:
-    """How many settings each API's pipeline of the kit takes: what there is to get wrong."""
-    from helpers import pipelines
-
-    counts = {name: len(pipelines.describe(name).knobs) for name in ("py_dataset", "image_data_generator", "tf_data")}
-    told = ", ".join(f"{name} {count}" for name, count in counts.items())
-    fewer = counts["py_dataset"] < counts["tf_data"]
-    return Evidence("supported" if fewer else "refuted", f"settings to get right or wrong: {told}")
-
-
-def normalisation() -> Evidence:
-    """Whether three ways to bring 0 … 255 to 0 … 1 differ: ImageDataGenerator's, tf.image's, a division."""
-    import numpy as np
-
-    values = np.arange(256, dtype=np.uint8)
-    generator = values.astype(np.float32) * (1 / 255.0)  # ImageDataGenerator's `x *= rescale`
-    converted = values.astype(np.float32) * np.float32(1 / 255.0)  # tf.image.convert_image_dtype
-    divided = values.astype(np.float32) / np.float32(255)
-    equal = int((generator == converted).sum())
-    apart = float(np.abs(generator - divided).max())
-    return Evidence(
-        "refuted" if equal == 256 else "supported",
-        f"rescale=1/255 and convert_image_dtype give the same bits for {equal} of 256 values; dividing by 255 "
-        f"differs by at most {apart:.0e}; without rescale ImageDataGenerator leaves 0 to 255",
-    )
+        return Evidence(
+            Judgement.REFUTED, f"{version} has no JIT compiler at work (built in: {'yes' if built else 'no'})"
+        )
+    return Evidence(Judgement.NOT_TESTABLE, f"{version} runs with its experimental JIT, which no cell switches off")
 
 
 IN_PROCESS = {
     "interpreter_jit": interpreter_jit,
-    "knob_count": knob_count,
-    "normalisation": normalisation,
 }
 APART = {  # name of the function -> its module
     "adapter_cost": "helpers.claims.evidence.feeding",
     "adapter_graph": "helpers.claims.evidence.feeding",
     "running_mean": "helpers.claims.evidence.feeding",
-    "what_fit_receives": "helpers.claims.evidence.feeding",
-    "same_fault_twice": "helpers.claims.evidence.debugging",
+    "misconfigurations": "helpers.claims.evidence.misconfigurations",
+    "faults_in_both": "helpers.claims.evidence.debugging",
     "python_runs_per_element": "helpers.claims.evidence.debugging",
-    "profiler": "helpers.claims.evidence.debugging",
+    "profile_with_autotune": "helpers.claims.evidence.debugging",
     "unlike_work": "helpers.claims.evidence.published",
+    "normalisations": "helpers.claims.evidence.published",
     "published_generator": "helpers.claims.evidence.published",
     "published_imitation": "helpers.claims.evidence.published",
 }
@@ -185,7 +165,9 @@ def _try_apart(wanted):
 
 
 def _failed(reason):
-    return Evidence("undecided yet", f"it could not be tried here: {reason}", needs="a machine where it can be tried")
+    return Evidence(
+        Judgement.UNDECIDED, f"it could not be tried here: {reason}", needs="a machine where it can be tried"
+    )
 
 
 def kept_for(path: Path, machine_id: str) -> dict[str, Evidence]:
@@ -193,8 +175,7 @@ def kept_for(path: Path, machine_id: str) -> dict[str, Evidence]:
     kept = _stored(path).get(machine_id)
     evidence: dict[str, Evidence] = {}
     for name, fields in kept.items() if isinstance(kept, dict) else ():
-        with contextlib.suppress(TypeError, ValueError, LookupError):  # somebody else's, or damaged: it is tried again
-            Judgement(fields["verdict"])
+        with contextlib.suppress(TypeError, ValueError):  # somebody else's, or damaged: it is tried again
             evidence |= {name: Evidence(**fields)} if name in names() else {}
     return evidence
 

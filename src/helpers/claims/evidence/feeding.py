@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from helpers import comparison, internals
 from helpers.claims.evidence.collection import Evidence, sequence, timed
+from helpers.claims.judgement import Judgement
 
 BUDGET_S = 4.0  # for the rounds of one live comparison
 BATCH, BATCHES = 32, 32
@@ -24,9 +25,9 @@ def adapter_cost() -> Evidence:
     """What `fit` adds to a batch that is ready, for a Sequence and for tf.data."""
     compared = comparison.compare(_constant_feeds(), reference="tf.data", budget_s=BUDGET_S, precision=0.05)
     cost = {label: np.median(compared.seconds(label, "epoch_s")) / (2 * BATCHES) * 1e3 for label in compared.labels}
-    judged = {"faster": "supported", "slower": "refuted", "the same": "refuted"}
+    judged = {"faster": Judgement.SUPPORTED, "slower": Judgement.REFUTED, "the same": Judgement.REFUTED}
     return timed(
-        judged.get(compared.verdict("Sequence"), "undecided yet"),
+        judged.get(compared.verdict("Sequence"), Judgement.UNDECIDED),
         f"with batches held ready, fit spends {cost['Sequence']:.2f} ms per step on a Sequence and "
         f"{cost['tf.data']:.2f} ms on a Dataset: {compared.ratio('Sequence')} times as long",
     )
@@ -39,7 +40,7 @@ def adapter_graph() -> Evidence:
     adapter.on_epoch_end()
     passes = any("FlatMap" in stage or "Generator" in stage for stage in stages)
     return Evidence(
-        "refuted" if passes else "supported",
+        Judgement.REFUTED if passes else Judgement.SUPPORTED,
         f"Keras turns a Sequence into a tf.data graph of {len(stages)} stages (from_generator: {', '.join(stages)}); "
         "only __getitem__ itself runs in the interpreter",
     )
@@ -78,37 +79,9 @@ def running_mean() -> Evidence:
     compared = comparison.compare(
         {"tf.data": dataset, "Sequence": RunningMean()}, reference="Sequence", budget_s=BUDGET_S, precision=0.05
     )
-    judged = {"slower": "supported", "faster": "refuted", "the same": "refuted"} if same else {}
+    judged = {"slower": Judgement.SUPPORTED, "faster": Judgement.REFUTED, "the same": Judgement.REFUTED} if same else {}
     return timed(
-        judged.get(compared.verdict("tf.data"), "undecided yet"),
+        judged.get(compared.verdict("tf.data"), Judgement.UNDECIDED),
         f"the mean of all images so far taken off each batch; same values: {'yes' if same else 'no'}; tf.data's scan "
         f"takes {compared.ratio('tf.data')} times the Sequence's time. Neither may run it on parallel workers",
-    )
-
-
-def what_fit_receives() -> Evidence:
-    """Whether `fit` hands the model every example of a Dataset and of a Sequence exactly once."""
-    numbers = np.arange(10 * BATCH, dtype=np.float32)[:, None]
-    batches = np.split(numbers, 10)
-    counts = {}
-    feeds = {
-        "Dataset": tf.data.Dataset.from_tensor_slices((numbers, numbers)).batch(BATCH),
-        "Sequence": sequence(10, lambda index: (batches[index], batches[index])),
-    }
-    for label, feed in feeds.items():
-        received: list[float] = []
-
-        class Recorder(keras.Model):
-            def train_step(self, data, received=received):
-                received.extend(np.asarray(data[0]).ravel().tolist())
-                return {"loss": 0.0}
-
-        model = Recorder()
-        model.compile(optimizer="sgd", loss="mse", run_eagerly=True)
-        model.fit(feed, epochs=1, verbose=0, shuffle=False)
-        counts[label] = (len(received), len(set(received)))
-    right = all(count == (len(numbers), len(numbers)) for count in counts.values())
-    told = ", ".join(f"{label} {distinct} of {len(numbers)} in {total}" for label, (total, distinct) in counts.items())
-    return Evidence(
-        "supported" if right else "refuted", f"distinct examples that reach the model in an epoch of fit: {told}"
     )

@@ -1,0 +1,117 @@
+"""What changed between two runs: found where it was planted, and seldom where nothing was."""
+
+import numpy as np
+import pytest
+from made_up_results import cell, quick_like, table
+from test_report import run_folder
+
+from helpers import cli, report
+from helpers.errors import StudyError
+from helpers.results.changes import changes
+
+LABELS = ("tf_data", "py_dataset", "tf_data, batch map", "image_data_generator")
+COMMAND = ("report", "--fail-on-slower")
+
+
+def run_of(seed, *, slower=(), by=1.1, between_runs=0.02, machine_id="made0up0", cells=6):
+    """Cells whose ratios vary from run to run by more than their rounds say; `slower`: labels that take `by` times."""
+    generator = np.random.default_rng(seed)
+    return table(
+        cell(
+            seconds={
+                label: (1 + place / 3) * generator.lognormal(0, between_runs) * (by if label in slower else 1)
+                for place, label in enumerate(LABELS)
+            },
+            transform=f"transform {number}",
+            examples=1000 * (1 + number),
+            noise=0.02,
+            seed=1000 * seed + number,
+            machine_id=machine_id,
+        )
+        for number in range(cells)
+    )
+
+
+def verdicts(found):
+    return found[found["where"] == "all cells"].set_index("pipeline")["verdict"].to_dict()
+
+
+@pytest.mark.parametrize("label", LABELS[1:])
+def test_a_planted_slow_down_of_a_tenth_is_found_and_no_other(label):
+    found = changes(run_of(1), run_of(2, slower=[label]))
+    assert {name for name, verdict in verdicts(found).items() if verdict == "slower"} == {label}
+    assert found.loc[found["pipeline"] == label, "examples"].iloc[0] == "1,000 to 6,000"
+    (there,) = found[(found["pipeline"] == label) & (found["where"] == "all cells")].itertuples()
+    assert there.low < 1.1 < there.high
+
+
+def test_what_became_faster_is_told_so():
+    assert verdicts(changes(run_of(1, slower=["py_dataset"]), run_of(2)))["py_dataset"] == "faster"
+
+
+def test_a_reference_that_became_slower_is_told_by_all_others():
+    found = changes(run_of(1), run_of(2, slower=["tf_data"], by=1.2))
+    assert verdicts(found)["tf_data"] == "slower"
+
+
+def test_two_runs_of_the_same_raise_an_alarm_in_one_of_twenty_at_most():
+    alarms = sum((changes(run_of(seed), run_of(100 + seed))["verdict"] == "slower").any() for seed in range(40))
+    assert alarms <= 2
+
+
+def test_one_that_is_the_same_is_called_so():
+    runs = (run_of(seed, between_runs=0.001) for seed in (1, 2))
+    assert set(verdicts(changes(*runs)).values()) == {"the same"}
+
+
+def test_between_machines_no_change_is_taken_for_scatter():
+    apart = changes(run_of(1), run_of(2, slower=LABELS[1:], by=1.3, machine_id="0therone"))
+    assert apart.attrs["scatter"] == 1
+    assert {verdicts(apart)[label] for label in LABELS[1:]} == {"slower"}
+
+
+def test_pipelines_of_other_knobs_are_no_pair():
+    after = run_of(2)
+    after.loc[after["pipeline"] == "py_dataset", "knobs"] = '{"workers": 2}'
+    assert "py_dataset" not in set(changes(run_of(1), after)["pipeline"])
+
+
+def test_the_command_says_what_changed_and_its_exit_code_tells(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(report, "write", lambda *runs: "not written")
+    first = run_folder(tmp_path / "first", quick_like())
+    later = quick_like()
+    rows = later["pipeline"] == "tf_data, batch map"
+    later.loc[rows, "epoch_s_rounds"] = later.loc[rows, "epoch_s_rounds"].map(lambda raw: [1.1 * s for s in raw])
+    second = run_folder(tmp_path / "second", later)
+    assert cli.main([*COMMAND, str(first), str(first)]) == cli.DONE
+    capsys.readouterr()
+    assert cli.main([*COMMAND, str(first), str(second)]) == cli.SLOWER
+    said = capsys.readouterr().out
+    assert "tf_data, batch map: x1.1" in said and "slower; " in said and "claims that turned round: none" in said
+    assert cli.main(["report", str(first), str(second)]) == cli.DONE
+
+
+def test_claims_that_turned_round_are_named(tmp_path, capsys):
+    folders = []
+    for name, ratio in (("first", 0.8), ("second", 1.3)):
+        rows = table(
+            cell(seconds={"py_dataset": ratio, "tf_data": 1.0}, batch_size=batch, seed=batch) for batch in (32, 64)
+        )
+        folders.append(run_folder(tmp_path / name, rows.assign(machine_id="one")))
+    assert not report.print_changes(*folders[:1] * 2)
+    assert report.print_changes(*folders[::-1])  # tf.data became slower, beside the Sequence
+    assert "claims that turned round: A1 refuted → supported" in capsys.readouterr().out
+
+
+def test_runs_without_a_common_cell_are_one_clear_line(tmp_path):
+    folders = [
+        run_folder(tmp_path / name, table([cell(seconds={"py_dataset": 1, "tf_data": 1}, transform=name)]))
+        for name in ("noise", "rescale")
+    ]
+    with pytest.raises(StudyError, match="the cells that both have"):
+        report.print_changes(*folders)
+
+
+def test_one_run_cannot_be_slower(capsys):
+    assert cli.main([*COMMAND, "nowhere"]) == cli.BAD_INPUT
+    assert "needs two runs" in capsys.readouterr().err
