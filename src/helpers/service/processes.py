@@ -16,7 +16,7 @@ from helpers import checks, internals
 from helpers.errors import StudyError, first_line
 
 START_S = 120
-DISPATCHER_S = 10.0  # for one that is being started at the same time
+DISPATCHER_S = 30.0  # for one that is being started at the same time
 MOST_PORT = 65535
 ANY_PORT = "%port%"
 HOST = "localhost"  # what this machine's own service is reached by
