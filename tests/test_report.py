@@ -56,7 +56,7 @@ def test_the_page_puts_two_runs_side_by_side_and_merges_nothing(page):
     assert "verdict: first" in page
     assert "verdict: second" in page
     assert "0therone" in page
-    assert len(re.findall("<img", page)) == 8
+    assert len(re.findall("<img", page)) == 2 * 5
 
 
 def test_every_picture_of_the_page_is_inside_it_and_has_a_text_alternative(page):
