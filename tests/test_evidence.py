@@ -30,7 +30,7 @@ def made(feeds, *, reference, seconds, spread):
         for label in feeds
     ]
     return comparison.Comparison(
-        rounds=pd.DataFrame(rounds), cold=pd.DataFrame({"pipeline": list(feeds)}), reference=reference,
+        labels=list(feeds), rounds=pd.DataFrame(rounds), reference=reference,
         confidence=0.95, margin=0.05, precision=0.05, stopped="precise", wall_s=1,
     )  # fmt: skip
 
