@@ -77,7 +77,7 @@ def test_pipelines_of_other_knobs_are_no_pair():
 
 
 def test_the_command_says_what_changed_and_its_exit_code_tells(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(report, "write", lambda *runs: "not written")
+    monkeypatch.setattr("helpers.report.page.write", lambda *runs: "not written")
     first = run_folder(tmp_path / "first", quick_like())
     later = quick_like()
     rows = later["pipeline"] == "tf_data, batch map"

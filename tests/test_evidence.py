@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from helpers import comparison
-from helpers.claims.evidence import feeding, published
+from helpers.claims.evidence import debugging, feeding, misconfigurations, published
 from helpers.datasets import building
 
 # Evidence -> (its function, the pipeline that the claim is about, its reference).
@@ -92,3 +92,69 @@ def test_the_published_imitation_is_held_against_the_task_on_whichever_pictures_
     assert "on 256 pictures of stand-in for CIFAR-10 (generated)" in found.text
     (count,) = re.findall(r"(\d+) differences?:", found.text)
     assert int(count) == found.text.count(" instead of ") > 0
+
+
+HARMLESS = {"Sequence": {"a loop over images", "workers=2", "workers=2, max_queue_size=1"},
+            "tf.data": {"no parallel calls", "no prefetch", "map before shuffle"}}  # fmt: skip
+
+
+@pytest.mark.parametrize("api", misconfigurations.SLIPS)
+def test_right_feeds_deliver_right_data_and_slips_wrong_data_or_only_another_speed(api):
+    right, slips = misconfigurations.SLIPS[api]
+    assert misconfigurations.wrong_data(right()) == ""
+    harmless = {slip for slip, make in slips.items() if misconfigurations.wrong_data(make()) == ""}
+    assert harmless == HARMLESS[api]
+
+
+@pytest.mark.parametrize(
+    ("sequence", "tf_data", "verdict"),
+    [(1.0, 2.0, "supported"), (2.0, 1.0, "refuted"), (1.19, 1.19, "supported")],
+)
+def test_slips_count_where_they_surely_cost_over_a_fifth(sequence, tf_data, verdict, monkeypatch):
+    def compare(feeds, *, reference, **_settings):
+        ratio = sequence if set(feeds) & HARMLESS["Sequence"] else tf_data
+        seconds = {label: ratio for label in feeds if label != reference}
+        return made(feeds, reference=reference, seconds=seconds, spread=0.002)
+
+    monkeypatch.setattr(comparison, "compare", compare)
+    assert misconfigurations.misconfigurations().verdict == verdict
+
+
+def test_a_sequence_with_more_slips_refutes_that_it_has_less_to_misconfigure(monkeypatch):
+    swapped = dict(zip(misconfigurations.SLIPS, reversed(misconfigurations.SLIPS.values()), strict=True))
+    monkeypatch.setattr(misconfigurations, "SLIPS", swapped)
+    monkeypatch.setattr(
+        comparison,
+        "compare",
+        lambda feeds, *, reference, **_: made(feeds, reference=reference, seconds={}, spread=0.002),
+    )
+    assert misconfigurations.misconfigurations().verdict == "refuted"
+
+
+@pytest.mark.parametrize(
+    ("named", "verdict"),
+    [((True, False), "supported"), ((True, True), "refuted"), ((False, False), "refuted"), (None, "depends")],
+)
+def test_the_verdict_on_faults_follows_from_what_each_traceback_names(named, verdict, monkeypatch):
+    answers = itertools.cycle(named or (True, False, True, True))
+    monkeypatch.setattr(debugging, "_names_the_fault", lambda function, feed: next(answers))
+    assert debugging.faults_in_both().verdict == verdict
+
+
+@pytest.mark.parametrize(("stages", "verdict"), [("ss", "supported"), ("qs", "depends"), ("qq", "refuted")])
+def test_the_verdict_on_the_profile_follows_from_the_stages_that_it_names(stages, verdict, monkeypatch):
+    named = iter(stages)
+    own = {"s": {debugging.SLOW: 2.0, "Root": 1.0}, "q": {debugging.SLOW: 1.0, "Root": 2.0}}
+    monkeypatch.setattr(debugging, "_own_seconds", lambda slow: pd.Series(own[next(named)]))
+    assert debugging.profile_with_autotune().verdict == verdict
+
+
+def test_the_normalisations_are_compared_as_their_libraries_do_them():
+    found = published.normalisations()
+    assert found.verdict == "refuted" and "256 and 256" in found.text
+
+
+def test_a_normalisation_that_differs_is_found(monkeypatch):
+    divide = type("Rescaling", (), {"__init__": lambda self, _: None, "__call__": lambda self, x: x / np.float32(255)})
+    monkeypatch.setattr(published.keras.layers, "Rescaling", divide)
+    assert published.normalisations().verdict == "supported"

@@ -223,7 +223,8 @@ def trend(
     if len(decided) < len(series):
         evidence += f", {len(series) - len(decided)} more undecided"
     evidence += f" (all at 95% together; {0.025 * len(series):.1g} expected by chance if each stood alone)"
-    return RuleOutcome(verdict, f"{evidence}: {few(ends)}", crossover=crossover(pairs, along), pairs=pairs)
+    evidence += f": {few(ends)} [{covered(pairs)}]"
+    return RuleOutcome(verdict, evidence, crossover=crossover(pairs, along), pairs=pairs)
 
 
 def _change(series, results, *, along, measure, gap, level):

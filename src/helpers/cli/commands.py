@@ -313,25 +313,11 @@ def _serve(role: str, **settings: Any) -> None:
 def report(run: Path, run2: Path | None, fail_on_slower: bool) -> int:
     """Write a run's verdicts, as report.html.
 
-    RUN is the run's folder; RUN2, a second run, is put beside it. Where both are of the same cells, it is told what
-    changed from RUN to RUN2: of two versions, two machines, two months.
+    RUN is the run's folder; RUN2, a second run, is put beside it, with what changed from RUN to RUN2.
     """
     from helpers import report
-    from helpers.errors import StudyError
 
-    if fail_on_slower and not run2:
-        raise StudyError("--fail-on-slower needs two runs (got one); give RUN and RUN2")
-    report.print_verdicts(run)
-    slower = False
-    if run2:
-        try:
-            slower = report.print_changes(run, run2)
-        except StudyError as error:
-            if fail_on_slower:
-                raise
-            print(f"what changed is not told: {error}")
-    print(f"report: {report.write(run, run2)}")
-    return SLOWER if slower and fail_on_slower else DONE
+    return SLOWER if report.tell(run, run2, fail_on_slower=fail_on_slower) else DONE
 
 
 @study.command()

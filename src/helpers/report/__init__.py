@@ -2,6 +2,7 @@
 
 from helpers.report.changes import (
     print_changes as print_changes,
+    tell as tell,
 )
 from helpers.report.page import (
     NOTEBOOK as NOTEBOOK,

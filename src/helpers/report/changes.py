@@ -8,10 +8,41 @@ import pandas as pd
 from helpers.claims import Judgement
 from helpers.errors import StudyError
 from helpers.ratios import Verdict
-from helpers.report.run import Run, judge, open_runs
+from helpers.report import page
+from helpers.report.run import Run, judge, open_runs, print_verdicts
 from helpers.results.changes import changes
 
 DECIDED = {Judgement.SUPPORTED, Judgement.REFUTED}
+
+
+def tell(run: str | Path, other: str | Path | None = None, *, fail_on_slower: bool = False) -> bool:
+    """Prints a run's verdicts, and what changed to a second one; writes the page of both.
+
+    Args:
+        run: folder or Parquet file.
+        other: of the second run; None: there is none.
+        fail_on_slower: whether to look for a pipeline that became slower; two runs that cannot be compared are an
+            error then.
+
+    Returns:
+        Whether one became slower, where that was asked.
+
+    Raises:
+        StudyError: where there is one run only though changes were asked for, or they cannot be told.
+    """
+    if fail_on_slower and not other:
+        raise StudyError("--fail-on-slower needs two runs (got one); give RUN and RUN2")
+    print_verdicts(run)
+    slower = False
+    if other:
+        try:
+            slower = print_changes(run, other)
+        except StudyError as error:
+            if fail_on_slower:
+                raise
+            print(f"what changed is not told: {error}")
+    print(f"report: {page.write(run, other)}")
+    return slower and fail_on_slower
 
 
 def print_changes(run: str | Path, other: str | Path) -> bool:

@@ -60,6 +60,7 @@ def by_cores(results: pd.DataFrame) -> list[str]:
                 for cell in cells.itertuples()
             ]
             where = f"{first['dataset_label']}, {first['transform']}, batch {first['batch_size']}"
+            where += f", {first['examples']:,} examples"
             sentences.append(f"{where}: the winner {change} ({'; '.join(leaders)})")
     return sentences
 
@@ -68,7 +69,8 @@ def knob_costs(results: pd.DataFrame) -> pd.DataFrame:
     """What each knob costs or saves: variants of a builder against the same builder untouched, same cell.
 
     Returns:
-        A table: builder, knob setting, cells, ratio (median over cells), lowest and highest; above 1: slower.
+        A table: builder, knob setting, cells, ratio (median over cells), lowest and highest; above 1: slower; examples
+        of the epochs, as text.
     """
     costs = []
     for _, rows in fair_rows(results).groupby(["machine_id", "cell_id", "builder"], sort=False):
@@ -78,6 +80,11 @@ def knob_costs(results: pd.DataFrame) -> pd.DataFrame:
             if plain and knobs:
                 ratio, *_ = cell_ratio(rows.loc[index], rows.loc[plain[0]])
                 setting = ", ".join(f"{name}={value}" for name, value in knobs.items())
-                costs.append({"builder": rows.loc[index, "builder"], "setting": setting, "ratio": ratio})
-    grouped = pd.DataFrame(costs, columns=["builder", "setting", "ratio"]).groupby(["builder", "setting"])["ratio"]
-    return grouped.agg(cells="count", ratio="median", lowest="min", highest="max").round(2).reset_index()
+                row = rows.loc[index]
+                costs.append((row["builder"], setting, ratio, row["examples"]))
+    told = pd.DataFrame(costs, columns=["builder", "setting", "ratio", "examples"]).groupby(["builder", "setting"])
+    table = told["ratio"].agg(cells="count", ratio="median", lowest="min", highest="max").round(2)
+    ends = told["examples"].agg(["min", "max"]).itertuples(index=False)
+    return table.assign(
+        examples=[" to ".join(dict.fromkeys(f"{count:,}" for count in both)) for both in ends]
+    ).reset_index()

@@ -20,7 +20,7 @@ from helpers.tasks import Task
 
 TOP = {"name", "description", "stand_in", "defaults", "cells", "notebook"}
 TASK_KEYS = ("dataset", "source", "decode", "transform", "batch_size", "image_size", "examples", "shuffle", "seed")
-RUN_KEYS = ("reference", "precision", "margin", "budget_s", "train", "filters", "cores")
+RUN_KEYS = ("reference", "precision", "margin", "budget_s", "train", "isolate", "filters", "cores")
 DEFAULTS = {
     "source": "arrays",
     "decode": "",
@@ -33,6 +33,7 @@ DEFAULTS = {
     "margin": 0.05,
     "budget_s": 15.0,
     "train": True,
+    "isolate": False,
     "filters": 16,
     "cores": 0,
 }
@@ -235,5 +236,6 @@ def _check_point(parameters):
     checks.whole("filters", parameters["filters"], least=1)
     if parameters["cores"] != 0:
         limits.check_restriction(parameters["cores"])
-    if not isinstance(parameters["train"], bool):
-        raise StudyError(f"train must be true or false (got {checks.shown(parameters['train'])})")
+    for switch in ("train", "isolate"):
+        if not isinstance(parameters[switch], bool):
+            raise StudyError(f"{switch} must be true or false (got {checks.shown(parameters[switch])})")

@@ -37,7 +37,7 @@ class Sequence(keras.utils.PyDataset):
         """Returns the number of batches, the partial one included."""
         return -(-COUNT // BATCH)
 
-    def draw(self, index, count):
+    def draw(self, index: int, count: int) -> np.ndarray:
         """Returns what is added to each of `count` images."""
         return self.generator.uniform(0, 0.5, (count, 1, 1, 1)).astype(np.float32)
 
@@ -46,7 +46,7 @@ class Sequence(keras.utils.PyDataset):
         chosen = self.order[index * BATCH :][:BATCH]
         return IMAGES[chosen] + self.draw(index, len(chosen)), chosen
 
-    def on_epoch_end(self):
+    def on_epoch_end(self) -> None:
         """Shuffles."""
         self.order = self.generator.permutation(NUMBERS)
 
