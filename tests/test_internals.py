@@ -119,6 +119,23 @@ def test_that_fit_passes_a_sequence_through_tf_data_is_seen_in_its_adapter():
     assert images.shape == BATCH[0].shape
 
 
+def test_what_the_doctor_trains_is_built_as_fit_builds_it():
+    model = keras.Sequential([keras.layers.Dense(2)])
+    model.compile("adam", "mse", metrics=["mae"])
+    internals.build_as_fit_does(model, (np.zeros((4, 3), np.float32), np.zeros((4, 2), np.float32)))
+    assert model.built and model.optimizer.built and int(model.optimizer.iterations) == 0
+
+
+def test_seeds_that_nobody_gave_are_put_back():
+    def drawn():
+        return float(tf.random.uniform(())), float(keras.random.uniform(())), keras.layers.Dense(1).name
+
+    keras.utils.set_random_seed(7)
+    with internals.kept_seeds():
+        first = drawn()
+    assert drawn() == first
+
+
 def test_a_timeline_is_read_from_the_profiler_s_own_message(tmp_path):
     with tf.profiler.experimental.Profile(str(tmp_path)):
         for _ in tf.data.Dataset.range(3, name="mine"):

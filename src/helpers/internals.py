@@ -112,6 +112,44 @@ def py_dataset_adapter(sequence: Any) -> Any:
     return PyDatasetAdapter(sequence, class_weight=None)
 
 
+def build_as_fit_does(model: Any, batch: Any) -> None:
+    """Builds a compiled Keras model, its metrics and its optimizer for a batch, where they are not built yet.
+
+    Without it, nothing is there to be put back after a model that was never called has been trained on.
+    """
+    model._symbolic_build(data_batch=batch)
+
+
+@contextmanager
+def kept_seeds() -> Iterator[None]:
+    """Puts back where TensorFlow and Keras take seeds and names from that nobody gave.
+
+    Without it, a program that sets a seed would get other weights and draws once the doctor was asked.
+    """
+    import copy
+
+    import keras
+    from keras.src.backend.common import global_state
+    from tensorflow.python.eager import context
+
+    seeds = getattr(context.context(), "_rng", None)
+    state = seeds.getstate() if seeds else None
+    generator = global_state.get_global_attribute("global_seed_generator")
+    drawn = None if generator is None else keras.ops.convert_to_numpy(generator.state)
+    names = copy.copy(global_state.get_global_attribute("object_name_uids"))
+    try:
+        yield
+    finally:
+        if seeds:
+            seeds.setstate(state)
+        if generator is None:
+            global_state.set_global_attribute("global_seed_generator", None)
+        else:
+            generator.state.assign(drawn)
+        if names is not None:
+            global_state.set_global_attribute("object_name_uids", names)
+
+
 def trace_space(content: bytes) -> Any:
     """Returns the XSpace message of a profile's `*.xplane.pb` (tensorflow/tsl/profiler/protobuf/xplane.proto).
 
