@@ -118,7 +118,7 @@ def _in_rounds(model, part, budget_s):
     confidence = ratios.sequential_confidence(looks=len(look_after))
 
     def measured():
-        return Headspace(*map(np.array, seconds.values()), whole, part.said, confidence)
+        return Headspace(np.array(seconds["feed"]), np.array(seconds["held"]), whole, part.said, confidence)
 
     with timing.garbage_set_aside():
         for rounds in range(1, look_after[-1] + 1):

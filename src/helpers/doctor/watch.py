@@ -27,6 +27,7 @@ class Watch(keras.callbacks.Callback):
         self.headspace: Headspace | None = None
         self.epoch_s: list[float] = []
         self.batches = 0
+        self.end: float | None = None
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Starts anew."""
