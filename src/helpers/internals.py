@@ -47,6 +47,17 @@ def written_at(stage: Any) -> tuple[str, int, str] | None:
     return (code.co_filename, code.co_firstlineno, code.co_name) if code else None
 
 
+def function_operations(stage: Any) -> set[str]:
+    """Returns the names of the operations in the functions of one stage of a tf.data.Dataset, nested ones included.
+
+    Without it, nothing tells whether a stage calls Python or draws random numbers.
+    """
+    graphs = [function.function.graph.as_graph_def() for function in stage._functions()]
+    nodes = [node for each in graphs for node in each.node]
+    nodes += [node for each in graphs for function in each.library.function for node in function.node_def]
+    return {node.op for node in nodes}
+
+
 def captured_bytes(dataset: Any) -> int:
     """Returns the bytes of the arrays that a tf.data.Dataset and its functions hold.
 
