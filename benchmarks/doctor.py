@@ -45,14 +45,15 @@ def main():
         counts[came_out] += 1
         others = [fault for fault in faults if fault != planted.fault]
         remarks = [remark.partition(" ")[0] for remark in report.remarks]
-        print(f"{came_out:10}{planted.fault} ({planted.shape}); also {others}; remarks {remarks}", flush=True)
+        said = f"{planted.fault} ({planted.shape}); also {others}; remarks {remarks}"
+        print(f"{came_out:10}{said}", flush=True)
         healthy(f"twin of {planted.fault} ({planted.shape})", planted.healthy, planted.given_healthy or planted.given)
     for control in HEALTHY if not arguments.only else ():
         healthy(control.why, control.feed, control.given)
     looked_for = counts["named"] + counts["missed"]
     print(
-        f"\n{counts['named']} of {looked_for} faults named, {counts['missed']} missed, {counts['abstained']} not looked "
-        f"for; false alarms on {counts['false alarms']} of {counts['healthy']} healthy feeds {dict(alarms)}"
+        f"\n{counts['named']} of {looked_for} faults named, {counts['missed']} missed, {counts['abstained']} not looked"
+        f" for; false alarms on {counts['false alarms']} of {counts['healthy']} healthy feeds {dict(alarms)}"
     )
 
 

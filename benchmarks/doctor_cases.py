@@ -1,4 +1,4 @@
-"""Feeds with one fault each, their healthy twins, and healthy feeds that look suspicious: what the doctor is tried on."""
+"""What the doctor is tried on: feeds with a fault, their healthy twins, and healthy feeds that look suspicious."""
 
 import time
 from collections.abc import Callable

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from helpers.doctor import parts, prediction, stages
+from helpers.doctor import costs, parts, prediction, stages
 from helpers.doctor.stages import Stage
 from helpers.pipelines import Feed
 
@@ -23,7 +23,7 @@ def cheap(image):
 
 
 def measured(feed):
-    return stages.of(parts.part_of(feed, 1.0), 1.0)
+    return costs.of(parts.part_of(feed, 1.0), 1.0)
 
 
 def test_the_costly_stage_is_found_with_its_line():
@@ -101,11 +101,11 @@ def test_what_two_ways_tell_is_compared():
 
 
 @pytest.mark.parametrize(
-    ("costs", "calls", "expected"), [((1, 3), (1, 1), 4), ((1, 3), (1, 2), 2.5), ((1, 1), (1, 1), 2)]
+    ("seconds", "calls", "expected"), [((1, 3), (1, 1), 4), ((1, 3), (1, 2), 2.5), ((1, 1), (1, 1), 2)]
 )
-def test_an_epoch_is_the_longest_of_what_goes_on_side_by_side(costs, calls, expected):
-    chain = [Stage("Map", cpu_s=cost, calls=number) for cost, number in zip(costs, calls, strict=True)]
-    assert prediction.epoch_s(chain, 1.0, 2) == max(expected, (sum(costs) + 1.5) / 2)
+def test_an_epoch_is_the_longest_of_what_goes_on_side_by_side(seconds, calls, expected):
+    chain = [Stage("Map", cpu_s=cost, calls=number) for cost, number in zip(seconds, calls, strict=True)]
+    assert prediction.epoch_s(chain, 1.0, 2) == max(expected, (sum(seconds) + 1.5) / 2)
 
 
 def test_no_stage_gains_more_than_no_input_at_all():

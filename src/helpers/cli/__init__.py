@@ -23,6 +23,7 @@ from helpers.cli.commands import (
     UNFORESEEN as UNFORESEEN,
     study,
 )
+from helpers.cli.doctor_command import doctor as doctor
 from helpers.cli.signals import unwound_by_signals
 from helpers.errors import StudyError, first_line
 

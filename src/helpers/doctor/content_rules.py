@@ -120,7 +120,7 @@ def frozen_order(case: Case) -> Finding | None:
     if not case.has_stage("Shuffle") and not case.is_permuted_by_the_feed:
         return None
     same = np.array_equal(first.inputs, second.inputs)
-    if not same and first.labels is not None and len(np.unique(first.labels)) > 1:
+    if not same and first.labels is not None and second.labels is not None and len(np.unique(first.labels)) > 1:
         same = np.array_equal(first.labels, second.labels) and len(first.labels) >= 64
     if not same:
         return None
@@ -202,7 +202,8 @@ def _same_content(first, second):
 
 def shared_draws(case: Case) -> Finding | None:
     """The same brightness or the same flip for all examples of a batch, and another one for the next batch."""
-    if case.source is None or not case.epochs[0].is_picture:
+    features = None if case.source is None else case.source.features
+    if features is None or not case.epochs[0].is_picture:
         return None
     for number, (reading, matched) in enumerate(zip(case.epochs, case.matched, strict=True)):
         if not matched.is_reliable or matched.exact or reading.features is None:
@@ -212,14 +213,14 @@ def shared_draws(case: Case) -> Finding | None:
         sizes = np.bincount(groups)
         if len(sizes) < 4 or np.median(sizes) < 4:
             return None
-        theirs = case.source.features[matched.index[clear]]
+        theirs = features[matched.index[clear]]
         mine = reading.features[clear]
         scale = np.median(mine.std(axis=1) / np.maximum(theirs.std(axis=1), 1e-9))
         shift = mine.mean(axis=1) - scale * theirs.mean(axis=1)
         for what, draw in (("brightness", shift / max(scale, 1e-9)), ("flip", matched.flipped[clear].astype(float))):
             within = np.mean([draw[groups == group].std() for group in np.unique(groups)])
             between = np.std([draw[groups == group].mean() for group in np.unique(groups)])
-            notable = 0.02 * case.source.features.std() if what == "brightness" else 0.2
+            notable = 0.02 * features.std() if what == "brightness" else 0.2
             if between > notable and within < 0.1 * between:
                 return measured(
                     "shared_draws",

@@ -2,13 +2,24 @@
 
 import itertools
 import math
+import types
 from dataclasses import dataclass, replace
 from typing import Any
 
 from markupsafe import escape
 
 from helpers import checks
-from helpers.doctor import content_rules, more_rules, parts, prediction, seen, speed_rules, stages, unharmed
+from helpers.doctor import (
+    content_rules,
+    costs,
+    more_rules,
+    parts,
+    prediction,
+    py_dataset_rules,
+    seen,
+    speed_rules,
+    unharmed,
+)
 from helpers.doctor.case import Case
 from helpers.doctor.findings import CONTENT, FAULTS, NO_RULE, Finding, measured
 from helpers.doctor.headspace import Headspace, headspace
@@ -20,7 +31,7 @@ from helpers.pipelines.feeds import Feed
 from helpers.timing import models
 
 ROLES = ("training", "evaluation")
-RULES = (*content_rules.RULES, *more_rules.RULES, *speed_rules.RULES)
+RULES = (*content_rules.RULES, *more_rules.RULES, *speed_rules.RULES, *py_dataset_rules.RULES)
 # What a fault needs beyond the feed.
 NEEDS_VALIDATION = ("augmented_validation", "split_leak", "biased_split", "train_validation_differ")
 NEEDS_SOURCE = ("shared_draws",)
@@ -146,22 +157,22 @@ def examine(
             validation_part = parts.part_of(feeds.settled(validation), budget_s / 12)
             validated = _two_epochs(validation_part.feed)
         head = headspace(settled, model=model, budget_s=budget_s / 5)
-        costs = stages.of(part, budget_s / 5)
+        told = costs.of(part, budget_s / 5)
         share_of_epoch = part.batches / head.batches
-        costs = prediction.with_free_epochs(
-            costs,
+        told = prediction.with_free_epochs(
+            told,
             head.epoch.value * share_of_epoch,
             float(head.held_s.mean()) * share_of_epoch,
             min(len(limits.core_numbers()), limits.cpu_quota()),
         )
-        scaled = [stage.free_epoch_s / share_of_epoch for stage in costs.stages]
+        scaled = [stage.free_epoch_s / share_of_epoch for stage in told.stages]
         case = Case(
             part.feed,
             feeds.kind(part.feed.data),
             role,
             epochs,
             part.is_whole,
-            costs.with_free_epochs(scaled),
+            told.with_free_epochs(scaled),
             head,
             model=None if model is None else models.of(model, part.first),
             source=source_read,
@@ -187,7 +198,10 @@ def _settled(given):
     inner = given if isinstance(given, Feed) else Feed(given)
     data = inner.data
     if callable(data) and not hasattr(data, "element_spec"):
-        return [], inner.steps_per_epoch, feeds.settled(given)
+        made = data()
+        if isinstance(made, types.GeneratorType):
+            return [], inner.steps_per_epoch, feeds.settled(given)
+        return _settled(made if isinstance(made, Feed) else replace(inner, data=made))
     steps = inner.steps_per_epoch
     remedy = "leave steps_per_epoch out, or let the data repeat"
     length = parts.length(Feed(data)) if feeds.kind(data) in ("tf.data", "PyDataset") else None

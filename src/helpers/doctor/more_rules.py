@@ -150,7 +150,7 @@ def train_validation_differ(case: Case) -> Finding | None:
         told = f"Training inputs go from {mine.low:.4g} to {mine.high:.4g}, validation inputs from {theirs.low:.4g} to "
         return measured("train_validation_differ", f"{told}{theirs.high:.4g}.", remedy)
     if mine.is_picture and (channels := mine.kept[0].shape[-1]) == 3 == theirs.kept[0].shape[-1]:
-        means = [each.features.reshape(-1, channels).mean(axis=0) for each in (mine, theirs)]
+        means = [each.reshape(-1, channels).mean(axis=0) for each in (mine.features, theirs.features)]
         straight, swapped = np.abs(means[0] - means[1]).max(), np.abs(means[0] - means[1][::-1]).max()
         if straight > 0.1 * max(spread) and swapped < 0.3 * straight:
             return measured("train_validation_differ", "Their red and blue channels are exchanged.", remedy)

@@ -101,7 +101,7 @@ def read(batches: Iterator[Batch]) -> Reading:
     epoch = examples.read(noted())
     if not epoch.count:
         raise StudyError("a feed must give at least one example in every epoch (got none); look at its source")
-    return Reading(epoch, _together(features), all(pictures), _together(labels), *extremes, tuple(kept))
+    return Reading(epoch, _together(features), all(pictures), _together(labels), extremes[0], extremes[1], tuple(kept))
 
 
 def of_source(source: Any) -> Reading:

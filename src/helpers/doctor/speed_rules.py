@@ -1,9 +1,6 @@
 """Rules for faults of speed: from what the stages cost, and how they are written."""
 
-import ast
-import inspect
 import math
-import textwrap
 
 import numpy as np
 
@@ -17,7 +14,6 @@ CHEAP_S = 2e-4  # CPU seconds of an example, below which calling costs as much a
 LEAST_S = 2e-6  # and of a map that costs anything
 FEW = 4  # examples of a tiny batch
 READERS = ("TFRecord", "TextLine", "FixedLengthRecord")
-OPENING = {"load", "open", "listdir", "glob", "read_csv", "loads", "File", "ZipFile", "read_parquet", "imread"}
 MAPS = ("Map", "ParallelMap")
 
 
@@ -26,13 +22,19 @@ def _maps(case: Case):
     batch = max(case.epochs[0].epoch.sizes)
     kinds = case.stage_kinds
     batched_at = next((place for place, kind in enumerate(kinds) if "Batch" in kind), len(kinds))
-    for place, (dataset, stage) in enumerate(zip(case.stages.datasets, case.stages.stages, strict=True)):
+    for place, (dataset, stage) in enumerate(zip(case.stages.datasets, case.stages.stages, strict=False)):
         if kinds[place] in MAPS and math.isfinite(stage.cost_s):
             yield place, dataset, stage, internals.function_operations(dataset), batch if place < batched_at else 1
 
 
-def _gain(case: Case, stage: Stage, left: float = 0.0) -> float:
-    """Predicts how many times as fast an epoch is once a stage costs only a share of what it does."""
+def gain_of(case: Case, stage: Stage, left: float = 0.0) -> float:
+    """Predicts how many times as fast an epoch is once a stage costs only a share of what it does.
+
+    Args:
+        case: the feed.
+        stage: of it.
+        left: the share of its cost that stays, 0 to 1.
+    """
     if case.headspace is None or not math.isfinite(stage.free_epoch_s) or not stage.free_epoch_s:
         return math.nan
     now = case.headspace.epoch.value
@@ -52,7 +54,7 @@ def python_in_map(case: Case) -> Finding | None:
                 f"{case.stages.share(stage):.0%} of the input's CPU is Python, called for every example.",
                 "write it in TensorFlow's operations, or call Python once for a whole batch",
                 where=stage.where or stage.name,
-                gain=_gain(case, stage),
+                gain=gain_of(case, stage),
             )
     return None
 
@@ -67,7 +69,7 @@ def slow_generator(case: Case) -> Finding | None:
                 f"{case.stages.share(stage):.0%} of the input's CPU goes to a generator of single examples.",
                 "have the generator yield whole batches, or make arrays or files of the data",
                 where=stage.where or "from_generator",
-                gain=_gain(case, stage),
+                gain=gain_of(case, stage),
             )
     return None
 
@@ -88,7 +90,7 @@ def map_per_element(case: Case) -> Finding | None:
                 f"It takes {1e6 * cost:.0f} µs of CPU per example, much of it for the call; {per_batch} in a batch.",
                 "put batch() before it, and have it take whole batches",
                 where=stage.where or stage.name,
-                gain=_gain(case, stage, left=0.3),
+                gain=gain_of(case, stage, left=0.3),
             )
     return None
 
@@ -110,7 +112,7 @@ def sequential_map(case: Case) -> Finding | None:
                 f"{case.stages.share(stage):.0%} of the input's CPU in one thread: {why}.",
                 "give it num_parallel_calls=tf.data.AUTOTUNE",
                 where=stage.where or stage.name,
-                gain=_gain(case, stage, left=0.5),
+                gain=gain_of(case, stage, left=0.5),
             )
     return None
 
@@ -130,7 +132,7 @@ def sequential_read(case: Case) -> Finding | None:
                 "Its files are read one after the other.",
                 "interleave(…, cycle_length=8, num_parallel_calls=tf.data.AUTOTUNE, deterministic=False)",
                 where=stage.where or stage.name,
-                gain=_gain(case, stage, left=0.5),
+                gain=gain_of(case, stage, left=0.5),
             )
     return None
 
@@ -154,7 +156,7 @@ def no_cache(case: Case) -> Finding | None:
     import psutil
 
     first_random = len(case.stages.stages)
-    for place, (dataset, kind) in enumerate(zip(case.stages.datasets, case.stage_kinds, strict=True)):
+    for place, (dataset, kind) in enumerate(zip(case.stages.datasets, case.stage_kinds, strict=False)):
         operations = internals.function_operations(dataset)
         if kind in ("Shuffle", "Repeat") or _is_random(operations) or operations & IN_PYTHON:
             first_random = place
@@ -168,10 +170,10 @@ def no_cache(case: Case) -> Finding | None:
         return None
     return measured(
         "no_cache",
-        f"{case.stages.share(costly[-1]):.0%} of the input's CPU makes the same {held[-1] / 1e6:.0f} MB in every epoch.",
+        f"{case.stages.share(costly[-1]):.0%} of its CPU makes the same {held[-1] / 1e6:.0f} MB in every epoch.",
         "put cache() right behind it, before shuffle() and augmentation",
         where=costly[-1].where or costly[-1].name,
-        gain=_gain(case, costly[-1]),
+        gain=gain_of(case, costly[-1]),
     )
 
 
@@ -194,7 +196,7 @@ def wasted_work(case: Case) -> Finding | None:
                 f"{dropped:.0%} of what is prepared there is thrown away by {kind.lower()}() behind it.",
                 f"put {kind.lower()}() before it",
                 where=before[-1].where or before[-1].name,
-                gain=_gain(case, before[-1], left=1 - dropped),
+                gain=gain_of(case, before[-1], left=1 - dropped),
             )
     return None
 
@@ -260,81 +262,6 @@ def retracing(case: Case) -> Finding | None:
     return None
 
 
-def per_item_python(case: Case) -> Finding | None:
-    """A loop over examples in `__getitem__`."""
-    code = _code_of(case)
-    if code is None or not case.stages.stages:
-        return None
-    whole = case.stages.outer[0]
-    loops = [node for node in ast.walk(code) if isinstance(node, ast.For | ast.ListComp | ast.GeneratorExp)]
-    each_s = whole.wall_s / max(1, case.stages.batches) / max(case.epochs[0].epoch.sizes)
-    if not loops or max(case.epochs[0].epoch.sizes) < 4 or each_s < 1e-5:
-        return None
-    return measured(
-        "per_item_python",
-        f"Its examples are made one after the other in Python: {1e3 * each_s:.2f} ms each.",
-        "work on whole batches in NumPy, or make it a tf.data.Dataset with a parallel map",
-        where=whole.where,
-        gain=_gain(case, whole, left=0.1),
-    )
-
-
-def _code_of(case):
-    """The syntax of a user's `__getitem__` and of the methods that it may call; None where it cannot be read."""
-    if case.kind != "PyDataset" or type(case.feed.data).__module__.startswith("keras"):
-        return None
-    try:
-        return ast.parse(textwrap.dedent(inspect.getsource(type(case.feed.data).__getitem__)))
-    except (OSError, TypeError, SyntaxError):
-        return None
-
-
-def reload_per_batch(case: Case) -> Finding | None:
-    """A file of all data that is opened for every batch."""
-    code = _code_of(case)
-    if code is None or any(isinstance(node, ast.For | ast.ListComp | ast.GeneratorExp) for node in ast.walk(code)):
-        return None
-    called = {
-        node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-        for node in ast.walk(code)
-        if isinstance(node, ast.Call)
-    }
-    if not called & OPENING:
-        return None
-    whole = case.stages.outer[0]
-    told = f"Each batch calls {', '.join(sorted(called & OPENING))}."
-    remedy = "open it once, in __init__ (np.load(…, mmap_mode='r') where it is large)"
-    return suspected("reload_per_batch", told, remedy, where=whole.where, gain=_gain(case, whole, left=0.2))
-
-
-def single_worker(case: Case) -> Finding | None:
-    """One worker that waits most of its time."""
-    if case.kind != "PyDataset" or case.feed.data.workers > 1 or not case.stages.stages:
-        return None
-    whole = case.stages.outer[0]
-    if whole.cpu_s > 0.3 * whole.wall_s or whole.of_lock > 0.3 or whole.wall_s < 1e-3 * case.stages.batches:
-        return None
-    return measured(
-        "single_worker",
-        f"It waits for {1 - whole.cpu_s / whole.wall_s:.0%} of its time, with one worker.",
-        "give it workers=8, and max_queue_size=16",
-        where=whole.where,
-        gain=_gain(case, whole, left=0.125),
-        can_apply=True,
-    )
-
-
-def processes_misused(case: Case) -> Finding | None:
-    """Processes for batches that cost next to nothing."""
-    if case.kind != "PyDataset" or not case.feed.data.use_multiprocessing or not case.stages.stages:
-        return None
-    each_s = case.stages.outer[0].wall_s / max(1, case.stages.batches)
-    if each_s > 5e-3:
-        return None
-    told = f"A batch takes {1e3 * each_s:.1f} ms, less than sending it from another process does."
-    return suspected("processes_misused", told, "use_multiprocessing=False", where=case.stages.outer[0].where)
-
-
 RULES = (
     python_in_map,
     slow_generator,
@@ -349,8 +276,4 @@ RULES = (
     wide_dtype,
     tiny_batches,
     retracing,
-    per_item_python,
-    reload_per_batch,
-    single_worker,
-    processes_misused,
 )

@@ -8,8 +8,6 @@ from typing import Any
 import pandas as pd
 from markupsafe import escape
 
-from helpers.doctor import parts
-from helpers.pipelines import feeds
 from helpers.pipelines.graph import Graph
 
 DISAGREE = 0.20
@@ -127,25 +125,6 @@ class Stages:
     def _repr_html_(self):
         table = self.table.round(3).to_html(index=False, na_rep="") if self.stages else ""
         return table + "".join(f"<p>{escape(remark)}</p>" for remark in self.remarks)
-
-
-def of(part: parts.Part, budget_s: float) -> Stages:
-    """Measures the stages of a feed.
-
-    Args:
-        part: the feed, or a part of it.
-        budget_s: seconds that it may take, about.
-    """
-    kind = feeds.kind(part.feed.data)
-    if kind == "tf.data":
-        from helpers.doctor import tf_data_stages
-
-        return tf_data_stages.of(part, budget_s)
-    if kind == "PyDataset":
-        from helpers.doctor import py_dataset_stages
-
-        return py_dataset_stages.of(part, budget_s)
-    return Stages((), part.batches, (f"The stages of {type(part.feed.data).__name__} cannot be told apart.",))
 
 
 def disagreement(what: str, first: tuple[str, float], second: tuple[str, float]) -> list[str]:
