@@ -18,6 +18,7 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--examples", type=int, default=256)
     parser.add_argument("--budget-s", type=float, default=4.0)
+    parser.add_argument("--kind", choices=["speed", "content", "controls"], help="only a part of the cases")
     parser.add_argument("--only", default="", help="of faults whose name holds this")
     arguments = parser.parse_args()
     counts, alarms = collections.Counter(), collections.Counter()
@@ -36,7 +37,7 @@ def main():
             print(f"  FALSE ALARM {name}: {'; '.join(map(str, report.findings))}", flush=True)
 
     for planted in PLANTED:
-        if arguments.only not in planted.fault:
+        if arguments.only not in planted.fault or arguments.kind not in (None, doctor.FAULTS[planted.fault][0]):
             continue
         report = examined(planted.sick, planted.given)
         faults = [finding.fault for finding in report.findings]
@@ -48,7 +49,7 @@ def main():
         said = f"{planted.fault} ({planted.shape}); also {others}; remarks {remarks}"
         print(f"{came_out:10}{said}", flush=True)
         healthy(f"twin of {planted.fault} ({planted.shape})", planted.healthy, planted.given_healthy or planted.given)
-    for control in HEALTHY if not arguments.only else ():
+    for control in HEALTHY if not arguments.only and arguments.kind in (None, "controls") else ():
         healthy(control.why, control.feed, control.given)
     looked_for = counts["named"] + counts["missed"]
     print(

@@ -330,7 +330,7 @@ PLANTED = [
         "frozen_augmentation",
         "tf.data",
         lambda d: d.pairs().map(flipped).cache().shuffle(d.n).batch(BATCH),
-        lambda d: d.pairs().cache().shuffle(d.n).map(flipped).batch(BATCH),
+        lambda d: d.pairs().cache().shuffle(d.n).batch(BATCH).map(flipped),
     ),
     Planted("frozen_augmentation", "PyDataset", lambda d: Frozen(d.x, d.y, shuffle=False), lambda d: Fresh(d.x, d.y)),
     Planted(
@@ -484,7 +484,7 @@ HEALTHY = [
     ),
     Healthy("a part of the source by purpose is another feed's", training, validation()),
     Healthy(
-        "augmented behind a cache", lambda d: d.pairs().cache().shuffle(d.n).map(flipped).batch(BATCH), Data.source
+        "augmented behind a cache", lambda d: d.pairs().cache().shuffle(d.n).batch(BATCH).map(flipped), Data.source
     ),
     Healthy(
         "sequences of many lengths in buckets",

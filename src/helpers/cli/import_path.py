@@ -64,7 +64,8 @@ def _import(name, *arguments, **named):
 def main() -> int:
     """Imports the kit and has it serve the request, this script's argument."""
     request = json.loads(sys.argv[1])
-    del sys.path[0]  # where a script's own folder stands
+    if not sys.flags.safe_path:
+        del sys.path[0]  # where a script's own folder stands
     name, folder = USUAL, Path(request["folder"])
     if has_its_own(folder):
         sys.meta_path.insert(0, HouseFinder(folder))

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from helpers.doctor.examine import Report as Report, examine as examine
+from helpers.doctor.examination import Report as Report, examine as examine
 from helpers.doctor.findings import FAULTS as FAULTS, Finding as Finding
 from helpers.doctor.headspace import Headspace as Headspace, headspace as headspace
 

@@ -24,7 +24,7 @@ def epoch_s(stages: Sequence[Stage], step_s: float, cores: float) -> float:
     """
     lanes, lane = [step_s], 0.0
     for stage in stages:
-        cost = stage.cost_s if math.isfinite(stage.cost_s) else 0.0
+        cost = _seconds(stage)
         if stage.calls and stage.calls > 1:
             lanes += [lane, cost / min(stage.calls, cores)]
             lane = 0.0
@@ -35,6 +35,13 @@ def epoch_s(stages: Sequence[Stage], step_s: float, cores: float) -> float:
             lane = 0.0
     cpu_s = sum(stage.cost_s for stage in stages if math.isfinite(stage.cost_s))
     return max(*lanes, lane, (cpu_s + STEP_CPU * step_s) / cores, 1e-9)
+
+
+def _seconds(stage: Stage) -> float:
+    """What a stage takes by the clock where that is known, as it is of a PyDataset that waits; else its CPU seconds."""
+    if math.isfinite(stage.wall_s) and not stage.first_epoch_only:
+        return stage.wall_s
+    return stage.cost_s if math.isfinite(stage.cost_s) else 0.0
 
 
 def with_free_epochs(stages: Stages, measured_s: float, held_s: float, cores: float) -> Stages:

@@ -134,7 +134,7 @@ def _labels(y):
         return None
     if y.ndim == 2 and y.shape[1] > 1:
         return y.argmax(axis=1) if np.allclose(y.sum(axis=1), 1, atol=1e-3) else None
-    flat = y.reshape(len(y), -1)
+    flat = y.reshape(len(y), int(np.prod(y.shape[1:])))
     if flat.shape[1] != 1 or not np.array_equal(flat, np.round(flat)):
         return None
     return flat[:, 0].astype(np.int64)

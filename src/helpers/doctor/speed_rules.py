@@ -10,7 +10,8 @@ from helpers.doctor.findings import Finding, measured, suspected
 from helpers.doctor.stages import Stage
 
 LARGE = 0.25  # share of the feed's cost that makes a stage a large one
-CHEAP_S = 2e-4  # CPU seconds of an example, below which calling costs as much as what is called
+CHEAP_S = 5e-5  # CPU seconds of an example, below which calling costs as much as what is called
+COSTLY_S = 1e-4  # CPU seconds of an example, from which a thread of its own pays
 LEAST_S = 2e-6  # and of a map that costs anything
 FEW = 4  # examples of a tiny batch
 READERS = ("TFRecord", "TextLine", "FixedLengthRecord")
@@ -82,7 +83,7 @@ def map_per_element(case: Case) -> Finding | None:
     """A cheap map on single examples."""
     for _, _, stage, operations, per_batch in _maps(case):
         cost = _per_example(case, stage, per_batch)
-        if per_batch < 8 or operations & IN_PYTHON or not LEAST_S < cost < CHEAP_S:
+        if per_batch < 8 or operations & IN_PYTHON or _is_random(operations) or not LEAST_S < cost < CHEAP_S:
             continue
         if case.stages.share(stage) > LARGE and not stage.first_epoch_only and not _reads_files(operations):
             return measured(
@@ -105,7 +106,7 @@ def sequential_map(case: Case) -> Finding | None:
         cost = _per_example(case, stage, per_batch)
         if operations & IN_PYTHON or (stage.calls or 1) > 1 or stage.first_epoch_only:
             continue
-        if cost > CHEAP_S and case.stages.share(stage) > LARGE:
+        if cost > COSTLY_S and case.stages.share(stage) > LARGE:
             why = "it draws random numbers" if _is_random(operations) else "autotune is off, or the call says so"
             return measured(
                 "sequential_map",

@@ -2,6 +2,8 @@
 
 import itertools
 import math
+import re
+import traceback
 import types
 from dataclasses import dataclass, replace
 from typing import Any
@@ -37,6 +39,9 @@ NEEDS_VALIDATION = ("augmented_validation", "split_leak", "biased_split", "train
 NEEDS_SOURCE = ("shared_draws",)
 BETTER_WITH_SOURCE = ("label_mismatch", "lost_examples", "repeated_examples", "garbage_examples")
 NEEDS_WHOLE = ("lost_examples", "repeated_examples", "epochs_mixed", "no_cache", "shuffle_after_batch")
+NOT_THE_USERS = ("site-packages", "helpers/", "importlib", "/threading.py", "__autograph")
+IN_AN_ERROR = re.compile(r'File "([^"]+)", line (\d+)')
+PYTHON_ERROR = re.compile(r"\w*(Error|Exception): ")
 # Faults without a cost by themselves, told whatever the headspace.
 ALWAYS = ("tiny_batches", "retracing", "wide_dtype", "cache_too_large", "thread_starvation", "processes_misused")
 
@@ -91,9 +96,9 @@ class Report:
         told += [str(self.stages)] if self.stages and self.stages.stages else []
         told += [f"Finding: {finding}" for finding in self.findings] or ["No fault was found."]
         told += [f"Remark: {remark}" for remark in self.remarks]
-        told += [
-            f"Not looked for: {fault}; give {what}" for fault, what in self.not_looked_at.items() if what != NO_RULE
-        ]
+        for what in sorted(set(self.not_looked_at.values()) - {NO_RULE}):
+            faults = [fault for fault, needed in self.not_looked_at.items() if needed == what]
+            told.append(f"Not looked for without {what}: {', '.join(sorted(faults))}.")
         none = [fault for fault, what in self.not_looked_at.items() if what == NO_RULE]
         return "\n".join([*told, f"No rule yet: {', '.join(none)}."])
 
@@ -144,38 +149,28 @@ def examine(
             return Report(None, None, tuple(length), (), _not_looked_at(None, None, None, source, role))
         try:
             part = parts.part_of(settled, budget_s / 12)
-            epochs = parts.within(budget_s + parts.HANGS_S, lambda: _two_epochs(part.feed), "two epochs")
-        except (StudyError, KeyboardInterrupt) as error:
-            if not isinstance(error, parts.Hangs) and "got none" not in str(error):
+            epochs = parts.within(budget_s + parts.HANGS_S, lambda: two_epochs(part.feed), "two epochs")
+            head = headspace(settled, model=model, budget_s=budget_s / 5)
+            told = _with_free_epochs(costs.of(part, budget_s / 5), head, part.batches / head.batches)
+        except Exception as error:
+            is_the_feeds = isinstance(error, parts.Hangs) or "(got none)" in str(error)
+            if isinstance(error, StudyError) and not is_the_feeds:
                 raise
             return _unreadable(error, length, source, role)
-        except Exception as error:
-            return _unreadable(error, length, source, role)
-        source_read = None if source is None else seen.of_source(source)
         validated, validation_part = None, None
         if validation is not None:
             validation_part = parts.part_of(feeds.settled(validation), budget_s / 12)
-            validated = _two_epochs(validation_part.feed)
-        head = headspace(settled, model=model, budget_s=budget_s / 5)
-        told = costs.of(part, budget_s / 5)
-        share_of_epoch = part.batches / head.batches
-        told = prediction.with_free_epochs(
-            told,
-            head.epoch.value * share_of_epoch,
-            float(head.held_s.mean()) * share_of_epoch,
-            min(len(limits.core_numbers()), limits.cpu_quota()),
-        )
-        scaled = [stage.free_epoch_s / share_of_epoch for stage in told.stages]
+            validated = two_epochs(validation_part.feed)
         case = Case(
             part.feed,
             feeds.kind(part.feed.data),
             role,
             epochs,
             part.is_whole,
-            told.with_free_epochs(scaled),
+            told,
             head,
             model=None if model is None else models.of(model, part.first),
-            source=source_read,
+            source=None if source is None else seen.of_source(source),
             validation=validated,
             validation_is_whole=validation_part is not None and validation_part.is_whole,
             given_steps=steps,
@@ -191,6 +186,14 @@ def examine(
         tuple(remarks),
         _not_looked_at(case, model, validation, source, role),
     )
+
+
+def _with_free_epochs(told, head, share):
+    """Returns the stages with what a whole epoch would take were each of them free; they are of a share of one."""
+    cores = min(len(limits.core_numbers()), limits.cpu_quota())
+    seconds = head.epoch.value * share, float(head.held_s.mean()) * share
+    of_part = prediction.with_free_epochs(told, *seconds, cores)
+    return of_part.with_free_epochs([stage.free_epoch_s / share for stage in of_part.stages])
 
 
 def _settled(given):
@@ -215,18 +218,19 @@ def _settled(given):
     return [], steps, feeds.settled(given)
 
 
-def _two_epochs(feed):
+def two_epochs(feed: Feed) -> tuple[seen.Reading, seen.Reading]:
+    """Reads two epochs of an opened feed."""
     first, second = (seen.read(itertools.chain(epoch)) for epoch in feeds.epochs_of(feed, 2))
     return first, second
 
 
 def _unreadable(error, length, source, role):
-    import traceback
-
-    ours = ("site-packages", "helpers/doctor", "helpers/pipelines", "helpers/parity", "importlib", "/threading.py")
-    frames = [each for each in traceback.extract_tb(error.__traceback__) if not any(at in each.filename for at in ours)]
-    where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
-    told = f"It cannot be read to its end ({type(error).__name__}: {first_line(error)})."
+    lines = [(each.filename, each.lineno) for each in traceback.extract_tb(error.__traceback__)]
+    lines += IN_AN_ERROR.findall(str(error))  # TensorFlow tells of Python's errors by their text
+    users = [(file, line) for file, line in lines if not any(part in file for part in NOT_THE_USERS)]
+    where = "{}:{}".format(*users[-1]) if users else ""
+    said = next((line for line in str(error).splitlines() if PYTHON_ERROR.match(line)), first_line(error))
+    told = f"It cannot be read to its end ({type(error).__name__}: {said})."
     finding = measured("wrong_length", told, "try the failing batch by itself", where=where)
     return Report(None, None, (*length, finding), (), _not_looked_at(None, None, None, source, role))
 
@@ -243,7 +247,7 @@ def _by_cost(found, head):
 
 def _not_looked_at(case, model, validation, source, role):
     """Returns fault -> what to give."""
-    ruled = {rule.__name__ for rule in RULES}
+    ruled = sorted(rule.__name__ for rule in RULES)
     told = {fault: NO_RULE for fault in FAULTS if fault not in ruled}
     if case is None:
         return told | {fault: "a feed that can be read" for fault in ruled}
@@ -251,7 +255,7 @@ def _not_looked_at(case, model, validation, source, role):
         told |= {fault: "validation=…" for fault in NEEDS_VALIDATION}
     if source is None:
         told |= {fault: "source=(x, y), the raw examples" for fault in NEEDS_SOURCE}
-        told |= {fault: "source=(x, y): without it, only a part was looked for" for fault in BETTER_WITH_SOURCE}
+        told |= {fault: "source=(x, y), all cases of it" for fault in BETTER_WITH_SOURCE}
     elif not case.matched[0].is_reliable:
         unclear = "a source in which the examples can be recognised"
         told |= {fault: unclear for fault in (*NEEDS_SOURCE, *BETTER_WITH_SOURCE)}
