@@ -119,6 +119,19 @@ def test_that_fit_passes_a_sequence_through_tf_data_is_seen_in_its_adapter():
     assert images.shape == BATCH[0].shape
 
 
+def test_a_stage_that_draws_or_calls_python_is_seen_in_its_operations():
+    def drawn(x):
+        return x + tf.random.uniform(())
+
+    def in_python(x):
+        return tf.numpy_function(np.sin, [x], tf.float32)
+
+    numbers = tf.data.Dataset.from_tensor_slices(np.zeros(4, np.float32))
+    assert "RandomUniform" in internals.function_operations(numbers.map(drawn))
+    assert "PyFunc" in internals.function_operations(numbers.map(in_python))
+    assert not internals.function_operations(numbers.batch(2))
+
+
 def test_what_the_doctor_trains_is_built_as_fit_builds_it():
     model = keras.Sequential([keras.layers.Dense(2)])
     model.compile("adam", "mse", metrics=["mae"])

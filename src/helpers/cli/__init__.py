@@ -37,8 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs the command line.
 
     Returns:
-        0 done, 1 some cells failed, 2 bad usage or input, 70 something unforeseen, 130 interrupted; 128 and the
-        signal's number where SIGTERM or SIGHUP ended it.
+        0 done, 1 some cells failed, 2 bad usage or input, 3 faults were measured, 70 something unforeseen, 130
+        interrupted; 128 and the signal's number where SIGTERM or SIGHUP ended it.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("PYTHONSAFEPATH", "1")  # what is started here imports nothing from the current folder

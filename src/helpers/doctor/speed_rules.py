@@ -184,7 +184,7 @@ def wasted_work(case: Case) -> Finding | None:
     for place, kind in enumerate(kinds):
         if kind not in ("Shard", "Filter", "Skip", "Take"):
             continue
-        before = [stage for stage in case.stages.stages[:place] if case.stages.share(stage) > LARGE]
+        before = [stage for stage in case.stages.stages[1:place] if case.stages.share(stage) > LARGE]
         size, taken = (int(case.stages.datasets[n].cardinality()) for n in (place, place - 1))
         dropped = 1 - size / taken if min(size, taken) > 0 else 0.0
         if kind == "Filter":
