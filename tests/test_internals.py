@@ -132,6 +132,11 @@ def test_a_stage_that_draws_or_calls_python_is_seen_in_its_operations():
     assert not internals.function_operations(numbers.batch(2))
 
 
+def test_where_a_thread_is_now_can_be_seen():
+    assert internals.running_frame(threading.get_ident()).f_code.co_name == "running_frame"
+    assert internals.running_frame(-1) is None
+
+
 def test_what_the_doctor_trains_is_built_as_fit_builds_it():
     model = keras.Sequential([keras.layers.Dense(2)])
     model.compile("adam", "mse", metrics=["mae"])
@@ -141,7 +146,8 @@ def test_what_the_doctor_trains_is_built_as_fit_builds_it():
 
 def test_seeds_that_nobody_gave_are_put_back():
     def drawn():
-        return float(tf.random.uniform(())), float(keras.random.uniform(())), keras.layers.Dense(1).name
+        order = [int(number) for number in tf.data.Dataset.range(50).shuffle(50)]
+        return order, float(keras.random.uniform(())), keras.layers.Dense(1).name
 
     keras.utils.set_random_seed(7)
     with internals.kept_seeds():

@@ -82,6 +82,6 @@ def examine(
     )
     if html:
         title = f"<!doctype html><meta charset=utf-8><title>{Path(html).stem}</title>"
-        files.write_whole(Path(html), lambda place: place.write_text(title + report._repr_html_()))
+        files.write_whole(Path(html), lambda place: place.write_text(title + report.to_html()))
     print(json.dumps(report.to_dict()) if as_json else report)
     return FINDINGS if any(finding.certainty == "measured" for finding in report.findings) else 0

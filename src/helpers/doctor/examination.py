@@ -102,11 +102,15 @@ class Report:
         none = [fault for fault, what in self.not_looked_at.items() if what == NO_RULE]
         return "\n".join([*told, f"No rule yet: {', '.join(none)}."])
 
-    def _repr_html_(self):
-        table = "" if self.stages is None else self.stages._repr_html_()
+    def to_html(self) -> str:
+        """Returns all of it, as a part of a page."""
+        table = "" if self.stages is None else self.stages.to_html()
         cards = "".join(f"<li>{escape(finding)}</li>" for finding in self.findings) or "<li>No fault was found.</li>"
         remarks = "".join(f"<p>{escape(remark)}</p>" for remark in self.remarks)
         return f"<p><b>{escape(self.sentence)}</b></p><ul>{cards}</ul>{table}{remarks}"
+
+    def _repr_html_(self):
+        return self.to_html()
 
 
 def _plain(rows):

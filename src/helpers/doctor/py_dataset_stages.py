@@ -2,7 +2,6 @@
 
 import collections
 import inspect
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from helpers import internals
 from helpers.doctor import parts
 from helpers.doctor.stages import Stage, Stages, disagreement
 
@@ -76,7 +76,7 @@ def _sampled():
 
     def look():
         while not ended.wait(LOOK_EVERY_S):
-            frame = sys._current_frames().get(reader)
+            frame = internals.running_frame(reader)
             while frame is not None and not _is_the_users(frame.f_code.co_filename):
                 frame = frame.f_back if frame.f_code is not _read.__code__ else None
             if frame is not None:

@@ -122,9 +122,13 @@ class Stages:
         told = [self.table.round(3).to_string(index=False, na_rep="")] if self.stages else []
         return "\n".join([*told, *self.remarks])
 
-    def _repr_html_(self):
+    def to_html(self) -> str:
+        """Returns the table and the remarks, as a part of a page."""
         table = self.table.round(3).to_html(index=False, na_rep="") if self.stages else ""
         return table + "".join(f"<p>{escape(remark)}</p>" for remark in self.remarks)
+
+    def _repr_html_(self):
+        return self.to_html()
 
 
 def disagreement(what: str, first: tuple[str, float], second: tuple[str, float]) -> list[str]:
