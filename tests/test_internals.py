@@ -4,6 +4,7 @@ import ast
 import base64
 import hashlib
 import os
+import random
 import re
 import subprocess
 import sys
@@ -117,6 +118,44 @@ def test_that_fit_passes_a_sequence_through_tf_data_is_seen_in_its_adapter():
     (images, _), *_ = adapter.get_tf_dataset().take(1)
     adapter.on_epoch_end()
     assert images.shape == BATCH[0].shape
+
+
+def test_a_stage_that_draws_or_calls_python_is_seen_in_its_operations():
+    def drawn(x):
+        return x + tf.random.uniform(())
+
+    def in_python(x):
+        return tf.numpy_function(np.sin, [x], tf.float32)
+
+    numbers = tf.data.Dataset.from_tensor_slices(np.zeros(4, np.float32))
+    assert "RandomUniform" in internals.function_operations(numbers.map(drawn))
+    assert "PyFunc" in internals.function_operations(numbers.map(in_python))
+    assert not internals.function_operations(numbers.batch(2))
+
+
+def test_where_a_thread_is_now_can_be_seen():
+    assert internals.running_frame(threading.get_ident()).f_code.co_name == "running_frame"
+    assert internals.running_frame(-1) is None
+
+
+def test_what_the_doctor_trains_is_built_as_fit_builds_it():
+    model = keras.Sequential([keras.layers.Dense(2)])
+    model.compile("adam", "mse", metrics=["mae"])
+    internals.build_as_fit_does(model, (np.zeros((4, 3), np.float32), np.zeros((4, 2), np.float32)))
+    assert model.built and model.optimizer.built and int(model.optimizer.iterations) == 0
+
+
+def test_seeds_that_nobody_gave_are_put_back():
+    def drawn():
+        order = [int(number) for number in tf.data.Dataset.range(50).shuffle(50)]
+        return order, float(keras.random.uniform(())), keras.layers.Dense(1).name
+
+    keras.utils.set_random_seed(7)
+    of_python = random.getstate()
+    with internals.kept_seeds():
+        first = drawn()
+    random.setstate(of_python)
+    assert drawn() == first
 
 
 def test_a_timeline_is_read_from_the_profiler_s_own_message(tmp_path):

@@ -177,11 +177,11 @@ def test_what_a_file_does_wrong_is_one_line_and_exit_code_2(file, names, said, f
 
 def test_a_file_that_raises_is_told_with_its_line(folder):
     with pytest.raises(StudyError, match=r"raises\.py must be importable \(it raised OSError in line 3: no disk\)"):
-        own_feeds._load(folder / "raises.py")
+        own_feeds.load(folder / "raises.py")
     with pytest.raises(StudyError, match="SyntaxError"):
-        own_feeds._load(folder / "broken.py")
+        own_feeds.load(folder / "broken.py")
     with pytest.raises(StudyError, match=r"own_labels\.py has no 'plain'; it has LABELS"):
-        own_feeds._named(own_feeds._load(folder / "own_labels.py"), "own_labels.py", "plain")
+        own_feeds.named(own_feeds.load(folder / "own_labels.py"), "own_labels.py", "plain")
     del sys.modules["own_labels"]
 
 

@@ -5,6 +5,7 @@ A new version may take each of them away without a word. `tests/test_internals.p
 
 import inspect
 import re
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -45,6 +46,17 @@ def written_at(stage: Any) -> tuple[str, int, str] | None:
     function = inspect.unwrap(function) if function else None
     code = getattr(function, "__code__", None)
     return (code.co_filename, code.co_firstlineno, code.co_name) if code else None
+
+
+def function_operations(stage: Any) -> set[str]:
+    """Returns the names of the operations in the functions of one stage of a tf.data.Dataset, nested ones included.
+
+    Without it, nothing tells whether a stage calls Python or draws random numbers.
+    """
+    graphs = [function.function.graph.as_graph_def() for function in stage._functions()]
+    nodes = [node for each in graphs for node in each.node]
+    nodes += [node for each in graphs for function in each.library.function for node in function.node_def]
+    return {node.op for node in nodes}
 
 
 def captured_bytes(dataset: Any) -> int:
@@ -110,6 +122,51 @@ def py_dataset_adapter(sequence: Any) -> Any:
     from keras.src.trainers.data_adapters.py_dataset_adapter import PyDatasetAdapter
 
     return PyDatasetAdapter(sequence, class_weight=None)
+
+
+def running_frame(thread: int) -> Any:
+    """Returns the frame in which a thread is now, by its identity; None where it has ended.
+
+    Without it, the costly lines of a PyDataset cannot be told.
+    """
+    return sys._current_frames().get(thread)
+
+
+def build_as_fit_does(model: Any, batch: Any) -> None:
+    """Builds a compiled Keras model, its metrics and its optimizer for a batch, where they are not built yet.
+
+    Without it, nothing is there to be put back after a model that was never called has been trained on.
+    """
+    model._symbolic_build(data_batch=batch)
+
+
+@contextmanager
+def kept_seeds() -> Iterator[None]:
+    """Puts back where TensorFlow and Keras take seeds and names from that nobody gave.
+
+    Without it, a program that sets a seed would get other weights and draws once the doctor was asked.
+    """
+    import copy
+
+    import keras
+    from keras.src.backend.common import global_state
+    from tensorflow.python.eager import context
+
+    seeds = getattr(context.context(), "_rng", None)
+    state = seeds.getstate() if seeds else None
+    generator = global_state.get_global_attribute("global_seed_generator")
+    drawn = None if generator is None else keras.ops.convert_to_numpy(generator.state)
+    names = copy.copy(global_state.get_global_attribute("object_name_uids"))
+    try:
+        yield
+    finally:
+        if seeds:
+            seeds.setstate(state)
+        if generator is None:
+            global_state.set_global_attribute("global_seed_generator", None)
+        else:
+            generator.state.assign(drawn)
+        global_state.set_global_attribute("object_name_uids", names)
 
 
 def trace_space(content: bytes) -> Any:

@@ -24,6 +24,7 @@ from helpers.cli.commands import (
     UNFORESEEN as UNFORESEEN,
     study,
 )
+from helpers.cli.doctor_command import doctor as doctor
 from helpers.cli.signals import unwound_by_signals
 from helpers.errors import StudyError, first_line
 
@@ -37,8 +38,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs the command line.
 
     Returns:
-        0 done, 1 some cells failed, 2 bad usage or input, 3 a pipeline became slower (`report --fail-on-slower`), 70
-        something unforeseen, 130 interrupted; 128 and the signal's number where SIGTERM or SIGHUP ended it.
+        0 done, 1 some cells failed, 2 bad usage or input, 3 a pipeline became slower (`report --fail-on-slower`) or
+        faults were measured (`doctor`), 70 something unforeseen, 130 interrupted; 128 and the signal's number where
+        SIGTERM or SIGHUP ended it.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("PYTHONSAFEPATH", "1")  # what is started here imports nothing from the current folder

@@ -62,17 +62,18 @@ def _import(name, *arguments, **named):
 
 
 def main() -> int:
-    """Imports the kit and has it compare the feeds that the request, this script's argument, names."""
+    """Imports the kit and has it serve the request, this script's argument."""
     request = json.loads(sys.argv[1])
-    del sys.path[0]  # where a script's own folder stands
+    if not sys.flags.safe_path:
+        del sys.path[0]  # where a script's own folder stands
     name, folder = USUAL, Path(request["folder"])
     if has_its_own(folder):
         sys.meta_path.insert(0, HouseFinder(folder))
         name = RENAMED
     elif str(HOUSE.parent) not in sys.path:
         sys.path.append(str(HOUSE.parent))
-    own_feeds: Any = importlib.import_module(f"{name}.cli.own_feeds")
-    return own_feeds.serve(request)
+    served_by: Any = importlib.import_module(f"{name}.cli.{request.pop('served_by', 'own_feeds')}")
+    return served_by.serve(request)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,9 @@ import json
 import subprocess
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from helpers import checks
@@ -113,18 +114,18 @@ def _measure(folder, feeds, model, as_json, debug, with_graphs, **settings):
     from helpers.timing import models
 
     sys.path.insert(0, folder)
-    loaded = {file: _load(Path(file)) for file, _ in [*feeds.values(), *([model] if model else [])]}
-    given = {label: _named(loaded[file], file, name) for label, (file, name) in feeds.items()}
-    made_by = _named(loaded[model[0]], *model) if model else models.smallest
+    loaded = {file: load(Path(file)) for file, _ in [*feeds.values(), *([model] if model else [])]}
+    given = {label: named(loaded[file], file, name) for label, (file, name) in feeds.items()}
+    made_by = named(loaded[model[0]], *model) if model else models.smallest
     opened = {
-        label: _wrapped(f"{label} must make a feed", debug, feed_kinds.settled, feed) for label, feed in given.items()
+        label: wrapped(f"{label} must make a feed", debug, feed_kinds.settled, feed) for label, feed in given.items()
     }
-    report = _wrapped("the feeds must be readable", debug, parity.compare, opened)
+    report = wrapped("the feeds must be readable", debug, parity.compare, opened)
     alike = {label: feed for label, feed in opened.items() if report.does_the_task(label)}
     compared = None
     if len(alike) > 1:
         rule = "the feeds must run through fit"
-        compared = _wrapped(rule, debug, comparison.compare, alike, model=made_by, **settings)
+        compared = wrapped(rule, debug, comparison.compare, alike, model=made_by, **settings)
     graphs = {label: graph.as_it_ran(feed) for label, feed in opened.items()} if with_graphs else {}
     if as_json:
         rows = [] if compared is None else json.loads(compared.table.to_json(orient="records"))
@@ -138,8 +139,12 @@ def _measure(folder, feeds, model, as_json, debug, with_graphs, **settings):
         print(f"\n{label}\n{drawn}")
 
 
-def _load(file):
-    """Imports the user's file; its name is free unless a library has it."""
+def load(file: Path) -> ModuleType:
+    """Imports the user's file; its name is free unless a library has it.
+
+    Raises:
+        StudyError: where importing it fails.
+    """
     name = file.stem if file.stem not in sys.modules else f"{file.stem}_of_{file.parent.name}"
     spec = importlib.util.spec_from_file_location(name, file)
     assert spec and spec.loader  # it ends with .py
@@ -157,17 +162,26 @@ def _load(file):
     return module
 
 
-def _named(module, file, name):
+def named(module: ModuleType, file: str | Path, name: str) -> Any:
+    """Returns what a module calls by a name.
+
+    Raises:
+        StudyError: where it has none such.
+    """
     if not hasattr(module, name):
         own = [key for key, value in vars(module).items() if not key.startswith("_") and not hasattr(value, "__path__")]
         raise StudyError(f"{Path(file).name} has no {name!r}; it has {checks.few(own, 8) or 'nothing'}")
     return getattr(module, name)
 
 
-def _wrapped(rule, debug, call, *arguments, **named):
-    """Calls a function that runs a user's code, whose errors are the user's."""
+def wrapped(rule: str, debug: bool, call: Callable, *arguments: Any, **options: Any) -> Any:
+    """Calls a function that runs a user's code, whose errors are the user's.
+
+    Raises:
+        StudyError: with the rule, instead of any other error.
+    """
     try:
-        return call(*arguments, **named)
+        return call(*arguments, **options)
     except StudyError as error:
         if "must make" in rule:
             raise StudyError(f"{rule}: {error}") from error
@@ -176,5 +190,5 @@ def _wrapped(rule, debug, call, *arguments, **named):
         if debug:
             raise
         raise StudyError(
-            f"{rule} ({type(error).__name__}: {first_line(error)}); `study --debug compare …` shows where"
+            f"{rule} ({type(error).__name__}: {first_line(error)}); `study --debug …` shows where"
         ) from error

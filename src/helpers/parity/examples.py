@@ -1,6 +1,7 @@
 """An epoch of any feed in short: of every part of every example a hash and a few figures, in the order of delivery."""
 
 import hashlib
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -127,7 +128,7 @@ def _flattened(name, value):
 
 def _digest(values):
     """Returns (hashes, figures, values to be told) of one part of a batch."""
-    rows = values.reshape(len(values), -1)
+    rows = values.reshape(len(values), math.prod(values.shape[1:]))
     if values.dtype.kind not in "biufV":
         texts = ["\0".join(map(_text, row)) for row in rows]
         hashes = np.array([_hash(text.encode()) for text in texts], np.uint64)

@@ -1,0 +1,89 @@
+"""Rules for faults of speed of a PyDataset: from what a batch costs, and how `__getitem__` is written."""
+
+import ast
+import inspect
+import textwrap
+
+from helpers.doctor.case import Case
+from helpers.doctor.findings import Finding, measured, suspected
+from helpers.doctor.speed_rules import gain_of
+
+OPENING = {"load", "open", "listdir", "glob", "read_csv", "loads", "File", "ZipFile", "read_parquet", "imread"}
+
+
+def per_item_python(case: Case) -> Finding | None:
+    """A loop over examples in `__getitem__`."""
+    code = _code_of(case)
+    if code is None or not case.stages.stages:
+        return None
+    whole = case.stages.outer[0]
+    loops = [node for node in ast.walk(code) if isinstance(node, ast.For | ast.ListComp | ast.GeneratorExp)]
+    each_s = whole.wall_s / max(1, case.stages.batches) / max(case.epochs[0].epoch.sizes)
+    if not loops or max(case.epochs[0].epoch.sizes) < 4 or each_s < 1e-5:
+        return None
+    return measured(
+        "per_item_python",
+        f"Its examples are made one after the other in Python: {1e3 * each_s:.2f} ms each.",
+        "work on whole batches in NumPy, or make it a tf.data.Dataset with a parallel map",
+        where=whole.where,
+        gain=gain_of(case, whole, left=0.1),
+    )
+
+
+def _code_of(case):
+    """The syntax of a user's `__getitem__` and of the methods that it may call; None where it cannot be read."""
+    if case.kind != "PyDataset" or type(case.feed.data).__module__.startswith("keras"):
+        return None
+    try:
+        return ast.parse(textwrap.dedent(inspect.getsource(type(case.feed.data).__getitem__)))
+    except (OSError, TypeError, SyntaxError):
+        return None
+
+
+def reload_per_batch(case: Case) -> Finding | None:
+    """A file of all data that is opened for every batch."""
+    code = _code_of(case)
+    if code is None or any(isinstance(node, ast.For | ast.ListComp | ast.GeneratorExp) for node in ast.walk(code)):
+        return None
+    called = {
+        node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        for node in ast.walk(code)
+        if isinstance(node, ast.Call)
+    }
+    if not called & OPENING:
+        return None
+    whole = case.stages.outer[0]
+    told = f"Each batch calls {', '.join(sorted(called & OPENING))}."
+    remedy = "open it once, in __init__ (np.load(…, mmap_mode='r') where it is large)"
+    return suspected("reload_per_batch", told, remedy, where=whole.where, gain=gain_of(case, whole, left=0.2))
+
+
+def single_worker(case: Case) -> Finding | None:
+    """One worker that waits most of its time."""
+    if case.kind != "PyDataset" or case.feed.data.workers > 1 or not case.stages.stages:
+        return None
+    whole = case.stages.outer[0]
+    if whole.cpu_s > 0.3 * whole.wall_s or whole.of_lock > 0.3 or whole.wall_s < 1e-3 * case.stages.batches:
+        return None
+    return measured(
+        "single_worker",
+        f"It waits for {1 - whole.cpu_s / whole.wall_s:.0%} of its time, with one worker.",
+        "give it workers=8, and max_queue_size=16",
+        where=whole.where,
+        gain=gain_of(case, whole, left=0.125),
+        can_apply=True,
+    )
+
+
+def processes_misused(case: Case) -> Finding | None:
+    """Processes for batches that cost next to nothing."""
+    if case.kind != "PyDataset" or not case.feed.data.use_multiprocessing or not case.stages.stages:
+        return None
+    each_s = case.stages.outer[0].wall_s / max(1, case.stages.batches)
+    if each_s > 5e-3:
+        return None
+    told = f"A batch takes {1e3 * each_s:.1f} ms, less than sending it from another process does."
+    return suspected("processes_misused", told, "use_multiprocessing=False", where=case.stages.outer[0].where)
+
+
+RULES = (per_item_python, reload_per_batch, single_worker, processes_misused)

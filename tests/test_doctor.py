@@ -1,0 +1,195 @@
+"""What the doctor says of feeds with a fault, of their healthy twins, and of healthy feeds that look suspicious."""
+
+import json
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from helpers import cli, doctor
+from helpers.doctor import content_rules, examination, findings, more_rules, parts, seen, stages, tf_data_stages
+from helpers.doctor.case import Case
+from helpers.errors import StudyError
+from helpers.pipelines import Feed, feeds, graph
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
+import doctor_cases
+
+NOT_BY_A_CASE = ("tf.data", "tf.data, endless")  # a length that is seen before anything is read
+OF_CONTENT = [
+    pytest.param(
+        planted,
+        id=f"{planted.fault}, {planted.shape}",
+        marks=[] if planted.shape == "tf.data" else [pytest.mark.slow],
+    )
+    for planted in doctor_cases.PLANTED
+    if findings.FAULTS[planted.fault][0] == findings.CONTENT
+    and not (planted.fault == "wrong_length" and planted.shape in NOT_BY_A_CASE)
+]
+
+
+def content_of(given, *, model=None, validation=None, role="training", source=None):
+    """The faults of content, without the seconds that measuring takes."""
+    part = parts.part_of(given, 5.0)
+    epochs = examination.two_epochs(part.feed)
+    kind, datasets, drawn = feeds.kind(part.feed.data), (), graph.Graph()
+    if kind == "tf.data":
+        datasets = tuple(tf_data_stages.in_order(part.feed.data))
+        drawn = graph.as_it_ran(part.feed, read=False)
+    named = tuple(stages.Stage(tf_data_stages.kind(each)) for each in datasets)
+    validated = validation and examination.two_epochs(parts.part_of(validation, 5.0).feed)
+    case = Case(
+        part.feed,
+        kind,
+        role,
+        epochs,
+        part.is_whole,
+        stages.Stages(named, part.batches, graph=drawn, datasets=datasets),
+        model=model,
+        source=source and seen.of_source(source),
+        validation=validated,
+        validation_is_whole=True,
+        given_steps=part.feed.steps_per_epoch,
+    )
+    rules = (*content_rules.RULES, *more_rules.RULES)
+    return {finding.fault: finding for rule in rules if (finding := rule(case)) is not None}
+
+
+@pytest.mark.parametrize("planted", OF_CONTENT)
+def test_a_fault_of_content_is_named_and_its_healthy_twin_is_left_in_peace(planted):
+    data = doctor_cases.Data(7, examples=320)
+    assert planted.fault in content_of(planted.sick(data), **planted.given(data))
+    data = doctor_cases.Data(7, examples=320)
+    assert content_of(planted.healthy(data), **(planted.given_healthy or planted.given)(data)) == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("control", doctor_cases.HEALTHY, ids=lambda control: control.why)
+def test_what_only_looks_suspicious_has_no_fault_of_content(control):
+    data = doctor_cases.Data(11, examples=320)
+    assert content_of(control.feed(data), **control.given(data)) == {}
+
+
+def test_the_label_of_a_neighbour_is_told_by_its_number():
+    data = doctor_cases.Data(3)
+    wrong = doctor_cases.sequence(data, take=doctor_cases.wrong_labels(1), shuffle=False)
+    told = content_of(wrong, **data.source())["label_mismatch"]
+    assert "came with the label of example" in told.evidence
+    number, picture = told.examples[0]
+    np.testing.assert_array_equal(picture, data.x[number])
+
+
+def test_a_report_says_it_all_and_leaves_model_and_seeds_alone():
+    data = doctor_cases.Data(0, examples=64)
+    model = doctor_cases.model_of()
+    before = [np.array(each) for each in model.weights]
+    np.random.seed(4)
+    report = doctor.examine(doctor_cases.shuffled(data), model=model, budget_s=1, **data.source())
+    drawn = np.random.random()
+    np.random.seed(4)
+    assert drawn == np.random.random()
+    for value, now in zip(before, model.weights, strict=True):
+        np.testing.assert_array_equal(value, now)
+    (finding,) = [each for each in report.findings if each.kind == "content"]
+    assert finding.fault == "wrong_scale" and finding.certainty == "measured"
+    assert "wrong_scale" in str(report) and "wrong_scale" in report._repr_html_()
+    assert json.loads(json.dumps(report.to_dict()))["findings"][0]["fault"] == "wrong_scale"
+    assert report.not_looked_at["split_leak"] == "validation=…"
+    assert "label_mismatch" not in report.not_looked_at
+    assert {fault for fault, what in report.not_looked_at.items() if what == findings.NO_RULE} == {*findings.FAULTS} - {
+        rule.__name__ for rule in examination.RULES
+    }
+
+
+@pytest.mark.parametrize("steps", [7, None])
+def test_a_length_that_does_not_fit_is_a_finding_not_an_error(steps):
+    data = doctor_cases.Data(0, examples=64)
+    feed = Feed(data.pairs().batch(16), steps_per_epoch=steps) if steps else data.pairs().batch(16).repeat()
+    assert "wrong_length" in [finding.fault for finding in doctor.examine(feed, budget_s=1).findings]
+
+
+class Breaks(keras.utils.PyDataset):
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        if index == 2:
+            raise KeyError("no such picture")
+        return np.zeros((4, 2), np.float32)
+
+
+def test_a_feed_that_crashes_is_a_finding_with_the_users_line():
+    line = Breaks.__getitem__.__code__.co_firstlineno + 2
+    (finding,) = doctor.examine(Breaks(), budget_s=1).findings
+    assert finding.where == f"{__file__}:{line}" and "no such picture" in finding.evidence
+
+
+def test_a_function_that_crashes_within_tensorflow_is_named_too():
+    def fails(value):
+        raise ValueError("no such picture")
+
+    feed = tf.data.Dataset.range(8).map(lambda value: tf.numpy_function(fails, [value], tf.int64)).batch(4)
+    (finding,) = doctor.examine(feed, budget_s=1).findings
+    assert "no such picture" in finding.evidence
+    assert finding.where == f"{__file__}:{fails.__code__.co_firstlineno + 1}"
+
+
+def test_a_feed_that_hangs_and_one_that_gives_nothing_are_findings(monkeypatch):
+    monkeypatch.setattr(parts, "HANGS_S", 0.2)
+
+    class Hangs(Breaks):
+        def __getitem__(self, index):
+            time.sleep(3)
+
+    (finding,) = doctor.examine(Hangs(), budget_s=0.1).findings
+    assert "given up" in finding.evidence
+    (finding,) = doctor.examine(tf.data.Dataset.range(0).batch(2), budget_s=1).findings
+    assert "at least one batch" in finding.evidence
+
+
+def test_a_one_shot_feed_is_refused_unread():
+    def batches():
+        raise AssertionError("it was read")
+        yield
+
+    with pytest.raises(StudyError, match="give a function without arguments"):
+        doctor.examine(batches())
+
+
+def test_a_role_that_is_none_is_refused():
+    with pytest.raises(StudyError, match="role must be one of training, evaluation"):
+        doctor.examine(Breaks(), role="test")
+
+
+FILE = """
+    import numpy as np
+    import tensorflow as tf
+
+    X, Y = np.random.default_rng(0).random((128, 8, 8, 3), np.float32), np.random.default_rng(1).integers(0, 4, 128)
+    source = (X, Y)
+
+
+    def train():
+        return tf.data.Dataset.from_tensor_slices((X, np.roll(Y, 1))).shuffle(128).batch(16)
+"""
+
+
+def test_the_command_tells_a_finding_by_its_exit_code(tmp_path, capfd):
+    (tmp_path / "mine.py").write_text(textwrap.dedent(FILE))
+    mine = str(tmp_path / "mine.py")
+    page = tmp_path / "page.html"
+    asked = ["doctor", f"{mine}:train", "--source", f"{mine}:source", "--budget", "1", "--json", "--html", str(page)]
+    assert cli.main(asked) == 3
+    told = json.loads(capfd.readouterr().out.splitlines()[-1])
+    assert [each["fault"] for each in told["findings"] if each["kind"] == "content"] == ["label_mismatch"]
+    assert "label_mismatch" in page.read_text()
+
+
+def test_the_command_refuses_what_it_cannot_read(tmp_path, capsys):
+    assert cli.main(["doctor", "nowhere.py:train"]) == 2
+    assert "must be a readable file" in capsys.readouterr().err
