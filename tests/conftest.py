@@ -30,6 +30,22 @@ def shared_data() -> Path:
     return place
 
 
+@pytest.fixture(autouse=True)
+def own_import_path():
+    """A command run in the tests' process changes how what it starts imports, and no more than that test's."""
+    yield
+    os.environ.pop("PYTHONSAFEPATH", None)
+
+
+@pytest.fixture
+def own_seed():
+    """Lets a test set TensorFlow's global seed: the next one has none again."""
+    yield
+    import tensorflow as tf
+
+    tf.random.set_seed(None)
+
+
 @pytest.fixture
 def own_data_dir(tmp_path, monkeypatch) -> Path:
     """An empty data folder, for tests that prepare data."""

@@ -13,6 +13,8 @@ from helpers.doctor import parts
 from helpers.errors import StudyError
 from helpers.pipelines import Feed
 
+pytestmark = pytest.mark.usefixtures("own_seed")
+
 X, Y = np.random.default_rng(0).random((64, 8), np.float32), np.arange(64) % 3
 
 

@@ -21,6 +21,8 @@ import helpers
 from helpers import internals
 from helpers.machine import allocator
 
+pytestmark = pytest.mark.usefixtures("own_seed")
+
 HOUSE = Path(helpers.__file__).resolve().parent
 PRIVATE_MODULES = (
     "keras.src",

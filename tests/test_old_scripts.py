@@ -16,6 +16,8 @@ from tensorflow.keras.preprocessing.image import ImageDataGenerator as Original
 
 from helpers.tf_image_data_generator import TFImageDataGenerator
 
+pytestmark = pytest.mark.usefixtures("own_seed")
+
 IMAGES = np.random.default_rng(0).integers(0, 256, (50, 16, 16, 3), dtype=np.uint8)
 LABELS = np.arange(50) % 5
 GEOMETRY = {
