@@ -74,6 +74,12 @@ def test_a_run_of_the_first_edition_can_still_be_read_and_no_cell_of_it_counts_a
     assert results.read_cell(tmp_path) is None
 
 
+def test_a_pipeline_that_stands_twice_in_a_cell_is_refused(tmp_path):
+    pd.DataFrame([row(cell_id="x"), row(cell_id="x")]).to_parquet(tmp_path / results.TABLE)
+    with pytest.raises(StudyError, match="twice in a cell"):
+        results.read(tmp_path)
+
+
 def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path):
     place = tmp_path / "kept.json"
     files.write_json(place, {"old": 1})

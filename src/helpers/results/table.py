@@ -118,6 +118,8 @@ def _check(table):
             raise ValueError(f"{name} is empty in some rows")
         if kind == "object" and any(np.ndim(np.asarray(raw, float)) != 1 for raw in table[name]):
             raise ValueError(f"{name} must be lists of numbers")
+    if table.duplicated(["machine_id", "cell_id", "launcher", "pipeline"]).any():
+        raise ValueError("a pipeline stands twice in a cell")
     for name in ("knobs", "differences"):
         if not all(isinstance(json.loads(text or "{}"), dict) for text in table[name].unique()):
             raise ValueError(f"{name} must be a JSON object")
