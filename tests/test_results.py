@@ -13,7 +13,7 @@ VALUES = {"int64": 1, "str": "a", "bool": True, "float64": 0.5, "object": [0.1, 
 
 
 def row(**changes):
-    texts = {"knobs": "{}", "differences": "{}"}
+    texts = {"knobs": "{}", "differences": "{}", "source": "arrays"}
     return {name: VALUES[kind] for name, kind in results.COLUMNS.items()} | texts | changes
 
 

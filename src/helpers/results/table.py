@@ -15,6 +15,7 @@ import pandas as pd
 from helpers import files
 from helpers.errors import StudyError, first_line
 from helpers.measurement import SCHEMA_VERSION, Row
+from helpers.tasks.task import SOURCES
 
 # Type of an attribute of Row -> dtype of its column.
 DTYPES = {str: "str", bool: "bool", int: "int64", float: "float64", list: "object"}
@@ -94,7 +95,7 @@ def read(path: Path | str) -> pd.DataFrame:
         table = table.astype(COLUMNS)
         _check(table)
         return table
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+    except Exception as error:  # as above
         raise StudyError(f"{path} must hold what its columns say ({first_line(error)}); run the sweep again") from None
 
 
@@ -114,10 +115,12 @@ def _of_schema_1(table):
 def _check(table):
     """Raises ValueError or TypeError where a column's values are not what its dtype leaves open."""
     for name, kind in COLUMNS.items():
-        if kind == "str" and table[name].isna().any():
+        if kind == "str" and pd.isna(table[name].to_numpy(object)).any():  # which also reads what is no text
             raise ValueError(f"{name} is empty in some rows")
         if kind == "object" and any(np.ndim(np.asarray(raw, float)) != 1 for raw in table[name]):
             raise ValueError(f"{name} must be lists of numbers")
+    if not set(table["source"]) <= set(SOURCES):
+        raise ValueError(f"source must be one of {', '.join(SOURCES)}")
     if table.duplicated(["machine_id", "cell_id", "launcher", "pipeline"]).any():
         raise ValueError("a pipeline stands twice in a cell")
     for name in ("knobs", "differences"):
