@@ -35,6 +35,7 @@ def row(*, cell_id: str, seed: int, pipeline: str, launcher: str = "", wall_s: f
         "seed": seed,
         "knobs": "{}",
         "differences": "",
+        "source": "arrays",
     }
     filled = {name: VALUES[kind] for name, kind in results.COLUMNS.items()}
     return filled | exact | {"cell_id": cell_id, "pipeline": pipeline, "launcher": launcher, "wall_s": wall_s}
