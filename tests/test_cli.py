@@ -141,6 +141,7 @@ def test_compare_gives_json_and_no_ratio_for_unlike_work(capsys):
     assert unlike["time_ratio"] is None and unlike["verdict"] == "not the same work"
 
 
+@pytest.mark.slow
 def test_compare_shows_the_graphs_as_they_ran(capsys):
     few = ["compare", "--examples", "64", "--budget", "1s", "--pipelines", "py_dataset,tf_data", "--graph"]
     assert cli.main(few) == cli.DONE

@@ -129,7 +129,9 @@ def test_the_default_is_right_for_each_source(picture_folder):
         Task(decode="twice")
 
 
-@pytest.mark.parametrize(("decode", "unlike"), [(ONCE, "tf_data"), (EVERY_EPOCH, "cached")])
+@pytest.mark.parametrize(
+    ("decode", "unlike"), [(ONCE, "tf_data"), pytest.param(EVERY_EPOCH, "cached", marks=pytest.mark.slow)]
+)
 def test_another_decoding_is_another_work_and_gets_no_ranking(decode, unlike, picture_folder):
     task = Task(dataset=f"folder:{picture_folder}", source="folder", decode=decode, batch_size=16)
     specs = {

@@ -64,6 +64,7 @@ def test_the_verdict_follows_from_the_ratio(name, ratio, verdict, monkeypatch):
     assert (found.needs != "") == (verdict == "undecided yet")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TIMED)
 def test_its_two_feeds_are_compared_through_fit_and_have_as_many_batches(name, monkeypatch):
     evidence, pipeline, reference = TIMED[name]

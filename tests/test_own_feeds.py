@@ -142,6 +142,7 @@ def example_of_the_readme(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_readmes_example_runs_as_it_stands(example_of_the_readme, capsys):
     runpy.run_path(str(example_of_the_readme / "mine.py"), run_name="__main__")
     out = capsys.readouterr().out

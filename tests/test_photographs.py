@@ -104,6 +104,7 @@ def test_it_reads_whole_folders_only(few):
             pipelines.build("keras_directory", task)
 
 
+@pytest.mark.slow
 def test_a_comparison_with_it_tells_all_but_how_its_start_grows(few):
     task = Task(dataset="photographs", source="folder", transform="rescale", batch_size=4, image_size=(30, 40))
     specs = {"tf_data": Spec("tf_data"), "keras": Spec("keras_directory", {"finish": True})}
