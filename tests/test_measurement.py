@@ -41,7 +41,7 @@ def test_the_raw_parts_of_every_round_sum_to_its_epochs(rows):
         parts = [row.steady_s_rounds, row.end_s_rounds, row.first_batch_s_rounds]
         assert {len(part) for part in parts} == {row.rounds} == {len(row.epoch_s_rounds)} == {len(row.positions)}
         np.testing.assert_allclose(np.sum(parts, axis=0), row.epoch_s_rounds)
-        assert row.batches == 8 and 1 <= row.epochs_per_round <= 4
+        assert row.batches == 8 and 1 <= row.epochs_per_round <= 2
     assert rows["epochs_per_round"].nunique() == 1
     assert sorted(np.array(rows["positions"].tolist())[:, 0]) == [0, 1, 2]
 

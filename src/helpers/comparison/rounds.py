@@ -19,8 +19,8 @@ from helpers.ratios import Verdict, paired_ratio
 from helpers.timing import models
 
 MIN_ROUNDS = ratios.FIRST_LOOK
-MOST_EPOCHS = 4  # of a round
-ROUND_S = 0.5  # what a feed's timed epochs should take in a round, where so many fit
+MOST_EPOCHS = 2  # of a round: more rounds say more than longer ones
+ROUND_S = 0.2  # what a feed's timed epochs should take in a round, where so many fit
 TOTALS_DIFFER = 0.05  # a training run pays totals: beyond this share the ratio of totals is told
 PLANNED_LOOKS = len(ratios.look_rounds(1000))
 
@@ -189,7 +189,7 @@ def compare(
     """Times feeds through `fit` in interleaved rounds until the ratios are precise or the budget is spent.
 
     Each feed first runs epochs that do not count. In every round each feed then runs one `fit`, in an order drawn
-    anew: one epoch to begin with, and up to four that are timed, the same number for every feed; their mean is the
+    anew: one epoch to begin with, and one or two that are timed, the same number for every feed; their mean is the
     round's figure. Whether they do the same work is for `parity.check` to say, before.
 
     Args:

@@ -20,7 +20,7 @@ from helpers.machine.gpu_monitor import Monitor
 from helpers.pipelines import feeds
 from helpers.pipelines.feeds import Batch
 
-LEAD_S = 1.0  # seconds
+LEAD_S = 0.5  # seconds
 MOST_EPOCHS = 1_000_000
 NO_BATCH = "a feed must give at least one batch (got none); look at its length and its source"
 
