@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from helpers.errors import StudyError
 from helpers.parity import distributions, examples, unmatched
@@ -94,14 +93,7 @@ def compare(feeds: Mapping[str, Any]) -> Report:
             checks.append((label, aspect, bool(holds), str(expected), str(found)))
 
         _compare_two(seen[reference], seen[label], say)
-    made = pd.DataFrame(checks, columns=["pipeline", "aspect", "holds", "expected", "found"])
-    return Report(
-        task=None,
-        labels=tuple(feeds),
-        differences=made.loc[~made["holds"], ["pipeline", "aspect", "expected", "found"]].reset_index(drop=True),
-        details=made[["pipeline", "aspect", "found"]],
-        aspects=ASPECTS,
-    )
+    return Report.of_checks(checks, labels=feeds, aspects=ASPECTS)
 
 
 def _read(label, feed):

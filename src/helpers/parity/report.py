@@ -7,7 +7,7 @@ the draws, freshness from epoch to epoch, and shuffling.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,6 +55,27 @@ class Report:
     differences: pd.DataFrame
     details: pd.DataFrame
     aspects: tuple[str, ...] = ASPECTS
+
+    @classmethod
+    def of_checks(
+        cls,
+        checks: Sequence[tuple[str, str, bool, str, str]],
+        *,
+        labels: Iterable[str],
+        task: Task | None = None,
+        aspects: tuple[str, ...] = ASPECTS,
+    ) -> "Report":
+        """Returns the report on checks that were made.
+
+        Args:
+            checks: (label of the feed, aspect, whether it holds, expected, found) of each.
+            labels: of all feeds.
+            task: what was to be delivered; None: what the first feed delivers.
+            aspects: what was looked at.
+        """
+        made = pd.DataFrame(checks, columns=["pipeline", "aspect", "holds", "expected", "found"])
+        failed = made.loc[~made["holds"], ["pipeline", "aspect", "expected", "found"]].reset_index(drop=True)
+        return cls(task, tuple(labels), failed, made[["pipeline", "aspect", "found"]], aspects)
 
     @property
     def same(self) -> bool:
@@ -131,13 +152,7 @@ def check(task: Task, feeds: Mapping[str, object], *, decoding: Mapping[str, str
         if decoding and label in decoding:
             compare("decoding", decoding[label] == task.decoding, task.decoding, decoding[label])
         _check_feed(expected, feed, compare)
-    made = pd.DataFrame(checks, columns=["pipeline", "aspect", "holds", "expected", "found"])
-    return Report(
-        task=task,
-        labels=tuple(feeds),
-        differences=made.loc[~made["holds"], ["pipeline", "aspect", "expected", "found"]].reset_index(drop=True),
-        details=made[["pipeline", "aspect", "found"]],
-    )
+    return Report.of_checks(checks, labels=feeds, task=task)
 
 
 def _check_feed(expected, feed, compare):
