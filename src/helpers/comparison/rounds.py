@@ -117,8 +117,11 @@ class Comparison:
 
     def verdict(self, label: str, reference: str | None = None) -> Verdict:
         """Returns "faster", "slower", "the same" (within the margin) or "undecided"."""
+        return self._compared(label, reference)[1]
+
+    def _compared(self, label, reference=None):
         both = self.seconds(label), self.seconds(reference or self.reference)
-        return ratios.compared(*both, confidence=self.corrected_confidence, margin=self.margin)[1]
+        return ratios.compared(*both, confidence=self.corrected_confidence, margin=self.margin)
 
     @property
     def is_precise(self) -> bool:
@@ -130,8 +133,8 @@ class Comparison:
         """One row per feed: median epoch, ratio to the reference with interval, verdict, start, rate, rounds, flags."""
         rows = []
         for label in self.labels:
-            ratio = self.ratio(label)  # of the reference with itself: 1, from 1 to 1
-            verdict = Verdict.REFERENCE if label == self.reference else self.verdict(label)
+            ratio, verdict = self._compared(label)  # of the reference with itself: 1, from 1 to 1
+            verdict = Verdict.REFERENCE if label == self.reference else verdict
             row = {"pipeline": label, "epoch_s": np.median(self.seconds(label)), "time_ratio": ratio.ratio}
             row |= {"low": ratio.low, "high": ratio.high, "verdict": verdict.value}
             row |= {"start_s": self.start(label).value, "batch_s": self.rate(label).value}
