@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-import numpy as np
-
 from helpers import internals
 from helpers.errors import StudyError
 from helpers.pipelines import feeds
@@ -145,11 +143,3 @@ def first_batch(given: Any) -> Batch:
         StudyError: as `part_of`.
     """
     return part_of(given, 0.0).first
-
-
-def examples_in(batch: Batch) -> int:
-    """Returns the number of examples of a batch."""
-    import keras
-
-    leaves = [leaf for leaf in keras.tree.flatten(batch) if leaf is not None]
-    return len(np.asarray(leaves[0])) if leaves else 0

@@ -17,9 +17,8 @@ def per_item_python(case: Case) -> Finding | None:
     if code is None or not case.stages.stages:
         return None
     whole = case.stages.outer[0]
-    loops = [node for node in ast.walk(code) if isinstance(node, ast.For | ast.ListComp | ast.GeneratorExp)]
     each_s = whole.wall_s / max(1, case.stages.batches) / max(case.epochs[0].epoch.sizes)
-    if not loops or max(case.epochs[0].epoch.sizes) < 4 or each_s < 1e-5:
+    if not _has_loop(code) or max(case.epochs[0].epoch.sizes) < 4 or each_s < 1e-5:
         return None
     return measured(
         "per_item_python",
@@ -40,10 +39,14 @@ def _code_of(case):
         return None
 
 
+def _has_loop(code):
+    return any(isinstance(node, ast.For | ast.ListComp | ast.GeneratorExp) for node in ast.walk(code))
+
+
 def reload_per_batch(case: Case) -> Finding | None:
     """A file of all data that is opened for every batch."""
     code = _code_of(case)
-    if code is None or any(isinstance(node, ast.For | ast.ListComp | ast.GeneratorExp) for node in ast.walk(code)):
+    if code is None or _has_loop(code):
         return None
     called = {
         node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
