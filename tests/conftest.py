@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,14 @@ def own_import_path():
     """A command run in the tests' process changes how what it starts imports, and no more than that test's."""
     yield
     os.environ.pop("PYTHONSAFEPATH", None)
+
+
+@pytest.fixture
+def without_the_warnings_about_oddities():
+    """Lets the port imitate the original's oddities without a warning each time."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        yield
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from hypothesis import given, settings, strategies as st
+from originals import original
 
 from helpers.tf_image_data_generator import Flow, TFImageDataGenerator, pairs
 
@@ -17,17 +18,7 @@ LABELS = np.arange(70)
 GEOMETRY = {"rotation_range": 25, "width_shift_range": 0.1, "height_shift_range": 0.2, "horizontal_flip": True}
 
 
-@pytest.fixture(autouse=True)
-def without_the_warnings_about_oddities():
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        yield
-
-
-def original(**options):
-    from tensorflow.keras.preprocessing.image import ImageDataGenerator
-
-    return ImageDataGenerator(**options)
+pytestmark = pytest.mark.usefixtures("without_the_warnings_about_oddities")
 
 
 def port(**options):

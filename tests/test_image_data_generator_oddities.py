@@ -1,24 +1,12 @@
 """Each oddity of the installed Keras' ImageDataGenerator: shown in the original, kept by default, mended on request."""
 
-import warnings
-
 import numpy as np
 import pytest
+from originals import original
 
 from helpers.tf_image_data_generator import TFImageDataGenerator
 
-
-@pytest.fixture(autouse=True)
-def without_the_warnings_about_oddities():
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        yield
-
-
-def original(**options):
-    from tensorflow.keras.preprocessing.image import ImageDataGenerator
-
-    return ImageDataGenerator(**options)
+pytestmark = pytest.mark.usefixtures("without_the_warnings_about_oddities")
 
 
 def corrected(**options):
