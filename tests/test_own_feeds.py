@@ -200,6 +200,7 @@ def test_a_file_that_raises_is_told_with_its_line(folder):
         (["a.py:x", "a.py:y", "--model", "m"], "must read FILE.py:NAME (got 'm')"),
         (["a.py:x", "a.py:y", "--dataset", "mnist"], "--dataset is for a task"),
         (["a.py:x", "a.py:y", "--isolate"], "--isolate is for a task"),
+        (["a.py:x", "a.py:y", "--decode", "once"], "--decode is for a task"),
         (["--model", "a.py:m"], "at least two feeds (got 0)"),
     ],
 )

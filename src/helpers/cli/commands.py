@@ -179,28 +179,15 @@ def _graphs_of(task: Any, specs: Any) -> dict[str, Any]:
     return {label: graph.as_it_ran(spec.build(task)) for label, spec in specs.items()}
 
 
-OF_A_TASK = (
-    "dataset",
-    "source",
-    "transform",
-    "batch_size",
-    "image_size",
-    "examples",
-    "no_shuffle",
-    "pipelines",
-    "train",
-)
-
-
 def _compare_own(
     context: click.Context, feeds: tuple[str, ...], model: str | None, *given: Any, **settings: Any
 ) -> int:
-    for option in (*OF_A_TASK, "isolate"):
+    from helpers.cli import own_feeds
+
+    for option in own_feeds.OF_A_TASK:
         if context.get_parameter_source(option) is not click.core.ParameterSource.DEFAULT:
             flag = f"--{option.replace('_', '-')}"
             raise click.UsageError(f"{flag} is for a task; feeds of your own decide that themselves", context)
-    from helpers.cli import own_feeds
-
     debug = bool(context.parent and context.parent.params["debug"])
     return own_feeds.run(own_feeds.request_of(feeds, model, *given, debug=debug, **settings))
 

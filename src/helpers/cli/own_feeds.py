@@ -18,6 +18,21 @@ from helpers import checks
 from helpers.cli import import_path
 from helpers.errors import StudyError, first_line
 
+# Options of `study compare` that say what a task is, or need the kit to build its pipelines.
+OF_A_TASK = (
+    "dataset",
+    "source",
+    "decode",
+    "transform",
+    "batch_size",
+    "image_size",
+    "examples",
+    "no_shuffle",
+    "pipelines",
+    "train",
+    "isolate",
+)
+
 
 def split(text: str) -> tuple[Path, str]:
     """Returns the file and the name of "FILE.py:NAME".
