@@ -2,7 +2,8 @@
 
 For every pipeline of a grid, `python benchmarks/start_and_rate.py` times fits of a few epochs at N and 2N examples,
 and, between them in one process, fits of 20 epochs at N and 4N. A start that grows with the examples is carried on in
-a straight line. Aim: every epoch at N within 5%, at 4N within 10%.
+a straight line. Aim: every epoch at N within 5%, at 4N within 10%. Beside the errors stands how well the long fits
+themselves agree: the standard error of their mean, as a share.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import pandas as pd
 from slices import add, options, until
 
 from helpers import paths, timing
+from helpers.comparison.start_and_rate import EpochModel, epoch_model
 from helpers.pipelines import read_specs
 from helpers.sweep import grid
 from helpers.tasks import Task
@@ -40,57 +42,62 @@ def _small_enough(task):
     return task.but(examples=min(task.describe().examples, there // 4))
 
 
-def mean(epochs):
-    """The parts of some epochs of one fit, each as its mean: start, rate, whole."""
-    batches = epochs[0].batches
-    batch_s = np.mean([epoch.steady_s for epoch in epochs]) / max(1, batches - 1)
-    epoch_s = np.mean([epoch.epoch_s for epoch in epochs])
-    return epoch_s - batches * batch_s, batch_s, epoch_s
-
-
-def one(task, label, spec, rounds):
-    """Predicted and measured seconds of an epoch at N and at 4N."""
+def one(task, label, spec, rounds, fits):
+    """Predicted and measured seconds of an epoch at N and at 4N, and how far the measured fits lie apart."""
     examples = task.describe().examples
-    sizes = {name: task.but(examples=times * examples) for name, times in (("N", 1), ("2N", 2), ("4N", 4))}
-    feeds = {name: spec.build(sized) for name, sized in sizes.items()}
-    fitted = {name: models.smallest(timing.first_batch(feed)) for name, feed in feeds.items()}
-    time = lambda name, epochs: mean(timing.time_epochs(fitted[name], feeds[name], epochs))  # noqa: E731
-    for name in feeds:
-        time(name, 1)
-    short = {"N": [], "2N": []}
-    long = {"N": [], "4N": []}
+    sizes = {times: task.but(examples=times * examples) for times in (1, 2, 4)}
+    feeds = {times: spec.build(sized) for times, sized in sizes.items()}
+    fitted = {times: models.smallest(timing.first_batch(feed)) for times, feed in feeds.items()}
+    epochs_of = lambda times, epochs: timing.time_epochs(fitted[times], feeds[times], epochs)  # noqa: E731
+    for times in feeds:
+        epochs_of(times, 1)
+    short = {1: [], 2: []}
+    long = {1: [], 4: []}
     for number in range(rounds):
-        for name in short:
-            short[name].append(time(name, 2))
-        if number % (rounds // 2) == rounds // 4:
-            for name in long:
-                long[name].append(time(name, EPOCHS - 1))
-    (start, rate, _), (start_2, rate_2, _) = (np.median(short[name], axis=0) for name in short)
-    epoch_n, epoch_4n = (np.median([whole for *_, whole in long[name]]) for name in long)
-    batches = [math.ceil(times * examples / task.batch_size) for times in (1, 4)]
-    predicted_n, predicted_4n = start + rate * batches[0], start + 3 * (start_2 - start) + rate_2 * batches[1]
-    return [f"{task.dataset} {task.transform} b{task.batch_size} {task.source}", label, examples, start, rate,
-            (start_2 - start) / examples, predicted_n / epoch_n - 1, predicted_4n / epoch_4n - 1]  # fmt: skip
+        for times, seen in short.items():
+            seen += epochs_of(times, 2)
+        if number * fits // rounds < (number + 1) * fits // rounds:
+            for times, seen in long.items():
+                seen.append(np.mean([epoch.epoch_s for epoch in epochs_of(times, EPOCHS - 1)]))
+    once, twice = (epoch_model(pd.DataFrame(map(dataclasses.asdict, seen))) for seen in short.values())
+    waiting = (once.waiting + twice.waiting) / 2
+    grown_s = twice.start_s - once.start_s  # by N examples more: carried on in a straight line
+    longer = EpochModel(start_s=once.start_s + 3 * grown_s, batch_s=twice.batch_s, waiting=waiting)
+    batches = {times: math.ceil(times * examples / task.batch_size) for times in long}
+    predicted = {1: once.epoch_s(batches[1]), 4: longer.epoch_s(batches[4])}
+    row = [f"{task.dataset} {task.transform} b{task.batch_size} {task.source}", label, examples]
+    row += [once.start_s, once.batch_s, waiting]
+    row += [predicted[times] / np.mean(seen) - 1 for times, seen in long.items()]
+    return row + [float(np.std(seen, ddof=1) / np.sqrt(fits) / np.mean(seen)) for seen in long.values()]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--grid", default=paths.project_root() / "notebooks" / "sweeps" / "quick.yml")
     parser.add_argument("--pipeline", default="", help="only those whose label holds this")
-    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=12, help="of short fits")
+    parser.add_argument("--fits", type=int, default=4, help="of 20 epochs each")
     options(parser, repeats=0)
     arguments = parser.parse_args()
     todo = list(cells_of(arguments.grid, arguments.pipeline))
     done = len(add(arguments.json, []))
     rows = add(
-        arguments.json, until(arguments.limit_s, len(todo) - done, lambda n: one(*todo[done + n], arguments.rounds))
+        arguments.json,
+        until(arguments.limit_s, len(todo) - done, lambda n: one(*todo[done + n], arguments.rounds, arguments.fits)),
     )
-    columns = ["cell", "pipeline", "N", "start_s", "batch_s", "start_s_per_example", "error at N", "error at 4N"]
+    columns = ["cell", "pipeline", "N", "start_s", "batch_s", "waiting"]
+    columns += ["error at N", "error at 4N", "fits at N", "fits at 4N"]
     table = pd.DataFrame(rows, columns=columns)
     print(table.to_string(index=False, float_format=lambda value: f"{value:.4g}"))
     for column, aim in (("error at N", 0.05), ("error at 4N", 0.10)):
         within = (table[column].abs() <= aim).sum()
-        print(f"{column}: {within} of {len(table)} within {aim:.0%}; median {table[column].abs().median():.1%}")
+        truth = table[column.replace("error", "fits")]
+        reached = (table[column].abs() <= np.maximum(aim, 2 * truth)).sum()
+        print(
+            f"{column}: {within} of {len(table)} within {aim:.0%}, median {table[column].abs().median():.1%}; the mean "
+            f"of the long fits has a standard error of {truth.median():.1%} (median); {reached} within the larger of "
+            f"{aim:.0%} and two of these"
+        )
 
 
 if __name__ == "__main__":

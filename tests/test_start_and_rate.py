@@ -1,6 +1,7 @@
 """Start, rate, and the length of an epoch at which an order turns."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings, strategies as st
 
@@ -50,3 +51,34 @@ def test_an_estimate_may_be_of_any_sign_and_needs_three_rounds():
     assert found.value == 0.5 and found.low == -1 and found.high == 2
     with pytest.raises(StudyError, match="values must be one-dimensional with >= 3"):
         start_and_rate.estimate([1.0, 2.0])
+
+
+def epochs_of(seed, *, start_s=0.02, batch_s=0.002, waiting=0.4, batches=32, count=400):
+    """Epochs whose ends wait, by chance, until 10, 30, 70, 150 or 310 ms have passed."""
+    generator = np.random.default_rng(seed)
+    batch_s = batch_s * generator.lognormal(0, 0.03, count)
+    first_batch_s = (start_s - 0.005 + batch_s) * generator.lognormal(0, 0.05, count)
+    alone_s = (batches - 1) * batch_s + 0.005 + first_batch_s
+    wakes = np.array([0.01, 0.03, 0.07, 0.15, 0.31, 0.63])
+    first_batch_s += (generator.random(count) < waiting) * (wakes[np.searchsorted(wakes, alone_s)] - alone_s)
+    steady_s = (batches - 1) * batch_s
+    epochs = {"steady_s": steady_s, "first_batch_s": first_batch_s, "end_s": 0.005, "batches": batches}
+    return pd.DataFrame(epochs).assign(epoch_s=lambda row: row["steady_s"] + row["end_s"] + row["first_batch_s"])
+
+
+@pytest.mark.parametrize("waiting", [0.0, 0.2, 0.4, 0.6])
+def test_a_longer_epoch_is_told_from_the_parts_of_a_shorter_and_its_share_of_waits(waiting):
+    model = start_and_rate.epoch_model(epochs_of(1, waiting=waiting))
+    assert model.waiting == pytest.approx(waiting, abs=0.07)
+    assert (model.start_s, model.batch_s) == (pytest.approx(0.02, rel=0.05), pytest.approx(0.002, rel=0.02))
+    longer = epochs_of(2, waiting=waiting, batches=128)["epoch_s"].mean()
+    assert model.epoch_s(128) == pytest.approx(longer, rel=0.05)
+    if waiting == 0.4:  # a straight line through the means would miss: the waits grow in steps
+        line = epochs_of(1)["epoch_s"].mean() + 96 * 0.002
+        assert abs(line / longer - 1) > 0.02
+
+
+def test_a_wait_ends_when_the_thread_wakes_and_its_sleeps_double_up_to_a_minute():
+    always = start_and_rate.EpochModel(start_s=0.0, batch_s=0.001, waiting=1.0)
+    woken = [always.epoch_s(batches) for batches in (5, 100, 200, 400, 100_000)]
+    assert woken == pytest.approx([0.01, 0.15, 0.31, 0.63, 141.91])

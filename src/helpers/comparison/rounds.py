@@ -21,6 +21,7 @@ from helpers.timing import models
 MIN_ROUNDS = ratios.FIRST_LOOK
 MOST_EPOCHS = 2  # of a round: more rounds say more than longer ones
 ROUND_S = 0.2  # what a feed's timed epochs should take in a round, where so many fit
+OFTEN = 0.1  # beyond this share of epochs that wait before the next one, it is told
 TOTALS_DIFFER = 0.05  # a training run pays totals: beyond this share the ratio of totals is told
 PLANNED_LOOKS = len(ratios.look_rounds(1000))
 
@@ -73,6 +74,11 @@ class Comparison:
     def start(self, label: str) -> start_and_rate.Estimate:
         """Returns what an epoch takes beside its batches, in seconds, for as many examples as were measured."""
         return start_and_rate.estimate(self.seconds(label, "start_s"), self.confidence)
+
+    def epoch_model(self, label: str) -> start_and_rate.EpochModel:
+        """Returns what an epoch of any length takes on average, with the share of epochs that wait for AUTOTUNE."""
+        checks.one_of("pipeline", label, self.labels)
+        return start_and_rate.epoch_model(self.rounds[self.rounds["pipeline"] == label])
 
     def rate(self, label: str) -> start_and_rate.Estimate:
         """Returns the seconds per batch after an epoch's first; NaN where an epoch has one batch."""
@@ -142,9 +148,11 @@ class Comparison:
         return pd.DataFrame(rows)
 
     def flags(self, label: str) -> list[str]:
-        """Returns what a reader should know of one feed's rounds: other totals, two modes, drift, outliers (kept)."""
+        """Returns what a reader should know of one feed's rounds: totals, two modes, waits, drift, outliers (kept)."""
         seconds = self.seconds(label)
         told = ["two modes"] if run_quality.two_modes(seconds) else []
+        if self.batches(label) > 1 and (waiting := self.epoch_model(label).waiting) > OFTEN:
+            told.append(f"{waiting:.0%} of its epochs wait before the next")
         totals = self.ratio_of_totals(label)
         if abs(math.log(totals / self.ratio(label).ratio)) > math.log1p(TOTALS_DIFFER):
             told.insert(0, f"ratio of totals {totals:.2f}")

@@ -1,12 +1,18 @@
-"""The two parts of an epoch with their intervals, and the length of an epoch at which an order turns."""
+"""The parts of an epoch with their intervals, what a longer one takes, and the length at which an order turns."""
 
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 
 from helpers import ratios
 from helpers.errors import StudyError
+
+# When AUTOTUNE's thread wakes, in seconds of an iterator's life: its sleeps double from 10 ms to a minute
+# (TensorFlow 2.21, `core/framework/model.cc`, `Model::OptimizeLoop`).
+WAKES_S = np.cumsum(np.minimum(0.01 * 2.0 ** np.arange(40), 60.0))
+LONGER_THAN_ALONE = 1.5  # a first batch that takes so many times as long as most others waited for the thread
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,67 @@ def estimate(values: ArrayLike, confidence: float = 0.95) -> Estimate:
         )
     middle, low, high, _ = ratios.log_ratio_interval(figures, confidence)
     return Estimate(float(middle), float(low), float(high))
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochModel:
+    """What an epoch of `fit` takes on average, by its number of batches: start, rate, and a wait that comes by chance.
+
+    `fit` makes an iterator for each epoch and ends the former. That ends AUTOTUNE's thread, which may go on sleeping:
+    TensorFlow wakes it before it notes that it is to end (`core/framework/cancellation.cc`, 2.21), and a thread that
+    looks too early sleeps again. Then the epoch lasts until the thread's next waking: after 150, 310, 630 ms …
+
+    Attributes:
+        start_s: seconds that an epoch takes beside its batches where it does not wait for the thread.
+        batch_s: seconds per batch.
+        waiting: share of the epochs that wait, 0 to 1.
+    """
+
+    start_s: float
+    batch_s: float
+    waiting: float
+
+    def epoch_s(self, batches: int) -> float:
+        """Returns the mean seconds of an epoch of so many batches."""
+        alone_s = self.start_s + batches * self.batch_s
+        return float(alone_s + self.waiting * _until_waking(alone_s))
+
+
+def _until_waking(age_s):
+    """Seconds from an iterator's age until its thread wakes; 0 beyond all the wakings that are known."""
+    after = np.searchsorted(WAKES_S, age_s)
+    return np.where(after < len(WAKES_S), WAKES_S[np.minimum(after, len(WAKES_S) - 1)] - age_s, 0.0)
+
+
+def waited(first_batch_s: ArrayLike) -> np.ndarray:
+    """Tells which epochs waited for AUTOTUNE's thread before the next one's first batch, bool (epochs,).
+
+    Args:
+        first_batch_s: of `timing.Epoch`, of epochs of one feed, seconds, (epochs,).
+    """
+    seconds = np.asarray(first_batch_s, float)
+    return seconds > LONGER_THAN_ALONE * np.quantile(seconds, 0.25)
+
+
+def epoch_model(epochs: pd.DataFrame) -> EpochModel:
+    """Returns start, rate and share of waiting of one feed's epochs, each of the same length.
+
+    Args:
+        epochs: a row per epoch, with the attributes of `timing.Epoch` as columns; epochs of at least two batches.
+    """
+    batches = epochs["batches"].to_numpy()
+    batch_s = epochs["steady_s"].to_numpy() / (batches - 1)
+    late = waited(epochs["first_batch_s"])
+    first_s = epochs["first_batch_s"].to_numpy()
+    on_time_s = first_s[~late].mean()
+    could_wait_s = max(
+        1e-9, _until_waking(epochs["epoch_s"].to_numpy() - np.where(late, first_s - on_time_s, 0.0)).sum()
+    )
+    return EpochModel(
+        start_s=float((epochs["end_s"].to_numpy() + on_time_s - batch_s).mean()),
+        batch_s=float(batch_s.mean()),
+        waiting=float(min(1.0, (first_s[late] - on_time_s).sum() / could_wait_s)),
+    )
 
 
 def turning_point(starts: ArrayLike, rates: ArrayLike, *, confidence: float = 0.95) -> Estimate | None:
