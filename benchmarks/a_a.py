@@ -17,14 +17,16 @@ BUDGET_ROUNDS = 60
 
 
 def simulated(scenario, rng):
-    """One comparison that stops when it is precise to 3% or after 60 rounds; returns its verdict."""
+    """One comparison that stops at the look after it was precise to 3%, or after 60 rounds; returns its verdict."""
     logs = scenario(rng, 1, BUDGET_ROUNDS)[0]
     looks = ratios.look_rounds(BUDGET_ROUNDS)
     level = ratios.sequential_confidence(0.95, looks=len(looks))
+    was_precise = False
     for rounds in looks:
         ratio, verdict = ratios.compared(np.exp(logs[:rounds]), np.ones(rounds), confidence=level)
-        if ratio.precision <= 0.03:
+        if was_precise:
             break
+        was_precise = ratio.precision <= 0.03
     return verdict
 
 

@@ -80,6 +80,7 @@ def cell(*, seconds, dataset="synthetic", transform="noise", batch_size=32, exam
                     same_work=label not in unlike,
                     differences=json.dumps({"labels": "float32 (10,) instead of int64 ()"}) if label in unlike else "",
                     rounds=rounds,
+                    order_seed=0,
                     epochs_per_round=2,
                     batches=batches,
                     ratio_of_totals=raw.sum() / timed[reference].sum() if fair else np.nan,

@@ -76,6 +76,53 @@ def test_pipelines_of_other_knobs_are_no_pair():
     assert "py_dataset" not in set(changes(run_of(1), after)["pipeline"])
 
 
+def left_early(run, label, rounds):
+    """The run, in which one pipeline left the rounds before the others."""
+    parts = ("epoch_s_rounds", "steady_s_rounds", "end_s_rounds", "first_batch_s_rounds", "positions")
+    rows = run["pipeline"] == label
+    return run.assign(**{part: run[part].where(~rows, run[part].map(lambda raw: raw[:rounds])) for part in parts})
+
+
+def test_pipelines_that_left_the_rounds_early_are_compared_on_those_that_both_ran():
+    before, after = (
+        left_early(run_of(1), "py_dataset", 5),
+        left_early(run_of(2, slower=["py_dataset"]), "py_dataset", 8),
+    )
+    found = changes(before, after)
+    assert {name for name, verdict in verdicts(found).items() if verdict == "slower"} == {"py_dataset"}
+    assert set(found["pipeline"]) == set(LABELS[1:])
+
+
+def test_a_cell_that_ran_on_two_servers_is_held_against_itself_on_each():
+    runs = [
+        table(
+            [
+                cell(seconds={"tf_data": 1, "py_dataset": 2 * by}, server=1),
+                cell(seconds={"tf_data": 1, "py_dataset": 3 * by}, server=2),
+            ]
+        )
+        for by in (1.0, 1.2)
+    ]
+    found = changes(*runs)
+    (over_all,) = found[found["where"] == "all cells"].itertuples()
+    assert over_all.cells == 2 and over_all.ratio == pytest.approx(1.2)
+
+
+def test_what_became_faster_or_stays_undecided_is_no_failure(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("helpers.report.page.write", lambda *runs: "not written")
+    slow, quick = (
+        table(cell(seconds={"tf_data": 1, "py_dataset": by}, transform=transform) for transform in ("noise", "rescale"))
+        for by in (2.0, 1.5)
+    )
+    noisy = table([cell(seconds={"tf_data": 1, "py_dataset": 2.1}, noise=0.5, rounds=5, seed=3)])
+    folders = [run_folder(tmp_path / str(n), run) for n, run in enumerate((slow, quick, noisy))]
+    assert cli.main([*COMMAND, *map(str, folders[:2])]) == cli.DONE
+    assert cli.main([*COMMAND, str(folders[0]), str(folders[2])]) == cli.DONE
+    said = capsys.readouterr().out
+    assert "faster; 2 cells, epochs of 1,000 examples" in said
+    assert "times at most; 1 cell, epochs of 1,000 examples" in said
+
+
 @pytest.mark.slow
 def test_the_command_says_what_changed_and_its_exit_code_tells(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("helpers.report.page.write", lambda *runs: "not written")

@@ -160,6 +160,8 @@ def test_wide_intervals_leave_a_claim_undecided_and_say_what_it_needs():
     outcome = compare(results)
     assert outcome.verdict == "undecided yet"
     assert "more rounds" in outcome.needs
+    (pair,) = outcome.pairs.itertuples()
+    assert f"{max(pair.high, 1 / pair.low):.2f} times at most" in outcome.evidence
 
 
 def test_a_claim_without_cells_needs_the_full_sweep():

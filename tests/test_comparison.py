@@ -27,9 +27,67 @@ def test_ten_times_the_batches_are_slower_by_what_the_clock_says(short_against_l
     assert short_against_long.ratio("short", "long").ratio == pytest.approx(11 / 101)
 
 
-def test_the_rounds_stop_at_the_first_look_at_which_every_interval_is_narrow(short_against_long):
+def test_the_rounds_stop_at_the_look_after_the_first_at_which_every_interval_is_narrow(short_against_long):
     assert short_against_long.stopped == "precise"
-    assert short_against_long.table["rounds"].tolist() == [comparison.rounds.MIN_ROUNDS] * 2
+    assert short_against_long.table["rounds"].tolist() == [8] * 2
+
+
+class Scripted:
+    """A feed whose rounds take what is written, the last of it for ever."""
+
+    def __init__(self, *epoch_s):
+        self.epoch_s = iter(epoch_s)
+        self.last = 0.1
+
+    def time_epochs(self, epochs):
+        self.last = next(self.epoch_s, self.last)
+        parts = {"steady_s": 0.5 * self.last, "end_s": 0.0, "first_batch_s": 0.5 * self.last}
+        return [timing.Epoch(epoch_s=self.last, cpu_s=0.0, batches=5, **parts)] * epochs
+
+
+def test_feeds_leave_one_by_one_and_the_reference_runs_to_the_end():
+    noise = np.exp(np.random.default_rng(0).normal(0, 0.2, 60))
+    feeds = {"steady": Scripted(0.2), "reference": Scripted(0.1), "noisy": Scripted(*(0.1 * noise))}
+    found = comparison.compare(feeds, reference="reference", precision=0.03, max_rounds=20)
+    assert found.stopped == "rounds"
+    assert found.table.set_index("pipeline")["rounds"].to_dict() == {"steady": 8, "reference": 20, "noisy": 20}
+    assert sorted(found.rounds.loc[found.rounds["pipeline"] == "steady", "round"].unique()) == list(range(1, 9))
+    assert set(found.rounds.loc[found.rounds["round"] == 9, "pipeline"]) == {"reference", "noisy"}
+    assert len(found.seconds("noisy")) == 20 and found.paired("steady", "noisy").shape == (2, 8)
+    assert found.ratio("steady").ratio == pytest.approx(2) and found.ratio("steady").rounds == 8
+    assert found.ratio_of_totals("steady") == pytest.approx(2)
+    np.testing.assert_allclose(found.paired("steady", "noisy")[1], found.seconds("noisy")[:8])
+    assert found.turns_at("steady") is None
+
+
+def test_where_verdicts_matter_a_ratio_far_from_1_may_be_known_less_precisely():
+    noise = np.exp(np.random.default_rng(0).normal(0, 0.08, (2, 60)))
+
+    def rounds(until):
+        feeds = {"reference": Scripted(0.1), "far": Scripted(*(0.4 * noise[0])), "near": Scripted(*(0.1 * noise[1]))}
+        found = comparison.compare(feeds, precision=0.01, max_rounds=30, until=until)
+        return found.table.set_index("pipeline")["rounds"].to_dict(), found
+
+    assert rounds("precise")[0] == {"reference": 30, "far": 30, "near": 30}
+    counted, found = rounds("decided")
+    assert counted["far"] < 30 == counted["near"] == counted["reference"]
+    assert 0.01 < found.ratio("far").precision < 0.2 and found.verdict("far") == "slower"
+
+
+def test_all_feeds_gone_is_the_end():
+    feeds = {"reference": Scripted(0.1), "a": Scripted(0.2), "b": Scripted(0.3)}
+    found = comparison.compare(feeds, max_rounds=100)
+    assert found.stopped == "precise" and found.table["rounds"].tolist() == [8, 8, 8]
+
+
+def test_the_seed_of_the_order_is_drawn_and_kept_and_gives_the_order_again():
+    def order(seed):
+        found = comparison.compare({name: Scripted(0.1) for name in "abcd"}, seed=seed)
+        return found.seed, found.rounds.sort_values(["round", "position"])["pipeline"].tolist()
+
+    first, second = order(None), order(None)
+    assert first[0] != second[0]
+    assert order(first[0]) == first
 
 
 def test_the_raw_rounds_are_kept_and_interleaved_in_an_order_that_changes(short_against_long):
@@ -92,6 +150,22 @@ def test_a_rare_slow_epoch_shows_in_the_ratio_of_totals():
 def test_it_shows_itself_with_ratio_interval_and_verdict(short_against_long):
     html = short_against_long._repr_html_()
     assert "slower" in html and "reference" in html and " to " in html
+    assert "epochs of 10 to 100 batches" in html and "epochs of 10 to 100 batches" in str(short_against_long)
+
+
+def test_the_examples_of_an_epoch_stand_by_its_ratios_where_they_are_known():
+    found = comparison.compare({"a": Scripted(0.1), "b": Scripted(0.2)}, examples=1000)
+    assert "Time of epochs of 1,000 examples as a ratio to a" in str(found)
+    assert "Time of epochs of 1,000 examples as a ratio to a" in found._repr_html_()
+
+
+def test_what_stays_undecided_is_told_with_the_largest_difference_still_possible():
+    noise = np.exp(np.random.default_rng(0).normal(0, 0.2, 60))
+    found = comparison.compare({"a": Scripted(0.1), "b": Scripted(*(0.1 * noise))}, max_rounds=5)
+    ratio = found.ratio("b")
+    said = f"undecided, {max(ratio.high, 1 / ratio.low):.2f} times at most"
+    assert found.verdict("b") == "undecided" and said in str(found) and said in found._repr_html_()
+    assert found.table.set_index("pipeline").loc["b", "verdict"] == "undecided"
 
 
 @pytest.mark.parametrize(
@@ -103,6 +177,7 @@ def test_it_shows_itself_with_ratio_interval_and_verdict(short_against_long):
         ({"margin": 0}, "margin"),
         ({"confidence": 1}, "confidence"),
         ({"max_rounds": 2}, "max_rounds must be a whole number >= 5"),
+        ({"until": "bored"}, "until must be one of precise, decided (got 'bored')"),
         ({"reference": "c"}, "reference must be one of a, b (got 'c')"),
     ],
 )

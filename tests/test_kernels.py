@@ -234,6 +234,18 @@ def test_a_server_that_was_killed_is_followed_by_another(monkeypatch, capsys):
     supply.close()
 
 
+def test_kernels_of_two_servers_have_other_hash_seeds_and_other_addresses(monkeypatch, tmp_path):
+    monkeypatch.delenv("PYTHONHASHSEED", raising=False)
+    monkeypatch.setattr(kernels, "MODULES", trivial_cells.LIGHT)
+    with closing(kernels.Supply("warm")) as supply:
+        first, second = supply.next_starter(1), supply.next_starter(2)
+        assert supply.next_starter(1) is first is not second is supply.next_starter(2)
+        code = "print(hash('a name'), id(object))"
+        told = [run_notebook(tmp_path, code, **starter.engine_options()).split() for starter in (first, first, second)]
+    assert told[0] == told[1]
+    assert told[0][0] != told[2][0] and told[0][1] != told[2][1]
+
+
 def test_line_72_a_server_that_is_stopped_is_ended_and_followed_by_another(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(kernels, "MODULES", trivial_cells.LIGHT)
     monkeypatch.setattr(kernels, "FORK_TIMEOUT_S", 1)

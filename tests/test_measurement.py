@@ -26,8 +26,26 @@ SPECS = {
 
 
 @pytest.fixture(scope="module")
-def rows():
-    return measurement.measure(TASK, SPECS, budget_s=1, precision=0.5).rows()
+def read_whole():
+    """The feeds that were read whole for their first batch, in the making of `rows`."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def rows(read_whole):
+    first_batch = timing.first_batch
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(timing, "first_batch", lambda feed: read_whole.append(feed) or first_batch(feed))
+        return measurement.measure(TASK, SPECS, budget_s=1, precision=0.5).rows()
+
+
+def test_each_feed_is_read_once_for_its_first_batch_and_half_of_it_once(rows, read_whole):
+    assert len(rows) == 3 and len(read_whole) == 2 * len(rows)
+    assert (rows["peak_rss_bytes"] > 1e8).all()  # noted in the warm-up, which reads nothing more
+
+
+def test_the_drawn_seed_of_the_order_is_in_the_rows(rows):
+    assert rows["order_seed"].nunique() == 1 and rows["seed"].eq(TASK.seed).all()
 
 
 def test_a_feed_that_repeats_does_the_same_work_and_is_ranked(rows):
@@ -43,7 +61,7 @@ def test_the_raw_parts_of_every_round_sum_to_its_epochs(rows):
         np.testing.assert_allclose(np.sum(parts, axis=0), row.epoch_s_rounds)
         assert row.batches == 8 and 1 <= row.epochs_per_round <= 2
     assert rows["epochs_per_round"].nunique() == 1
-    assert sorted(np.array(rows["positions"].tolist())[:, 0]) == [0, 1, 2]
+    assert sorted([positions[0] for positions in rows["positions"]]) == [0, 1, 2]
 
 
 def test_start_and_rate_lie_in_their_intervals_and_above_the_floor_of_fit(rows):

@@ -1,11 +1,12 @@
 import hashlib
 import os
 
+import made_up_results
 import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import files, results
+from helpers import files, ratios, results
 from helpers.errors import StudyError
 from helpers.results import pairs
 
@@ -102,3 +103,19 @@ def test_a_written_file_may_be_read_by_whom_the_umask_lets(tmp_path):
         os.umask(before)
     assert (tmp_path / "mine").stat().st_mode & 0o777 == 0o640
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_pipeline_that_left_early_is_compared_on_the_rounds_that_both_ran():
+    rows = made_up_results.cell(seconds={"py_dataset": 1.0, "tf_data": 2.0}, rounds=20, noise=0.02)
+    whole = pairs.cell_ratio(rows.iloc[1], rows.iloc[0])
+    parts = ("epoch_s_rounds", "steady_s_rounds", "end_s_rounds", "first_batch_s_rounds", "positions")
+    rows.loc[1, list(parts)] = pd.Series({part: rows.loc[1, part][:8] for part in parts})
+    of_both = pairs.cell_ratio(rows.iloc[1], rows.iloc[0])
+    first = [pairs.seconds_of(row)[:8] for _, row in rows.iterrows()]
+    assert (
+        of_both[:3]
+        == pairs.compare_rounds(first[1], first[0], confidence=ratios.sequential_confidence(0.95, looks=2))[:3]
+    )
+    assert of_both != whole
+    back = pairs.cell_ratio(rows.iloc[0], rows.iloc[1])
+    assert back[:3] == pytest.approx([1 / of_both[0], 1 / of_both[2], 1 / of_both[1]])

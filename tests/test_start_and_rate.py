@@ -48,7 +48,7 @@ def test_the_interval_of_a_turn_holds_it_as_often_as_it_says():
 
 def test_an_estimate_may_be_of_any_sign_and_needs_three_rounds():
     found = start_and_rate.estimate([-1.0, 2.0, 0.5, 0.4, 0.6])
-    assert found.value == 0.5 and found.low == -1 and found.high == 2
+    assert found.value == 0.5 and found.low < 0 and found.high > 1
     with pytest.raises(StudyError, match="values must be one-dimensional with >= 3"):
         start_and_rate.estimate([1.0, 2.0])
 

@@ -4,21 +4,24 @@ In a round every pipeline runs once, in random order; the quantity is the median
 log(seconds / reference seconds of the same round). Pairing within a round cancels what the machine does
 slowly (drift, a neighbour), and the random order turns what it does quickly into symmetric noise.
 
-**The interval** is the one of order statistics (the sign test inverted), interpolated as by Hettmansperger
-and Sheather (Statistics & Probability Letters 4, 1986). It was chosen by simulation over Student's t on the
-log ratios, Yuen's trimmed t, and Hodges-Lehmann with Wilcoxon ranks, because one pipeline often has slow
-epochs that the other has not: with 15% of one side's epochs at twice the time, the t-interval covered the
-median ratio 81% of the time at 20 rounds and 30% at 50, Hodges-Lehmann 94 and 91%, the order statistics 95%
-at both. The price under normal noise is an interval about a quarter wider than t's. `python
-benchmarks/coverage.py` repeats the simulation and prints every figure. Repeating at the level that
-varies, and an interval for the ratio rather than for each time, follow Kalibera and Jones, "Rigorous
-benchmarking in reasonable time" (ISMM 2013).
+**The interval** was chosen by simulation, at the levels and with the stopping that comparisons use (`python
+benchmarks/coverage.py`, `--methods` for the others). One pipeline often has slow epochs that the other has not, few
+rounds are the rule, and what is stated is the median.
+- Below 18 rounds it is Student's t on the means trimmed by 20% at either end (Tukey and McLaughlin, Sankhya A 25,
+  1963; Yuen, Biometrika 61, 1974). Below 12, where trimming leaves few degrees of freedom, its half-width is that or
+  the one of Student's own t, whichever is less, each at half the error.
+- From 18 rounds on it is the one of order statistics (the sign test inverted), interpolated as by Hettmansperger and
+  Sheather (Statistics & Probability Letters 4, 1986). The mean of trimmed values is not the median where one side has
+  slow epochs; with more rounds that would tell.
+
+Order statistics alone ask for a range many times too wide at 5 to 12 rounds; Student's t alone misses the median where
+one side has slow epochs; t on cosine-weighted averages (Müller and Watson, Econometrica 76, 2008) holds for rounds that
+resemble their neighbours, and is wider for all others. Repeating at the level that varies, and an interval for the
+ratio rather than for each time, follow Kalibera and Jones, "Rigorous benchmarking in reasonable time" (ISMM 2013).
 
 **Rounds that resemble their neighbours** (a pipeline with a mood of its own, which pairing cannot cancel)
-carry less than their number says. Where the ranks of successive log ratios correlate by more than
-1.3 / sqrt(rounds), the interval is stretched to the effective number of rounds; it is never narrowed. Below
-about 20 rounds such a correlation cannot be told from chance, and coverage falls short: 88% at 12 rounds with
-a correlation of 0.3. No method repairs that; more rounds do.
+carry less than their number says. From 12 rounds on the interval is stretched to the effective number of rounds; it is
+never narrowed. With fewer, such a correlation cannot be told from chance.
 """
 
 import math
@@ -35,6 +38,8 @@ from helpers.errors import StudyError
 LEAST_ROUNDS = 3
 FIRST_LOOK = 5
 LOOK_GROWTH = 1.5
+TRIMMED = 5  # one in so many rounds is cut off at either end
+TRIMMED_FROM, RESEMBLANCE_FROM, ORDERED_FROM = 12, 12, 18  # rounds
 
 
 class Verdict(StrEnum):
@@ -88,8 +93,7 @@ def paired_ratio(seconds: ArrayLike, reference_seconds: ArrayLike, confidence: f
         confidence: level of the interval, 0 … 1 exclusive.
 
     Returns:
-        The ratio and its interval. With 5 rounds the stated 95% is 93.75%: no distribution-free interval
-        inside the range of 5 values reaches more. Below that the range is stretched, which is conservative.
+        The ratio and its interval.
 
     Raises:
         StudyError: where the inputs differ in length, are fewer than 3, or are not positive and finite.
@@ -127,10 +131,14 @@ def log_ratio_interval(
     differences = np.asarray(differences, float)
     rounds = differences.shape[-1]
     centre = np.median(differences, axis=-1)
-    low, high = _order_statistic_interval(np.sort(differences, axis=-1), confidence)
+    ordered = np.sort(differences, axis=-1)
+    # So few rounds, or so high a level, that not even the range reaches it.
+    is_beyond_the_range = 2.0 ** (1 - rounds) > 1 - confidence
+    interval = _t_interval if rounds < ORDERED_FROM or is_beyond_the_range else _order_statistic_interval
+    low, high = interval(ordered, confidence)
     effective = effective_rounds(differences)
     stretch = np.sqrt(rounds / effective)
-    # Interpolating between equal values rounds: the interval still holds its centre.
+    # A trimmed mean may lie beside the median: the interval still holds its centre.
     low, high = np.minimum(low, centre), np.maximum(high, centre)
     return centre, centre - (centre - low) * stretch, centre + (high - centre) * stretch, effective
 
@@ -142,26 +150,21 @@ def effective_rounds(differences: ArrayLike) -> np.ndarray:
         differences: (…, rounds) log ratios in the order in which they were measured.
 
     Returns:
-        (…,) float64, 3 … rounds: the rounds, divided by the inflation of the median's variance under a
-        first-order autoregression with the rank correlation found (bias-corrected), where that exceeds
-        1.3 / sqrt(rounds); otherwise, and below 8 rounds, all of them.
+        (…,) float64, 3 … rounds: the rounds n, times (1 - r) / (1 + r), which is what n values of a first-order
+        autoregression are worth for their mean; r is the correlation of successive ranks, less its bias, (n r + 1) /
+        (n - 4), where that is positive. Below 12 rounds, all of them.
     """
     from scipy.stats import rankdata
 
     values = np.asarray(differences, float)
     rounds = values.shape[-1]
-    everything = np.full(values.shape[:-1], float(rounds))
-    if rounds < 8:
-        return everything
+    if rounds < RESEMBLANCE_FROM:
+        return np.full(values.shape[:-1], float(rounds))
     ranks = rankdata(values, axis=-1) - (rounds + 1) / 2
     spread = np.maximum((ranks**2).sum(axis=-1), 1e-9)
     correlation = (ranks[..., 1:] * ranks[..., :-1]).sum(axis=-1) / spread
-    corrected = np.clip((rounds * correlation + 1) / (rounds - 4), 0, 0.95)
-    # Signs of a Gaussian autoregression correlate by 2/pi asin(r^lag).
-    lags = np.arange(1, 200)
-    inflation = 1 + 4 / np.pi * np.arcsin(corrected[..., None] ** lags).sum(axis=-1)
-    resemble = correlation > 1.3 / math.sqrt(rounds)
-    return np.where(resemble, np.maximum(LEAST_ROUNDS, rounds / inflation), everything)
+    corrected = np.clip((rounds * correlation + 1) / (rounds - 4), 0, 0.9)
+    return np.maximum(LEAST_ROUNDS, rounds * (1 - corrected) / (1 + corrected))
 
 
 def verdict(ratio: Ratio, *, margin: float = 0.05, equivalence: Ratio | None = None) -> Verdict:
@@ -189,6 +192,19 @@ def verdict(ratio: Ratio, *, margin: float = 0.05, equivalence: Ratio | None = N
     if ratio.low > 1:
         return Verdict.SLOWER
     return Verdict.UNDECIDED
+
+
+def in_words(verdict: str, low: float, high: float) -> str:
+    """Returns a verdict for people: one that is undecided with the largest difference that its interval leaves open.
+
+    Args:
+        verdict: a `Verdict`, or its text.
+        low: lower end of the ratio's interval; NaN where there is none.
+        high: upper end.
+    """
+    if verdict != Verdict.UNDECIDED or not low > 0:
+        return str(verdict)
+    return f"{verdict}, {max(high, 1 / low):.2f} times at most"
 
 
 def compared(
@@ -236,11 +252,10 @@ def sequential_confidence(confidence: float = 0.95, *, looks: int = 1, compariso
     Several pipelines: the error is shared out by Šidák's rule, 1 - (1 - error)^(1/comparisons), which holds
     for intervals that share a reference (Šidák 1967), and is within 0.1 standard errors of Dunnett's.
 
-    Several looks: a run that stops as soon as its intervals are narrow stops a little too often when they
-    are narrow by chance. Looking at the rounds of `look_rounds` and stopping on the width alone, never
-    on the verdict, at most doubled the error (a stated 95% covered 90% at worst, over normal, heavy-tailed
-    and spiky noise of 1 to 30%, 9 looks), so it is halved: coverage is then 95% or more. Shown by
-    `python benchmarks/coverage.py --sequential`.
+    Several looks: a run that stops when its intervals are narrow stops a little too often when they are narrow by
+    chance. So the error is halved for one that looks at the rounds of `look_rounds`, goes by the width alone, never
+    by the verdict, and stops at the look after the first narrow one: all intervals together then hold in 95% or more.
+    Shown by `python benchmarks/coverage.py --stopping`.
 
     Args:
         confidence: for the whole comparison, 0 … 1 exclusive.
@@ -261,36 +276,52 @@ def sequential_confidence(confidence: float = 0.95, *, looks: int = 1, compariso
 
 
 @lru_cache(maxsize=1024)
-def _order_statistic_plan(rounds: int, confidence: float) -> tuple[int, float, float]:
-    """Which order statistics make the interval: (rank from either end, weight of the next inner, stretch)."""
+def _t_quantile(confidence: float, freedom: int) -> float:
+    """Half-width of Student's interval at this level, in standard errors."""
+    from scipy.stats import t
+
+    return float(t.isf((1 - confidence) / 2, freedom))
+
+
+def _t_interval(ordered, confidence):
+    """Ends of Student's interval on trimmed means of sorted values (rounds,), or of each row of (…, rounds)."""
+    rounds = ordered.shape[-1]
+    cut = rounds // TRIMMED
+    kept = rounds - 2 * cut
+    middle = ordered[..., cut : rounds - cut].mean(axis=-1)
+    winsorised = np.clip(ordered, ordered[..., [cut]], ordered[..., [rounds - 1 - cut]])
+    error = winsorised.std(axis=-1, ddof=1) * math.sqrt((rounds - 1) / (kept * (kept - 1)))
+    if rounds < TRIMMED_FROM:
+        level = 1 - (1 - confidence) / 2
+        plain = ordered.std(axis=-1, ddof=1) / math.sqrt(rounds) * _t_quantile(level, rounds - 1)
+        half = np.minimum(error * _t_quantile(level, kept - 1), plain)
+    else:
+        half = error * _t_quantile(confidence, kept - 1)
+    return middle - half, middle + half
+
+
+@lru_cache(maxsize=1024)
+def _order_statistic_plan(rounds: int, confidence: float) -> tuple[int, float]:
+    """Which order statistics make the interval: (rank from either end, weight of the next inner)."""
     from scipy.stats import binom
 
     ranks = np.arange(1, rounds // 2 + 1)
     levels = 1 - 2 * binom.cdf(ranks - 1, rounds, 0.5)
-    if levels[0] < confidence:
-        # Even the range falls short. An error a quarter above the stated one is let pass (5 rounds: 93.75%);
-        # beyond that the range is stretched, by the factor that is exact for uniform values (Neyman).
-        passes = 2.0 ** (1 - rounds) <= 1.25 * (1 - confidence) + 1e-12
-        return 1, 0.0, 1.0 if passes else max(1.0, (1 - confidence) ** (-1 / (rounds - 1)) - 1)
     rank = int(ranks[levels >= confidence].max())
     if rank == len(ranks):
-        return rank, 0.0, 1.0
+        return rank, 0.0
     outer, inner = levels[rank - 1], levels[rank]
     share = (outer - confidence) / (outer - inner)
-    weight = (rounds - rank) * share / (rank + (rounds - 2 * rank) * share)
-    return rank, float(weight), 1.0
+    return rank, float((rounds - rank) * share / (rank + (rounds - 2 * rank) * share))
 
 
 def _order_statistic_interval(ordered, confidence):
     """Ends of the interval for the median of sorted values (rounds,), or of each row of (…, rounds)."""
-    rank, weight, stretch = _order_statistic_plan(ordered.shape[-1], confidence)
+    rank, weight = _order_statistic_plan(ordered.shape[-1], confidence)
     low, high = ordered[..., rank - 1], ordered[..., -rank]
     if weight:
         low = (1 - weight) * low + weight * ordered[..., rank]
         high = (1 - weight) * high + weight * ordered[..., -rank - 1]
-    if stretch > 1:
-        middle, half = (low + high) / 2, (high - low) / 2 * stretch
-        low, high = middle - half, middle + half
     return low, high
 
 

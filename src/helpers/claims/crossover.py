@@ -148,7 +148,9 @@ def fades_at(pairs: pd.DataFrame, results: pd.DataFrame, *, margin: float = 0.05
         modelled = [_epochs(row, lengths) for row in rows]
         if not all(np.isfinite(epochs).all() and (epochs > 0).all() for epochs in modelled):
             continue
-        _, low, high, _ = ratios.log_ratio_interval(np.log(modelled[0]) - np.log(modelled[1]), 0.95)
+        common = min(epochs.shape[-1] for epochs in modelled)  # the rounds that both ran
+        mine, other = (np.log(epochs[:, :common]) for epochs in modelled)
+        _, low, high, _ = ratios.log_ratio_interval(mine - other, 0.95)
         leads, may_lead = high < -math.log1p(margin), low < -math.log1p(margin)
         surely.append(lengths[leads][-1] if leads.any() else 0.0)
         if may_lead[-1]:

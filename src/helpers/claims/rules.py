@@ -94,7 +94,7 @@ def compare(
     if not decided:
         return RuleOutcome(
             Judgement.UNDECIDED,
-            f"{len(by_cell)} cells, none decided: the intervals reach across 1 ({_span(pairs)})",
+            f"{len(by_cell)} cells, none decided: the intervals reach across 1 ({_span(pairs)}{_open(pairs)})",
             needs="more rounds, or a quieter machine",
             pairs=pairs,
         )
@@ -103,7 +103,7 @@ def compare(
     verdict = Judgement.REFUTED if decided.count(False) == len(decided) else verdict
     told = f"{expect} in {held} of {_cells(len(decided))} by {MEASURES[measure]}"
     if len(decided) < len(by_cell):
-        told += f", {len(by_cell) - len(decided)} more undecided"
+        told += f", {len(by_cell) - len(decided)} more undecided{_open(pairs)}"
     told += f"; ratio {_span(pairs[pairs['holds'].notna()])}; {_chance(pairs, expected, measure)}"
     told += f" [{covered(pairs)}]"
     if measure not in TIMED and verdict != Judgement.DEPENDS and 0.5 ** (len(decided) - 1) > 0.05:
@@ -113,6 +113,13 @@ def compare(
         told += f"; {fades_at(pairs[pairs['holds'].eq(True)], results, margin=margin)}"
     turns = separators(pairs[pairs["holds"].notna()]) if verdict == Judgement.DEPENDS else ""
     return RuleOutcome(verdict, told, crossover=turns, pairs=pairs)
+
+
+def _open(pairs):
+    """The largest difference that the intervals of the undecided pairs leave open, in words."""
+    undecided = pairs[(pairs["verdict"] == Verdict.UNDECIDED) & (pairs["low"] > 0)]
+    most = max([*undecided["high"], *(1 / undecided["low"])], default=math.nan)
+    return "" if undecided.empty else f", {most:.2f} times at most"
 
 
 def _holds(verdicts, expected):

@@ -112,7 +112,7 @@ def compare(
             as_json=as_json,
             with_graphs=with_graphs,
         )
-    from helpers import checks, datasets, machine, measurement
+    from helpers import checks, datasets, machine, measurement, ratios
     from helpers.pipelines import read_specs
     from helpers.results import reading
     from helpers.tasks import Task
@@ -158,6 +158,7 @@ def compare(
         step_ms=rows["train_step_s"] * 1e3,
         pipeline_MB=rows["pipeline_rss_bytes"] / 1e6,
         tree_MB=rows["peak_rss_bytes"] / 1e6,
+        verdict=list(map(ratios.in_words, rows["verdict"], rows["time_ratio_low"], rows["time_ratio_high"])),
     ).set_index("pipeline")
     columns = ["verdict", "time_ratio", "time_ratio_low", "time_ratio_high", "images_per_s", "start_ms", "batch_ms"]
     columns += ["turns_at_examples", *["step_ms", "waiting_share"] * train, *["pipeline_MB", "tree_MB"] * isolate]

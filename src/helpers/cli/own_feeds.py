@@ -149,7 +149,7 @@ def _measure(folder, feeds, model, as_json, debug, with_graphs, **settings):
         same |= {"graphs": {label: drawn.to_dict() for label, drawn in graphs.items()}} if with_graphs else {}
         print(json.dumps({"machine": machine.describe().to_dict(), **same}))
         return
-    print("\n".join(map(str, [report] if compared is None else [report, compared.load, compared])))
+    print("\n".join(map(str, [report] if compared is None else [report, compared])))
     for label, drawn in graphs.items():
         print(f"\n{label}\n{drawn}")
 

@@ -1,6 +1,7 @@
 """Compares feeds fairly: interleaved rounds in random order, paired ratios with intervals, verdicts."""
 
 import math
+import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -22,6 +23,8 @@ MIN_ROUNDS = ratios.FIRST_LOOK
 MOST_EPOCHS = 2  # of a round: more rounds say more than longer ones
 ROUND_S = 0.2  # what a feed's timed epochs should take in a round, where so many fit
 OFTEN = 0.1  # beyond this share of epochs that wait before the next one, it is told
+UNTIL = ("precise", "decided")
+CLEAR, WIDEST = 4, 0.2  # until decided: distance from 1 in half-widths, and the widest half-width that will do, a share
 TOTALS_DIFFER = 0.05  # a training run pays totals: beyond this share the ratio of totals is told
 PLANNED_LOOKS = len(ratios.look_rounds(1000))
 
@@ -33,13 +36,14 @@ class Comparison:
     Attributes:
         labels: of the feeds, in the order they were given.
         rounds: one row per feed, round and epoch of the round: round, position (in the round's order), pipeline,
-            epoch, and the attributes of `timing.Epoch`.
+            epoch, and the attributes of `timing.Epoch`. A feed that left has the first rounds only.
         reference: the label that the others are compared with.
         confidence: of all intervals together, 0 to 1.
         margin: ratios within 1 / (1 + margin) … 1 + margin count as the same.
         precision: half-width of the intervals that was asked for, as a share.
         stopped: "precise", "budget" or "rounds".
         wall_s: seconds from the first warm-up to the last round.
+        seed: of the order within the rounds.
         load: what else the machine did meanwhile, in words; "" where it does not tell.
     """
 
@@ -51,7 +55,9 @@ class Comparison:
     precision: float
     stopped: str
     wall_s: float
+    seed: int = 0
     load: str = ""
+    examples: int = 0
 
     def seconds(self, label: str, column: str = "epoch_s") -> np.ndarray:
         """Returns one feed's figures by round, float64 (rounds,): the mean over the round's epochs.
@@ -63,13 +69,20 @@ class Comparison:
         Raises:
             StudyError: if there is no such feed.
         """
+        return self._by_round(label, column).to_numpy(float)
+
+    def paired(self, label: str, reference: str | None = None, *, column: str = "epoch_s") -> np.ndarray:
+        """Returns the figures of the rounds that both feeds ran, float64 (2, rounds); as `seconds`."""
+        both = [self._by_round(name, column) for name in (label, reference or self.reference)]
+        return pd.concat(both, axis=1, join="inner").to_numpy(float).T
+
+    def _by_round(self, label, column):
         checks.one_of("pipeline", label, self.labels)
         rounds = self.rounds[self.rounds["pipeline"] == label].groupby("round").mean(numeric_only=True)
-        if column in ("start_s", "batch_s"):
-            batch_s = rounds["steady_s"] / (rounds["batches"] - 1).where(rounds["batches"] > 1)
-            start_s = rounds["epoch_s"] - rounds["batches"] * batch_s.fillna(0)
-            return (batch_s if column == "batch_s" else start_s).to_numpy(float)
-        return rounds[column].to_numpy(float)
+        if column not in ("start_s", "batch_s"):
+            return rounds[column]
+        batch_s = rounds["steady_s"] / (rounds["batches"] - 1).where(rounds["batches"] > 1)
+        return batch_s if column == "batch_s" else rounds["epoch_s"] - rounds["batches"] * batch_s.fillna(0)
 
     def start(self, label: str) -> start_and_rate.Estimate:
         """Returns what an epoch takes beside its batches, in seconds, for as many examples as were measured."""
@@ -93,26 +106,20 @@ class Comparison:
 
         None where it is not shown to turn.
         """
-        differences = {
-            column: self.seconds(label, column) - self.seconds(reference or self.reference, column)
-            for column in ("start_s", "batch_s")
-        }
-        return start_and_rate.turning_point(differences["start_s"], differences["batch_s"], confidence=self.confidence)
+        starts, rates = (np.subtract(*self.paired(label, reference, column=name)) for name in ("start_s", "batch_s"))
+        return start_and_rate.turning_point(starts, rates, confidence=self.confidence)
 
     def ratio_of_totals(self, label: str, reference: str | None = None) -> float:
         """Returns how many times as long all of one feed's epochs took together as another's: what a training pays."""
-        return float(self.seconds(label).sum() / self.seconds(reference or self.reference).sum())
+        return float(np.divide(*self.paired(label, reference).sum(axis=1)))
 
     def ratio(self, label: str, reference: str | None = None) -> ratios.Ratio:
         """Returns how many times as long one feed's epochs take as another's, with its interval.
 
         The interval is corrected for stopping by itself and for the number of feeds: all of them hold together.
         """
-        return paired_ratio(
-            self.seconds(label),
-            self.seconds(reference or self.reference),
-            confidence=self.corrected_confidence,
-        )
+        mine, other = self.paired(label, reference)
+        return paired_ratio(mine, other, confidence=self.corrected_confidence)
 
     @property
     def corrected_confidence(self) -> float:
@@ -126,13 +133,18 @@ class Comparison:
         return self._compared(label, reference)[1]
 
     def _compared(self, label, reference=None):
-        both = self.seconds(label), self.seconds(reference or self.reference)
+        both = self.paired(label, reference)
         return ratios.compared(*both, confidence=self.corrected_confidence, margin=self.margin)
 
-    @property
-    def is_precise(self) -> bool:
-        """Whether every interval is as narrow as was asked for."""
-        return all(self.ratio(label).precision <= self.precision for label in self.labels)
+    def narrow(self, until: str = "precise") -> set[str]:
+        """Returns the feeds whose intervals are narrow enough, without the reference; see `compare`."""
+        return {label for label in self.labels if label != self.reference and self._is_narrow(label, until)}
+
+    def _is_narrow(self, label, until):
+        ratio = self.ratio(label)
+        half_width = math.log1p(ratio.precision)
+        is_clear = until == "decided" and CLEAR * half_width <= abs(math.log(ratio.ratio))
+        return ratio.precision <= max(self.precision, WIDEST if is_clear else 0)
 
     @property
     def table(self) -> pd.DataFrame:
@@ -161,21 +173,35 @@ class Comparison:
         outliers = int(np.sum(run_quality.outliers(seconds)))
         return [*told, f"{outliers} outlier{'s' * (outliers > 1)} kept"] if outliers else told
 
-    def _repr_html_(self):
+    @property
+    def epochs(self) -> str:
+        """What the ratios are of, in words: epochs of so many examples, or batches where that was not told."""
+        if self.examples:
+            return f"epochs of {self.examples:,} examples"
+        batches = sorted({self.batches(label) for label in self.labels})
+        return f"epochs of {' to '.join(f'{count:,}' for count in dict.fromkeys((batches[0], batches[-1])))} batches"
+
+    def _shown(self):
+        """The table for people, and what is said below it."""
         table = self.table
+        verdicts = [ratios.in_words(row.verdict, row.low, row.high) for row in table.itertuples()]
+        said = (
+            f"Time of {self.epochs} as a ratio to {self.reference}, {self.confidence:.0%} intervals; above 1 is slower."
+        )
+        return _in_ms(table.assign(verdict=verdicts)), f"{said} Stopped: {self.stopped}. {self.load}".strip()
+
+    def _repr_html_(self):
+        table, said = self._shown()
         intervals = [
             f"{row.time_ratio:.2f} ({row.low:.2f} to {row.high:.2f})" if row.verdict != Verdict.REFERENCE else "1"
             for row in table.itertuples()
         ]
-        shown = _in_ms(table.assign(time_ratio=intervals, epoch_s=table["epoch_s"].map("{:.3f}".format)))
-        said = (
-            f"Time of an epoch as a ratio to {self.reference}, {self.confidence:.0%} intervals; above 1 is slower. "
-            f"Stopped: {self.stopped}. {self.load}"
-        )
+        shown = table.assign(time_ratio=intervals, epoch_s=table["epoch_s"].map("{:.3f}".format))
         return shown.drop(columns=["low", "high"]).to_html(index=False) + f"<p>{escape(said)}</p>"
 
     def __str__(self):
-        return _in_ms(self.table).round(3).to_string(index=False)
+        table, said = self._shown()
+        return f"{table.round(3).to_string(index=False)}\n{said}"
 
 
 def _in_ms(table):
@@ -193,7 +219,9 @@ def compare(
     margin: float = 0.05,
     confidence: float = 0.95,
     max_rounds: int = 1000,
-    seed: int = 0,
+    until: str = "precise",
+    seed: int | None = None,
+    examples: int = 0,
     model: Any = models.smallest,
     clock: Callable = time.perf_counter_ns,
 ) -> Comparison:
@@ -203,16 +231,25 @@ def compare(
     anew: one epoch to begin with, and one or two that are timed, the same number for every feed; their mean is the
     round's figure. Whether they do the same work is for `parity.check` to say, before.
 
+    Feeds leave one by one, and the reference runs to the end. A feed leaves at the look after the first one at which
+    its interval was narrow enough, so that rounds which agreed by chance are not all that its interval rests on. It
+    does not leave as soon as it has a verdict: one that is looked for again and again comes out wrong up to three times
+    as often as its level says. Where verdicts are what matters (`until="decided"`), an interval is narrow enough too
+    where the ratio is four half-widths from 1, which chance does not bring about. Either way the intervals hold
+    (`benchmarks/coverage.py --stopping`).
+
     Args:
         feeds: label -> what `fit` takes, a `pipelines.Feed`, a function without arguments that makes either, a
             `timing.Fitted` or an `isolation.Isolated`; at least two.
         reference: the label that the others are compared with; None: the first.
-        precision: stop when every interval's half-width is at most this share of its ratio.
+        precision: a feed leaves when its interval's half-width is at most this share of its ratio.
         budget_s: seconds, warm-up included, after which no round is begun; at least five rounds are run.
         margin: within which ratios count as the same.
         confidence: of all the intervals together, over all looks, 0 to 1.
         max_rounds: rounds after which it stops in any case.
-        seed: of the order within the rounds.
+        until: "precise", or "decided": a ratio far from 1 may be known less precisely, to 20% at most.
+        seed: of the order within the rounds; None: drawn.
+        examples: of an epoch, where that is known; they are told with the ratios.
         model: makes the compiled model from a first batch; the smallest one measures the feed itself. Or a compiled
             model of your own, which then trains on all feeds in turn: its weights and its optimizer's state change.
         clock: gives nanoseconds.
@@ -225,6 +262,7 @@ def compare(
         raise StudyError(f"a comparison needs at least two feeds (got {len(feeds)})")
     if reference is not None:
         checks.one_of("reference", reference, feeds)
+    checks.one_of("until", until, UNTIL)
     checks.whole("max_rounds", max_rounds, least=MIN_ROUNDS)
     checks.between("budget_s", budget_s, 0, math.inf)
     for name, value in (("precision", precision), ("margin", margin), ("confidence", confidence)):
@@ -254,7 +292,8 @@ def compare(
     epochs = min(MOST_EPOCHS, max(1, round(ROUND_S / max(longest_s, 1e-9))))
 
     rows: list[dict[str, Any]] = []
-    order = list(feeds)
+    order, leaving = list(feeds), set[str]()
+    seed = secrets.randbits(32) if seed is None else seed
     generator = np.random.default_rng(seed)
 
     def so_far(stopped):
@@ -268,6 +307,8 @@ def compare(
             precision=precision,
             stopped=stopped,
             wall_s=spent_s(),
+            seed=seed,
+            examples=examples,
             load=str(load) if load.is_quiet else f"{load} The machine was not quiet: expect wider intervals.",
         )
 
@@ -276,8 +317,11 @@ def compare(
         for rounds in range(1, max_rounds + 1):
             generator.shuffle(order)
             rows += time_round(rounds, order, epochs)
-            if rounds in look_after and so_far("").is_precise:
-                return so_far("precise")
+            if rounds in look_after:
+                order = [label for label in order if label not in leaving]
+                if len(order) == 1:
+                    return so_far("precise")
+                leaving = so_far("").narrow(until)
             if rounds >= MIN_ROUNDS and spent_s() >= budget_s:
                 return so_far("budget")
     return so_far("rounds")

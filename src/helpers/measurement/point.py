@@ -1,5 +1,6 @@
 """One point of the study: build the pipelines of a task, prove them alike, compare them, give the table's rows."""
 
+import functools
 import json
 import math
 import time
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from helpers import comparison, parity, service, timing
+from helpers import checks, comparison, parity, service, timing
 from helpers.comparison import Comparison, run_quality, start_and_rate
 from helpers.datasets import Description
 from helpers.errors import StudyError
@@ -18,12 +19,13 @@ from helpers.machine import device, limits, memory
 from helpers.machine.device import Device
 from helpers.measurement.row import Row
 from helpers.parity import Report
-from helpers.pipelines import Spec, forecast, read_specs
+from helpers.pipelines import Spec, feeds as feed_kinds, forecast, read_specs
 from helpers.pipelines.specs import services_of
 from helpers.tasks import Task
 from helpers.timing import Training, ceilings, isolation, models
 
-OPENINGS = 5  # pairs, to tell how a start grows with the examples
+# Pairs of openings, to tell how a start grows with the examples: two at least, then as many as fit.
+LEAST_OPENINGS, MOST_OPENINGS, OPENINGS_S = 2, 5, 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,26 +68,25 @@ class Measurement:
     timed_s: float
     device: Device
 
-    def rows(self, **identity: str) -> pd.DataFrame:
+    def rows(self, **identity: Any) -> pd.DataFrame:
         """Returns one row per pipeline, in the columns of the results table.
 
         A ratio is given only between pipelines that both deliver the task.
 
         Args:
-            **identity: what the measurement does not know: grid, cell_id, launcher, machine_id, started_at.
+            **identity: what the measurement does not know: grid, cell_id, launcher, server, machine_id, started_at.
         """
         table = self.comparison.table.set_index("pipeline")
         return pd.DataFrame([asdict(self._row(label, table.loc[label], identity)) for label in self.specs])
 
     def _turns_at_examples(self, label):
         """The length of an epoch, in examples, at which the order of a pipeline and the reference turns."""
-        size, examples, both = self.task.batch_size, self.description.examples, (label, self.comparison.reference)
-        starts, rates = [], []
-        for name in both:
-            grows = np.nan_to_num(self.start_s_per_example[name])
-            starts.append(self.comparison.seconds(name, "start_s") - grows * examples)
-            rates.append(self.comparison.seconds(name, "batch_s") + grows * size)
-        turns = start_and_rate.turning_point(starts[0] - starts[1], rates[0] - rates[1])
+        size, examples, reference = self.task.batch_size, self.description.examples, self.comparison.reference
+        grows = float(np.subtract(*(np.nan_to_num(self.start_s_per_example[name]) for name in (label, reference))))
+        starts, rates = (
+            np.subtract(*self.comparison.paired(label, column=column)) for column in ("start_s", "batch_s")
+        )
+        turns = start_and_rate.turning_point(starts - grows * examples, rates + grows * size)
         return (
             {}
             if turns is None
@@ -96,7 +97,7 @@ class Measurement:
             }
         )
 
-    def _row(self, label: str, compared: pd.Series, identity: dict[str, str]) -> Row:
+    def _row(self, label: str, compared: pd.Series, identity: dict[str, Any]) -> Row:
         task, rounds = self.task, self.comparison
         height, width, channels = self.description.image_shape
         differences = self.parity.differences_of(label)
@@ -145,6 +146,7 @@ class Measurement:
             same_work=not differences,
             differences=json.dumps(differences) if differences else "",
             rounds=int(compared["rounds"]),
+            order_seed=rounds.seed,
             epochs_per_round=int(raw["epoch"].max()),
             batches=rounds.batches(label),
             images_per_s=self.description.examples / median("epoch_s"),
@@ -186,6 +188,7 @@ def measure(
     precision: float = 0.03,
     margin: float = 0.05,
     budget_s: float = 60.0,
+    until: str = "precise",
     train: bool = False,
     isolate: bool = False,
     filters: int = 16,
@@ -199,6 +202,7 @@ def measure(
         precision: half-width of the intervals at which the rounds stop, as a share.
         margin: within which ratios count as the same.
         budget_s: seconds for the rounds, warm-up included.
+        until: "precise" or "decided", see `comparison.compare`.
         train: also train a small CNN on each pipeline and tell the share of waiting.
         isolate: give each pipeline a process of its own while the rounds run.
         filters: of that CNN's first convolution: more make its step longer.
@@ -210,16 +214,20 @@ def measure(
     checked = read_specs(specs)
     forecast.check(task, checked)
     trains_on = device.prepare()
-    settings = {"reference": reference, "precision": precision, "margin": margin, "budget_s": budget_s}
+    checks.one_of("until", until, comparison.UNTIL)
+    settings = {"reference": reference, "precision": precision, "margin": margin, "budget_s": budget_s, "until": until}
     with service.watched(*services_of(checked)):
         feeds = {label: spec.build(task) for label, spec in checked.items()}
         report = parity.check(task, feeds, decoding={label: spec.decoding(task) for label, spec in checked.items()})
-        rounds, peaks = _compare(task, checked, feeds, isolate, seed=task.seed, **settings)
+        first = functools.cache(lambda label: timing.first_batch(feeds[label]))  # which reads a whole epoch
+        settings["examples"] = task.describe().examples
+        rounds, peaks = _compare(task, checked, feeds, first, isolate, **settings)
         before_training = time.perf_counter()
-        training = _train(task, feeds, filters) if train else {}
+        training = _train(task, feeds, first, filters) if train else {}
         timed_s = rounds.wall_s + time.perf_counter() - before_training
         grows = {label: _start_s_per_example(task, spec, feeds[label]) for label, spec in checked.items()}
-        floor_batch_s = timing.floor_batch_s(feeds[rounds.reference], rounds.batches(rounds.reference))
+        one_batch = timing.held(first(rounds.reference), 1)
+        floor_batch_s = timing.floor_batch_s(one_batch, rounds.batches(rounds.reference))
     return Measurement(
         task=task,
         description=task.describe(),
@@ -239,15 +247,33 @@ def measure(
     )
 
 
-def _compare(task, specs, feeds, isolate, **settings):
+def _compare(task, specs, feeds, first, isolate, **settings):
     """Returns the comparison and label -> peak memory in bytes, of the tree and of the pipeline alone."""
     if isolate:
         with isolation.started(task, specs) as isolated:
             return comparison.compare(isolated, **settings), {
                 label: process.memory() for label, process in isolated.items()
             }
-    rounds = comparison.compare(feeds, **settings)
-    return rounds, {label: {"tree": _peak_of_an_epoch(feed), "pipeline": math.nan} for label, feed in feeds.items()}
+    watched = {label: _Watched(models.smallest(first(label)), feed_kinds.settled(feeds[label])) for label in feeds}
+    rounds = comparison.compare(watched, **settings)
+    return rounds, {label: {"tree": feed.peak_bytes, "pipeline": math.nan} for label, feed in watched.items()}
+
+
+class _Watched:
+    """A feed with its model, which notes the peak of this process's memory in its first epochs."""
+
+    def __init__(self, model, feed):
+        self.fitted = timing.Fitted(model, feed)
+        self.peak_bytes = math.nan
+
+    def time_epochs(self, epochs):
+        is_first = math.isnan(self.peak_bytes)
+        if is_first:
+            memory.reset_peak()
+        timed = self.fitted.time_epochs(epochs)
+        if is_first:
+            self.peak_bytes = memory.peak_bytes()
+        return timed
 
 
 def _start_s_per_example(task, spec, feed):
@@ -259,23 +285,19 @@ def _start_s_per_example(task, spec, feed):
         half = spec.build(task.but(examples=examples // 2))
     except StudyError:  # it reads a whole folder only
         return math.nan
-    timing.first_batch(half)  # read to the end, so that a cache is filled
-    pairs = [(timing.opening_s(feed), timing.opening_s(half)) for _ in range(OPENINGS)]
-    return float(np.median([whole - part for whole, part in pairs])) / (examples - examples // 2)
+    timing.first_batch(half)  # reads to the end, so that a cache is filled
+    whole: list[float] = []
+    part: list[float] = []
+    while len(part) < LEAST_OPENINGS or (len(part) < MOST_OPENINGS and sum(whole + part) < OPENINGS_S):
+        whole.append(timing.opening_s(feed))
+        part.append(timing.opening_s(half))
+    return float(np.median(np.subtract(whole, part))) / (examples - examples // 2)
 
 
-def _peak_of_an_epoch(feed):
-    memory.reset_peak()
-    timing.time_epoch(models.smallest(timing.first_batch(feed)), feed)
-    return memory.peak_bytes()
-
-
-def _train(task, feeds, filters):
+def _train(task, feeds, first, filters):
     """Trains a small CNN on each feed and returns label -> its epoch taken apart."""
     classes = task.describe().classes
     return {
-        label: timing.take_training_apart(
-            models.small_cnn(timing.first_batch(feed), classes=classes, filters=filters), feed
-        )
+        label: timing.take_training_apart(models.small_cnn(first(label), classes=classes, filters=filters), feed)
         for label, feed in feeds.items()
     }

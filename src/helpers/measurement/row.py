@@ -17,7 +17,7 @@ class Row:
         cell_id: the sweep's name for the point.
         grid: the sweep's name.
         machine_id: of the machine that measured.
-        launcher: how the kernel was started.
+        launcher: how the kernel was started; server: number of the kernel server that it came from.
         started_at: time of day, ISO 8601.
         dataset: as tasks name it; dataset_label: as people read it; real: whether it is what the label names.
         source: how it was read; decoding: when its pictures were decoded, "once" or "every epoch"; transform,
@@ -29,7 +29,8 @@ class Row:
             compared with.
         same_work: whether it does the task; differences: aspect -> what was found
             instead of what, as JSON; "" where nothing differs.
-        rounds: timed rounds; epochs_per_round: epochs timed in each; batches: of an epoch.
+        rounds: timed rounds, the cell's first; epochs_per_round: epochs timed in each; order_seed: of the order within
+            the rounds; batches: of an epoch.
         time_ratio: its epoch's time over the reference's, for so many examples; time_ratio_low, time_ratio_high: the
             interval. NaN where one of the two does not do the task, as are the following three.
         ratio_of_totals: of all its epochs' time over all of the reference's.
@@ -63,6 +64,7 @@ class Row:
     grid: str = ""
     machine_id: str = ""
     launcher: str = ""
+    server: int = 1
     started_at: str = ""
     dataset: str
     dataset_label: str
@@ -85,6 +87,7 @@ class Row:
     same_work: bool
     differences: str
     rounds: int
+    order_seed: int
     epochs_per_round: int
     batches: int
     time_ratio: float = math.nan

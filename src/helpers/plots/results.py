@@ -10,6 +10,7 @@ from matplotlib.transforms import blended_transform_factory
 from helpers.comparison import Comparison
 from helpers.errors import NothingToShow
 from helpers.plots.style import COLOURS, look, ratio_axis, styled
+from helpers.ratios import in_words
 from helpers.results.pairs import fair_rows, reading
 
 RIGHT_OF_AXES: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "va": "center", "annotation_clip": False}
@@ -136,11 +137,13 @@ def _forest(rows, axis_label, *, margin):
             looks = look(row.builder, rows["builder"])
             axes.plot([row.low, row.high], [height, height], color=looks["color"], linewidth=2)
             axes.plot(row.time_ratio, height, marker=looks["marker"], color=looks["color"], **marker)
-            axes.annotate(f"{row.time_ratio:.2f} {row.verdict}", (1.02, height), **RIGHT_OF_AXES)
+            verdict = in_words(row.verdict, row.low, row.high)
+            axes.annotate(f"{row.time_ratio:.2f} {verdict}", (1.02, height), **RIGHT_OF_AXES)
         ratio_axis(axes.xaxis, rows[["time_ratio", "low", "high"]].to_numpy().ravel())
         axes.set_xlabel(f"{axis_label}\n← faster    (log scale; grey: the same within {margin:.0%})    slower →")
         told = [
-            f"{row.heading} {row.pipeline}: {row.time_ratio:.2f} ({row.low:.2f} to {row.high:.2f}), {row.verdict}"
+            f"{row.heading} {row.pipeline}: {row.time_ratio:.2f} ({row.low:.2f} to {row.high:.2f}), "
+            f"{in_words(row.verdict, row.low, row.high)}"
             for row in rows.head(12).itertuples()
         ]
         figure.set_label(f"Ratios with their intervals, {axis_label}. {'; '.join(map(str.strip, told))}")

@@ -7,7 +7,7 @@ import pandas as pd
 
 from helpers.claims import Judgement
 from helpers.errors import StudyError
-from helpers.ratios import Verdict
+from helpers.ratios import Verdict, in_words
 from helpers.report import page
 from helpers.report.run import Run, judge, open_runs, print_verdicts
 from helpers.results.changes import changes
@@ -83,8 +83,9 @@ def _lines(before: Run, after: Run, table: pd.DataFrame) -> Iterable[str]:
     for row in table[over_all | changed].itertuples():
         indent, where = ("  ", "") if row.where == "all cells" else ("    ", f" {row.where}:")
         cells = "1 cell" if row.cells == 1 else f"{row.cells} cells"
+        verdict = in_words(row.verdict, row.low, row.high)
         span = f"x{row.ratio:.3f} ({row.low:.3f} to {row.high:.3f})"
-        yield f"{indent}{row.pipeline}:{where} {span} {row.verdict}; {cells}, epochs of {row.examples} examples"
+        yield f"{indent}{row.pipeline}:{where} {span} {verdict}; {cells}, epochs of {row.examples} examples"
     counts = table["verdict"].value_counts()
     told = ", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict if verdict in counts)
     chance = f"all at 95% together; {0.05 * len(table):.1f} expected by chance if each stood alone"

@@ -12,6 +12,7 @@ from helpers.claims import evidence
 from helpers.errors import StudyError
 from helpers.report.render import render
 from helpers.results.pairs import reading
+from helpers.results.servers import between_servers
 from helpers.results.winners import by_cores
 
 EVIDENCE, MACHINE = "evidence.json", "machine.json"
@@ -67,6 +68,8 @@ class Run:
             "read from": "; ".join(dict.fromkeys(map(reading, self.results["source"], self.results["decoding"]))),
             "stand-ins": ", ".join(self.stand_ins) or "none",
         }
+        if spread := between_servers(self.results):
+            facts["kernel servers"] = str(spread)
         changes = by_cores(self.results)
         return facts | {"winner by cores": ". ".join(changes)} if changes else facts
 

@@ -76,7 +76,7 @@ def _points(before, after):
     """One mapping per pipeline and cell that both runs have, with the seconds of all rounds of both."""
     tables = [fair_rows(table) for table in (before, after)]
     cores = ["cores"] if any(table["cores"].nunique() > 1 for table in tables) else []
-    conditions = [name for name in CONDITIONS if name != "cores"] + cores
+    conditions = [name for name in CONDITIONS if name != "cores"] + cores + ["server"]
     found = [
         {
             (*(row[name] for name in conditions), row["pipeline"], _knobs(row), row["reference"]): row

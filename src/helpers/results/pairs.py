@@ -131,21 +131,23 @@ def seconds_of(row: pd.Series, measure: str = "epoch_s") -> np.ndarray:
 def compare_rounds(
     mine: np.ndarray, other: np.ndarray, *, confidence: float, margin: float = 0.05
 ) -> tuple[float, float, float, Verdict]:
-    """Compares the figures of the same rounds.
+    """Compares the figures of the rounds that both ran: the first ones, since a pipeline leaves once at most.
 
     A start may be so short that a round finds none, or less than none: no ratio has an interval then, and the
     difference of the two decides.
 
     Args:
-        mine: (rounds,) of the pipeline, seconds; NaN where there is none.
-        other: (rounds,) of the reference.
+        mine: (rounds,) of the pipeline, seconds, from the first round on; NaN where there is none.
+        other: the same of the reference, of as many rounds or not.
         confidence: of the interval.
         margin: within which ratios count as the same, share.
 
     Returns:
         (ratio, low, high, verdict), each NaN that cannot be told.
     """
-    if not len(mine) == len(other) >= ratios.LEAST_ROUNDS or not np.isfinite([*mine, *other]).all():
+    common = min(len(mine), len(other))
+    mine, other = mine[:common], other[:common]
+    if common < ratios.LEAST_ROUNDS or not np.isfinite([*mine, *other]).all():
         return NO_RATIO
     if min(*mine, *other) > 0:
         ratio, verdict = ratios.compared(mine, other, confidence=confidence, margin=margin)

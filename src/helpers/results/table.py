@@ -109,7 +109,8 @@ def _of_schema_1(table):
         if name not in table and kind != "bool"  # schema 1 had them all
     }
     batches = -(-table["examples"] // table["batch_size"])
-    return table.assign(**added | {"batches": batches, "cores": 0})[list(COLUMNS)]
+    known = {"batches": batches, "cores": 0, "order_seed": table["seed"]}
+    return table.assign(**added | known)[list(COLUMNS)]
 
 
 def _check(table):

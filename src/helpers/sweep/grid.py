@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from helpers import checks, datasets, paths
+from helpers import checks, comparison, datasets, paths
 from helpers.errors import StudyError, first_line
 from helpers.machine import limits
 from helpers.pipelines import read_specs
@@ -20,7 +20,7 @@ from helpers.tasks import Task
 
 TOP = {"name", "description", "stand_in", "defaults", "cells", "notebook"}
 TASK_KEYS = ("dataset", "source", "decode", "transform", "batch_size", "image_size", "examples", "shuffle", "seed")
-RUN_KEYS = ("reference", "precision", "margin", "budget_s", "train", "isolate", "filters", "cores")
+RUN_KEYS = ("reference", "precision", "margin", "budget_s", "until", "train", "isolate", "filters", "cores", "server")
 DEFAULTS = {
     "source": "arrays",
     "decode": "",
@@ -32,13 +32,16 @@ DEFAULTS = {
     "precision": 0.05,
     "margin": 0.05,
     "budget_s": 15.0,
+    "until": "precise",
     "train": True,
     "isolate": False,
     "filters": 16,
     "cores": 0,
+    "server": 1,
 }
 DOUBLING = "doubling"  # as a grid's cores: 1, 2, 4, … and all
 COMPARE = "compare_pipelines.ipynb"
+MOST_SERVERS = 4  # each holds TensorFlow in memory
 MOST_BYTES = 1 << 20  # of a grid's file
 MOST_VALUES, MOST_POINTS = 100_000, 100_000
 
@@ -233,7 +236,9 @@ def _check_point(parameters):
     checks.share("precision", parameters["precision"])
     checks.share("margin", parameters["margin"])
     checks.between("budget_s", parameters["budget_s"], 0, 86400)
+    checks.one_of("until", parameters["until"], comparison.UNTIL)
     checks.whole("filters", parameters["filters"], least=1)
+    checks.whole("server", parameters["server"], least=1, most=MOST_SERVERS)
     if parameters["cores"] != 0:
         limits.check_restriction(parameters["cores"])
     for switch in ("train", "isolate"):

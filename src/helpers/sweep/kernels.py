@@ -256,7 +256,10 @@ def _received(channel, timeout_s):
 
 
 class Supply:
-    """What a sweep takes its kernels' starter from: one server for all its cells, another where it was killed."""
+    """What a sweep takes its kernels' starters from: its servers, each started when it is needed and when it died.
+
+    Kernels of one server have one hash seed and one layout of addresses, those of another server others.
+    """
 
     def __init__(self, launcher: str = "auto"):
         """Decides which launcher it is; starts nothing before it is needed.
@@ -269,35 +272,39 @@ class Supply:
         """
         checks.one_of("launcher", launcher, LAUNCHERS)
         self._must_be_warm = launcher == "warm"
-        self._starter: Stock | None = STOCK if launcher == "stock" else None
+        self._is_stock = launcher == "stock"
+        self._servers: dict[int, Warm] = {}
         if launcher != "stock" and (reason := why_not_warm()):
-            self._starter = self._instead(reason)
+            self._fall_back(reason)
 
-    def next_starter(self) -> Stock:
+    def next_starter(self, server: int = 1) -> Stock:
         """Returns what starts the next kernel.
+
+        Args:
+            server: number of the server; stock kernels have none.
 
         Raises:
             StudyError: where only warm kernels will do and the server does not start.
         """
-        if self._starter is not None and not self._starter.alive():
+        if server in self._servers and not self._servers[server].alive():
             print("the kernel server was killed: starting another", file=sys.stderr)
-            self.close()
-        if self._starter is None:
+            self._servers.pop(server).close()
+        if not self._is_stock and server not in self._servers:
             try:
-                self._starter = Warm(MODULES)
+                self._servers[server] = Warm(MODULES)
             except StudyError as error:
-                self._starter = self._instead(str(error))
-        return self._starter
+                self._fall_back(str(error))
+        return STOCK if self._is_stock else self._servers[server]
 
-    def _instead(self, reason: str) -> Stock:
-        """Returns stock kernels and says why, unless only warm ones will do."""
+    def _fall_back(self, reason):
+        """Goes on with stock kernels and says why, unless only warm ones will do."""
         if self._must_be_warm:
             raise StudyError(f"warm kernels cannot be had: {reason}; give --launcher stock, or auto")
         print(f"stock kernels: {reason}")
-        return STOCK
+        self._is_stock = True
 
     def close(self) -> None:
-        """Ends the server."""
-        if self._starter is not None:
-            self._starter.close()
-        self._starter = None
+        """Ends the servers."""
+        for server in self._servers.values():
+            server.close()
+        self._servers.clear()

@@ -193,8 +193,7 @@ def _run_cells(plan, cells, out, cell_timeout_s, progress, launcher, scheduler):
         for cell in bar:
             p = cell.parameters
             bar.set_postfix_str(f"{p['dataset']} {p['transform']} batch {p['batch_size']}")
-            if not run_cell(
-                plan.notebook, cell, out / "cells" / cell.id, cell_timeout_s, starter=supply.next_starter()
-            ):
+            starter = supply.next_starter(p["server"])
+            if not run_cell(plan.notebook, cell, out / "cells" / cell.id, cell_timeout_s, starter=starter):
                 failed.append(cell.id)
     return failed

@@ -98,7 +98,7 @@ def overlaps(feed: Any) -> bool:
 
 
 def take_apart(feed: Any, *, epochs: int = 3) -> FeedTimes:
-    """Measures what a feed takes by itself: medians of some epochs after a warm-up.
+    """Measures what a feed takes by itself: medians of some epochs after one that does not count.
 
     Args:
         feed: whatever `feeds.opened` takes.
@@ -106,7 +106,6 @@ def take_apart(feed: Any, *, epochs: int = 3) -> FeedTimes:
     """
     feed = feeds.settled(feed)
     model = models.smallest(timing.first_batch(feed))
-    timing.time_epoch(model, feed)
     timed = timing.time_epochs(model, feed, epochs)
     return FeedTimes(
         first_batch_s=statistics.median(epoch.first_batch_s for epoch in timed),
