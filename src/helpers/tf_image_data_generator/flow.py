@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from .batches import Batches
+from .listings import Listing
 
 
 class Flow(tf.data.Dataset):
@@ -20,12 +21,12 @@ class Flow(tf.data.Dataset):
     that break by themselves. `next(flow)` goes on from epoch to epoch with both.
     """
 
-    def __init__(self, batches: Batches, listing: Any, *, endless: bool = False) -> None:
+    def __init__(self, batches: Batches, listing: Listing, *, endless: bool = False) -> None:
         """Makes the dataset.
 
         Args:
             batches: what it delivers.
-            listing: the original's own iterator, for its attributes.
+            listing: what the images are, for its attributes.
             endless: whether it never runs out.
         """
         self.batches, self.listing, self._endless = batches, listing, endless
