@@ -231,7 +231,7 @@ def halves(count, size, channels):
     return images
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     mode=st.sampled_from(["stream", "semantics", "corrected"]),
     size=SIZES,

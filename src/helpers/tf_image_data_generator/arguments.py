@@ -71,7 +71,6 @@ class Arguments:
         self.height_shift_range = _listed(height_shift_range)
         self.brightness_range = brightness_range
         self.shear_range = shear_range
-        self.zoom_range = _zoom(zoom_range)
         self.channel_shift_range = channel_shift_range
         self.fill_mode = fill_mode
         self.cval = cval
@@ -95,6 +94,7 @@ class Arguments:
         self.channel_axis, self.row_axis, self.col_axis = axes
         if validation_split and not 0 < validation_split < 1:
             raise ValueError(f"`validation_split` must be strictly between 0 and 1.  Received: {validation_split}")
+        self.zoom_range = _zoom(zoom_range)
         for name, is_given, overridden, stands in (
             ("zca_whitening", zca_whitening, "featurewise_center", featurewise_center),
             ("zca_whitening", zca_whitening, "featurewise_std_normalization", not featurewise_std_normalization),

@@ -2,7 +2,8 @@
 
     from helpers.tf_image_data_generator import TFImageDataGenerator as ImageDataGenerator
 
-The package can be copied elsewhere: it needs Keras, TensorFlow, NumPy, SciPy and Pillow, and nothing of this kit.
+The package can be copied elsewhere: it needs Keras 3, TensorFlow, NumPy, SciPy and Pillow; nothing of this kit, and not
+Keras' own ImageDataGenerator, which is deprecated.
 
 The `flow*` methods return a `Flow`: a `tf.data.Dataset` that also has the surface of the original's iterators.
 What concerns single images (`standardize`, `apply_transform`, `random_transform`, `get_random_transform`) is Keras' own

@@ -152,9 +152,10 @@ def _of_files(*, given, directory, target_size, color_mode, subset, **arguments)
     )
 
 
-def _check_class_mode(class_mode, known):
-    if class_mode not in known:
-        raise ValueError(f"Invalid class_mode: {class_mode}; expected one of: {known}")
+def _check_class_mode(listing, known):
+    if listing.class_mode not in known:
+        raise ValueError(f"Invalid class_mode: {listing.class_mode}; expected one of: {known}")
+    listing.allowed_class_modes = set(known)
 
 
 def _settle(listing, filenames, said):
@@ -196,7 +197,7 @@ def of_folder(
     """
     arguments = dict(locals())
     listing = _of_files(**arguments)
-    _check_class_mode(class_mode, OF_A_FOLDER)
+    _check_class_mode(listing, OF_A_FOLDER)
     names = classes or sorted(name for name in os.listdir(directory) if os.path.isdir(os.path.join(directory, name)))
     listing.class_indices = {name: number for number, name in enumerate(names)}
     listing.num_classes = len(names)
@@ -264,7 +265,7 @@ def of_table(
         warnings.warn('`class_mode="other"` is deprecated, please use "raw"', DeprecationWarning, stacklevel=3)
         arguments["class_mode"] = class_mode = "raw"
     listing = _of_files(**arguments)
-    _check_class_mode(class_mode, OF_A_TABLE)
+    _check_class_mode(listing, OF_A_TABLE)
     _check_columns(dataframe, class_mode, x_col, y_col, weight_col, classes)
     table, has_classes = dataframe, class_mode not in WITHOUT_CLASSES
     if validate_filenames:
@@ -286,7 +287,9 @@ def of_table(
         listing.labels = table[y_col].values
     listing.sample_weight = table[weight_col].values if weight_col else None
     said = "validated image filenames" if validate_filenames else "non-validated image filenames"
-    return _settle(listing, table[x_col].tolist(), said + f" belonging to {len(names)} classes" * has_classes)
+    if has_classes:
+        said += f" belonging to {len(listing.class_indices)} classes"
+    return _settle(listing, table[x_col].tolist(), said)
 
 
 def _check_columns(table, class_mode, x_col, y_col, weight_col, classes):
