@@ -49,7 +49,21 @@ class Flow(tf.data.Dataset):
             raise AttributeError(name)
         if name == "index_array":
             raise AttributeError("a flow keeps no index_array; give np.arange(n) as y, or take shuffle=False")
+        if name == "next":
+            raise AttributeError("a flow has no method next, as in Keras 3; write next(flow)")
+        if not hasattr(self.listing, name):
+            raise AttributeError(f"a flow of this kind has no attribute {name!r}")
         return getattr(self.listing, name)
+
+    def __setattr__(self, name, value):
+        """Sets what is the flow's own; what it was made with is settled.
+
+        Raises:
+            AttributeError: for an attribute that would have to change batches which are made already.
+        """
+        if name == "shuffle" or name in vars(vars(self).get("listing", self)).keys() - vars(self).keys():
+            raise AttributeError(f"{name} is settled when a flow is made; make another with {name}={value!r}")
+        super().__setattr__(name, value)
 
     @property
     def x(self) -> Any:
