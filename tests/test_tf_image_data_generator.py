@@ -72,6 +72,19 @@ def test_brightness_of_images_that_leave_0_to_255_is_rounded_as_the_original_doe
     assert worst_difference(IMAGES, LABELS, cval=cval, **options) == 0
 
 
+@pytest.mark.parametrize("mode", ["stream", pytest.param("semantics", marks=pytest.mark.slow)])
+def test_large_images_which_are_moved_one_by_one_are_the_same(mode):
+    images = np.random.default_rng(2).integers(0, 256, (5, 131, 150, 3), dtype=np.uint8)
+    changes = {"channel_shift_range": 20.0, "brightness_range": (0.4, 1.7), "rescale": 1 / 255}
+    if mode == "stream":
+        assert worst_difference(images, np.arange(5), epochs=1, batch_size=3, **GEOMETRY, **changes) == 0
+        return
+    compiled, plain = (
+        both(mode, **GEOMETRY, **changes, jit_compile=jit)[1].flow(images, seed=1) for jit in (True, False)
+    )
+    np.testing.assert_array_equal(next(compiled), next(plain))
+
+
 def test_images_that_are_not_square_are_the_same():
     images = np.random.default_rng(2).integers(0, 256, (40, 7, 13, 1), dtype=np.uint8)
     assert worst_difference(images, np.arange(40), **GEOMETRY) == 0
