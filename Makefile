@@ -77,6 +77,7 @@ bench: setup
 	$(BIN)/python benchmarks/port_parity.py
 	$(BIN)/python benchmarks/port_speed.py
 	$(BIN)/python benchmarks/port_speed.py --every --rounds 3
+	$(BIN)/python benchmarks/port_shares.py
 	$(BIN)/python benchmarks/port_memory.py
 	$(BIN)/python benchmarks/port_accuracy.py
 	$(BIN)/python benchmarks/warm_kernels.py

@@ -10,7 +10,7 @@ import warnings
 
 import numpy as np
 
-SHAPES = [(28, 28, 1), (32, 32, 3), (96, 96, 3), (20, 33, 3), (12, 12, 4)]
+SHAPES = [(28, 28, 1), (32, 32, 3), (96, 96, 3), (20, 33, 3), (12, 12, 4), (131, 150, 3)]
 CHOICES = {
     "rotation_range": lambda g: float(g.uniform(1, 180)),
     "width_shift_range": lambda g: [float(g.uniform(0.01, 0.9)), int(g.integers(1, 6)), [-2, 3], 2.5][g.integers(4)],

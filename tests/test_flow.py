@@ -170,6 +170,19 @@ def test_an_endless_flow_trains_with_steps_as_old_scripts_count_them():
     assert len(seen.history["loss"]) == 5
 
 
+def test_what_a_flow_was_made_with_is_not_changed_silently():
+    flow = port().flow(IMAGES, LABELS, batch_size=16)
+    for name, value in {"batch_size": 8, "shuffle": False, "seed": 3, "labels": LABELS[::-1], "n": 10}.items():
+        with pytest.raises(AttributeError, match=f"{name} is settled when a flow is made"):
+            setattr(flow, name, value)
+    flow.mine = 3
+    assert flow.mine == 3 and len(next(flow)[0]) == 16
+    with pytest.raises(AttributeError, match=r"write next\(flow\)"):
+        flow.next()
+    with pytest.raises(AttributeError, match="no attribute 'class_indices'"):
+        _ = flow.class_indices
+
+
 def test_statistics_set_by_hand_are_used_as_the_original_uses_them():
     flows = []
     for made in (original(featurewise_center=True), port(featurewise_center=True)):
@@ -231,7 +244,7 @@ def halves(count, size, channels):
     return images
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     mode=st.sampled_from(["stream", "semantics", "corrected"]),
     size=SIZES,

@@ -139,21 +139,37 @@ def warp(
     Raises:
         ValueError: for an unknown fill mode.
     """
-    from scipy import ndimage
-
     check_fill_mode(fill_mode)
     images = np.asarray(images)
     warped = np.empty(images.shape, dtype)
-    for index, (image, (a, b, u, d, e, v)) in enumerate(zip(images, coefficients, strict=True)):
-        matrix, offset = np.array([[e, d], [b, a]]), np.array([v, u])
-        for channel in range(image.shape[-1]):
-            warped[index, :, :, channel] = ndimage.affine_transform(
-                image[:, :, channel].astype(dtype), matrix, offset, order=order, mode=fill_mode, cval=cval
-            )
+    for image, six, moved in zip(images, coefficients, warped, strict=True):
+        layers = warp_layers(image.transpose(2, 0, 1).astype(dtype), six, fill_mode=fill_mode, cval=cval, order=order)
+        moved[:] = layers.transpose(1, 2, 0)
     for axis, flip in zip((2, 1), flips, strict=True):
         if flip is not None:
             warped = np.where(np.reshape(flip, (-1, 1, 1, 1)), np.flip(warped, axis), warped)
     return warped
+
+
+def warp_layers(layers: np.ndarray, six: Sequence, *, fill_mode: str, cval: float, order: int) -> np.ndarray:
+    """Warps one image with SciPy, channel by channel.
+
+    Args:
+        layers: (channels, height, width).
+        six: a, b, u, d, e, v, see `coefficients`.
+        fill_mode: as for `warp`.
+        cval: as for `warp`.
+        order: as for `warp`.
+
+    Returns:
+        The same shape and dtype.
+    """
+    from scipy import ndimage
+
+    a, b, u, d, e, v = six
+    matrix, offset = np.array([[e, d], [b, a]]), np.array([v, u])
+    how = {"order": order, "mode": fill_mode, "cval": cval}
+    return np.stack([ndimage.affine_transform(layer, matrix, offset, **how) for layer in layers])
 
 
 def check_fill_mode(fill_mode: str) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from . import pixels
+from .listings import Listing
 from .plans import HashedPlan, StreamPlan
 
 SPAN_IMAGES = 256
@@ -211,11 +212,11 @@ def _sizes(count, batch_size):
     return [batch_size] * (count // batch_size) + [count % batch_size] * bool(count % batch_size)
 
 
-def saver(listing: Any) -> Callable:
+def saver(listing: Listing) -> Callable:
     """Returns a function of finished images and indices that writes pictures; it holds none of the listing's images.
 
     Args:
-        listing: the original's own iterator of this flow, for its folder, prefix, format and layout.
+        listing: of this flow, for its folder, prefix, format and layout.
     """
     folder, prefix, suffix = listing.save_to_dir, listing.save_prefix, listing.save_format
     data_format = listing.data_format

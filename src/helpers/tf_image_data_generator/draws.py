@@ -75,7 +75,7 @@ def _choices(shift, whole_reaches):
 
 
 def _stream_shift(random, shift, size, whole_reaches):
-    if not np.any(shift):
+    if not shift:  # a list of zeros is drawn from
         return 0.0
     choices = _choices(shift, whole_reaches)
     if choices is None:

@@ -14,9 +14,9 @@ import numpy as np
 import tensorflow as tf
 
 from .batches import Source
+from .listings import CHANNELS, Listing
 
 IN_TENSORFLOW = (".jpg", ".jpeg", ".png")
-CHANNELS = {"grayscale": 1, "rgb": 3, "rgba": 4}
 
 
 def decode(path: Any) -> Any:
@@ -63,11 +63,11 @@ def pick_nearest(image: Any, size: tuple[int, int]) -> Any:
     return image
 
 
-def source(listing: Any, dtype: str) -> Source:
-    """Returns the images and labels of one of the original's iterators over files.
+def source(listing: Listing, dtype: str) -> Source:
+    """Returns the images and labels of listed files.
 
     Args:
-        listing: a DirectoryIterator or DataFrameIterator of Keras.
+        listing: of a folder or a table.
         dtype: of the labels where they are numbers of classes.
     """
     read, in_graph = _reader(listing)

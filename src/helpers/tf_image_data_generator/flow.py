@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from .batches import Batches
+from .listings import Listing
 
 
 class Flow(tf.data.Dataset):
@@ -20,12 +21,12 @@ class Flow(tf.data.Dataset):
     that break by themselves. `next(flow)` goes on from epoch to epoch with both.
     """
 
-    def __init__(self, batches: Batches, listing: Any, *, endless: bool = False) -> None:
+    def __init__(self, batches: Batches, listing: Listing, *, endless: bool = False) -> None:
         """Makes the dataset.
 
         Args:
             batches: what it delivers.
-            listing: the original's own iterator, for its attributes.
+            listing: what the images are, for its attributes.
             endless: whether it never runs out.
         """
         self.batches, self.listing, self._endless = batches, listing, endless
@@ -48,7 +49,21 @@ class Flow(tf.data.Dataset):
             raise AttributeError(name)
         if name == "index_array":
             raise AttributeError("a flow keeps no index_array; give np.arange(n) as y, or take shuffle=False")
+        if name == "next":
+            raise AttributeError("a flow has no method next, as in Keras 3; write next(flow)")
+        if not hasattr(self.listing, name):
+            raise AttributeError(f"a flow of this kind has no attribute {name!r}")
         return getattr(self.listing, name)
+
+    def __setattr__(self, name, value):
+        """Sets what is the flow's own; what it was made with is settled.
+
+        Raises:
+            AttributeError: for an attribute that would have to change batches which are made already.
+        """
+        if name == "shuffle" or name in vars(vars(self).get("listing", self)).keys() - vars(self).keys():
+            raise AttributeError(f"{name} is settled when a flow is made; make another with {name}={value!r}")
+        super().__setattr__(name, value)
 
     @property
     def x(self) -> Any:

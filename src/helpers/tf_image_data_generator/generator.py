@@ -2,12 +2,12 @@
 
     from helpers.tf_image_data_generator import TFImageDataGenerator as ImageDataGenerator
 
-The package can be copied elsewhere: it needs Keras, TensorFlow, NumPy, SciPy and Pillow, and nothing of this kit.
+The package can be copied elsewhere: it needs Keras 3, TensorFlow, NumPy, SciPy and Pillow; nothing of this kit, and not
+Keras' own ImageDataGenerator, which is deprecated.
 
 The `flow*` methods return a `Flow`: a `tf.data.Dataset` that also has the surface of the original's iterators.
-What concerns single images (`standardize`,
-`apply_transform`, `random_transform`, `get_random_transform`) and the checks of arguments is Keras' own class, which
-this one holds; nothing of it runs while batches are made.
+What concerns single images (`standardize`, `apply_transform`, `random_transform`, `get_random_transform`) is Keras' own
+arithmetic in NumPy, SciPy and Pillow; nothing of it runs while batches are made.
 """
 
 import copy
@@ -15,19 +15,18 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.keras.preprocessing.image import ImageDataGenerator, NumpyArrayIterator
 
-from . import affine_tf, batches, files, oddities, pixels, plans, refusals
-from .draws import COLUMNS, Ranges, draw_stream
+from . import affine_tf, arguments, batches, files, listings, oddities, pixels, plans, refusals
+from .draws import COLUMNS, Ranges
 from .flow import Flow
 from .oddities import warn_once
 
 
-class TFImageDataGenerator:
+class TFImageDataGenerator(arguments.Arguments):
     """Takes every argument of `tf.keras.preprocessing.image.ImageDataGenerator`, and three more.
 
     Args:
-        *arguments: as the original's, by place.
+        *given: the original's arguments, by place.
         mode: "stream": the very draws of the original for a seed, and so the same batches as its iterator's
             `next()`; drawn in Python, one image after the other. "semantics": stateless TensorFlow draws from the
             same distributions, reproducible for a seed whatever the parallelism, new in every epoch; the original's
@@ -44,64 +43,30 @@ class TFImageDataGenerator:
         TypeError: for an argument that the original does not have.
     """
 
+    _has_flows = False
+
     def __init__(
         self,
-        *arguments: Any,
+        *given: Any,
         mode: str = "semantics",
         coordinates: str = "float64",
         jit_compile: bool = True,
         **options: Any,
     ) -> None:
         refusals.check_modes(mode, coordinates)
-        for name in ("width_shift_range", "height_shift_range"):
-            if isinstance(options.get(name), np.ndarray):
-                options[name] = options[name].tolist()
-        self.original = ImageDataGenerator(*arguments, **options)
-        self._has_flows = False
+        super().__init__(*given, **options)
         self.mode = mode
         self.coordinates = coordinates
         self.jit_compile = jit_compile
-        refusals.check_options(self.original, mode)
+        refusals.check_options(self)
         if mode != "corrected":
-            oddities.warn_of_options(self.original)
+            oddities.warn_of_options(self)
 
     def __setattr__(self, name, value):
-        """Sets what the original has on the original: `datagen.mean = …` counts in every flow made afterwards."""
-        if "original" not in vars(self) or not hasattr(self.original, name):
-            super().__setattr__(name, value)
-            return
-        setattr(self.original, name, value)
-        self._warn_of_change(name)
-
-    def _warn_of_change(self, name):
-        if self._has_flows:
+        """Sets what every flow made afterwards uses: `datagen.mean = …`."""
+        super().__setattr__(name, value)
+        if self._has_flows and name != "_has_flows":
             warn_once(f"{name} has changed after a flow was made: that flow keeps what it was; make it anew")
-
-    def __getattr__(self, name):
-        """Returns what the original has: `mean`, `std`, `rotation_range`, `standardize`, …"""
-        if name == "original":
-            raise AttributeError(name)
-        return getattr(self.original, name)
-
-    def _ranges(self, height, width):
-        given, corrected = self.original, self.mode == "corrected"
-        shifts = (given.height_shift_range, height), (given.width_shift_range, width)
-        (tx, tx_size), (ty, ty_size) = shifts[::-1] if corrected else shifts
-        scale = given.rescale if corrected and given.rescale else 1
-        return Ranges(
-            rotation=given.rotation_range,
-            tx=tx,
-            ty=ty,
-            tx_size=tx_size,
-            ty_size=ty_size,
-            shear=given.shear_range,
-            zoom=tuple(given.zoom_range),
-            horizontal_flip=bool(given.horizontal_flip),
-            vertical_flip=bool(given.vertical_flip),
-            channel_shift=given.channel_shift_range / scale,
-            brightness=given.brightness_range,
-            whole_reaches=corrected,
-        )
 
     def fit(self, x: Any, augment: bool = False, rounds: int = 1, seed: int | None = None) -> None:
         """Computes the statistics of featurewise options and ZCA, as the original does.
@@ -115,32 +80,21 @@ class TFImageDataGenerator:
         Raises:
             ValueError: for data that is not of rank 4.
         """
-        given = self.original
-        if given.preprocessing_function is not None:
+        if self.preprocessing_function is not None:
             if self.mode == "corrected":
-                x = np.stack([given.preprocessing_function(image) for image in np.array(x, given.dtype)])
+                x = np.stack([self.preprocessing_function(image) for image in np.array(x, self.dtype)])
             else:
                 warn_once("fit ignores preprocessing_function; mode='corrected' mends it")
-        given.fit(x, augment=augment, rounds=rounds, seed=seed)
-        self._warn_of_change("what fit found")
+        arguments.find_statistics(self, x, augment=augment, rounds=rounds, seed=seed)
 
     def get_random_transform(self, img_shape: tuple[int, ...], seed: int | None = None) -> dict[str, Any]:
         """Draws the parameters of one image as the original does, by its names; in NumPy, whatever the mode.
 
         Args:
             img_shape: of the image, (height, width, channels) or channels first.
-            seed: None: NumPy's global state goes on.
+            seed: of NumPy's global state, set before; None: that goes on.
         """
-        if self.mode != "corrected":
-            return self.original.get_random_transform(img_shape, seed)
-        random = np.random if seed is None else np.random.RandomState(seed)
-        first = self.original.row_axis - 1
-        drawn = draw_stream(random, 1, self._ranges(img_shape[first], img_shape[first + 1]))[0]
-        named = dict(zip(COLUMNS, drawn.tolist(), strict=True))
-        named["channel_shift_intensity"] = named.pop("channel_shift") if self.channel_shift_range else None
-        if self.brightness_range is None:
-            named["brightness"] = None
-        return named
+        return arguments.draw(self, img_shape, seed, corrected=self.mode == "corrected")
 
     def apply_transform(self, x: np.ndarray, transform_parameters: dict[str, Any]) -> np.ndarray:
         """Applies parameters to one image.
@@ -150,7 +104,7 @@ class TFImageDataGenerator:
             transform_parameters: as `get_random_transform` gives them; what is left out changes nothing.
         """
         if self.mode != "corrected":
-            return self.original.apply_transform(x, transform_parameters)
+            return arguments.transform(self, x, transform_parameters)
         images = np.asarray(x, np.float32)[None]
         if self.data_format == "channels_first":
             images = images.transpose(0, 2, 3, 1)
@@ -165,7 +119,7 @@ class TFImageDataGenerator:
             channel_shift=float(named["channel_shift"] is not None),
             brightness=None if named.get("brightness") is None else (0, 1),
         )
-        nothing_else = ImageDataGenerator(
+        nothing_else = arguments.Arguments(
             fill_mode=self.fill_mode,
             cval=self.cval,
             interpolation_order=self.interpolation_order,
@@ -187,6 +141,14 @@ class TFImageDataGenerator:
     def random_transform(self, x: np.ndarray, seed: int | None = None) -> np.ndarray:
         """Draws parameters and applies them to one image; arguments as `apply_transform` and `get_random_transform`."""
         return self.apply_transform(x, self.get_random_transform(x.shape, seed))
+
+    def standardize(self, x: np.ndarray) -> np.ndarray:
+        """Applies preprocessing_function, rescale and statistics, in place, as the original does.
+
+        Args:
+            x: floating point (height, width, channels), or channels first; or a batch of those.
+        """
+        return arguments.standardize(self, x)
 
     def flow(
         self,
@@ -224,27 +186,23 @@ class TFImageDataGenerator:
         Raises:
             ValueError: for lengths, ranks or subsets that do not fit.
         """
-        images, *more = x if isinstance(x, (tuple, list)) else (x,)
-        images = np.asarray(images)
-        listing = NumpyArrayIterator(
-            (images, *more) if more else images,
+        listing = listings.of_arrays(
+            self,
+            x,
             y,
-            self.original,
+            sample_weight=sample_weight,
+            ignore_class_split=ignore_class_split,
+            subset=subset,
             batch_size=batch_size,
             shuffle=shuffle,
-            sample_weight=sample_weight,
             seed=seed,
-            data_format=self.data_format,
             save_to_dir=save_to_dir,
             save_prefix=save_prefix,
             save_format=save_format,
-            subset=subset,
-            ignore_class_split=ignore_class_split,
-            dtype=np.uint8 if images.dtype == np.uint8 else self.dtype,  # its own would make a copy of four times
         )
         data, weights = listing.x, listing.sample_weight
-        skipped = len(images) - len(data)
-        if subset == "training" and skipped and weights is not None:
+        skipped = 0 if weights is None else len(weights) - len(data)
+        if subset == "training" and skipped:
             if self.mode == "corrected":
                 weights = weights[skipped:]
             else:
@@ -263,16 +221,15 @@ class TFImageDataGenerator:
             more=tuple(listing.x_misc),
             weights=weights,
         )
-        listing.x, listing.dtype = None, self.dtype  # without a second copy of the images
-        listing.samples, listing.labels = listing.n, listing.y  # named as those of files
+        del listing.x  # without a second copy of the images
         return self._flow(source, listing)
 
-    def flow_from_directory(self, directory: Any, *arguments: Any, **options: Any) -> Flow:
+    def flow_from_directory(self, directory: Any, *given: Any, **options: Any) -> Flow:
         """Returns a dataset of batches of the image files of one folder per class.
 
         Args:
             directory: the folder of the classes' folders.
-            *arguments: as the original's, by place.
+            *given: as the original's, by place.
             **options: as the original's.
 
         Returns:
@@ -282,14 +239,14 @@ class TFImageDataGenerator:
             ValueError: for what the original refuses, and where there is no image file.
             TypeError: as the original.
         """
-        return self._from_files(self.original.flow_from_directory(directory, *arguments, **options))
+        return self._from_files(listings.of_folder(self, directory, *given, **options))
 
-    def flow_from_dataframe(self, dataframe: Any, *arguments: Any, **options: Any) -> Flow:
+    def flow_from_dataframe(self, dataframe: Any, *given: Any, **options: Any) -> Flow:
         """Returns a dataset of batches of the files that a table names.
 
         Args:
             dataframe: a pandas table.
-            *arguments: as the original's, by place.
+            *given: as the original's, by place.
             **options: as the original's.
 
         Returns:
@@ -299,20 +256,20 @@ class TFImageDataGenerator:
             ValueError: as `flow_from_directory`.
             TypeError: as the original.
         """
-        return self._from_files(self.original.flow_from_dataframe(dataframe, *arguments, **options))
+        return self._from_files(listings.of_table(self, dataframe, *given, **options))
 
     def _from_files(self, listing):
-        return self._flow(files.source(listing, self.original.dtype), listing)
+        return self._flow(files.source(listing, self.dtype), listing)
 
     def _flow(self, source, listing):
         refusals.check_steps(self, TFImageDataGenerator)
         refusals.check_flow(listing)
-        given, corrected, stream = copy.copy(self.original), self.mode == "corrected", self.mode == "stream"
+        given, corrected, stream = copy.copy(self), self.mode == "corrected", self.mode == "stream"
         height, width, _ = source.shape
         if not corrected:
             oddities.warn_of_data(given, height, width, source.white)
         oddities.warn_of_statistics(given)
-        ranges = self._ranges(height, width)
+        ranges = arguments.ranges(self, height, width, corrected=corrected)
         fills_within = given.fill_mode != "constant" or 0 <= given.cval <= 255 or not ranges.is_affine
         recipe = pixels.Recipe(
             given=given,

@@ -14,6 +14,10 @@ import tensorflow as tf
 from . import affine, affine_tf
 from .draws import AFFINE, COLUMNS, FLIPS, Ranges
 
+LARGE = (
+    128 * 128
+)  # pixels: a batch of such images is moved one by one, so that what is gathered from stays in the cache
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
@@ -279,6 +283,14 @@ def make(recipe: Recipe) -> Callable:
             images = multiply_brightness(images, drawn["brightness"], constants["white"])
         return images if python_step else settle(images, constants)
 
+    def change_one_by_one(images, draws, six, summands, constants):
+        def change_one(parts):
+            image, drawn, its_six, its_summands = tf.nest.map_structure(lambda part: part[None], parts)
+            return change(image, drawn, its_six, its_summands, constants)[0]
+
+        finished = tf.TensorSpec(recipe.shape, given.dtype)
+        return tf.map_fn(change_one, (images, draws, six, summands), fn_output_signature=finished)
+
     if recipe.jit_compile:
         rows, columns = (
             tf.TensorSpec([None, size[0], 1], recipe.coordinates),
@@ -291,7 +303,8 @@ def make(recipe: Recipe) -> Callable:
             ((rows, columns), (rows, columns)) if in_tensorflow and recipe.stream else (),
             {name: tf.TensorSpec.from_tensor(value) for name, value in constants.items()},
         )
-        traced = tf.function(change, autograph=False, jit_compile=True)
+        is_large = in_tensorflow and size[0] * size[1] >= LARGE
+        traced = tf.function(change_one_by_one if is_large else change, autograph=False, jit_compile=True)
         compiled = traced.get_concrete_function(*signature)
     else:
         compiled = change  # a graph would wait for threads that its caller holds

@@ -23,8 +23,8 @@ def check_modes(mode: str, coordinates: str) -> None:
         raise ValueError(f"coordinates must be float64 or float32 (got {coordinates!r})")
 
 
-def check_options(given: Any, mode: str) -> None:
-    """Checks the settings of an `ImageDataGenerator` for what it would fail at later, or the port cannot do.
+def check_options(given: Any) -> None:
+    """Checks the arguments of a generator for what it would fail at later, or the port cannot do.
 
     Raises:
         ValueError: for one that is refused.
@@ -34,7 +34,7 @@ def check_options(given: Any, mode: str) -> None:
         raise ValueError(f"interpolation_order must be 0 to 5 (got {given.interpolation_order!r})")
     if np.dtype(given.dtype) not in (np.float32, np.float64):
         raise ValueError(f"dtype must be float32 or float64 (got {given.dtype!r}); cast in a map afterwards")
-    if given.brightness_range is not None and given.data_format == "channels_first" and mode != "corrected":
+    if given.brightness_range is not None and given.data_format == "channels_first" and given.mode != "corrected":
         raise ValueError(
             "brightness_range needs data_format 'channels_last' (got 'channels_first'), in the original too; "
             "use mode='corrected' or transpose"
@@ -52,7 +52,7 @@ def check_steps(generator: Any, kind: type) -> None:
         ValueError: where a flow would leave such a step out.
     """
     for name in STEPS:
-        if name in vars(generator.original) or vars(kind).get(name) is not getattr(type(generator), name, None):
+        if name in vars(generator) or getattr(type(generator), name) is not getattr(kind, name):
             raise ValueError(
                 f"{name} is overridden, and a flow makes whole batches without it; "
                 "put that step into preprocessing_function, or stay with Keras' ImageDataGenerator"
