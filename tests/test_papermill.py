@@ -5,6 +5,7 @@ solution, and that every picture has a text alternative. A lesson's first values
 """
 
 import concurrent.futures
+import os
 import re
 import subprocess
 import sys
@@ -97,7 +98,8 @@ def runs(tmp_path_factory, request):
         for name, value in SECOND_VALUES.get(path.stem, {}).items():
             values += ["-y", f"{name}: {value}"] if isinstance(value, list | dict) else ["-p", name, str(value)]
         command = [sys.executable, "-m", "papermill", prepared, executed, "--cwd", path.parent, *values]
-        ended = subprocess.run([*command, "--execution-timeout", "120"], capture_output=True, text=True)
+        command += ["--execution-timeout", "120"]
+        ended = subprocess.run(command, capture_output=True, text=True, env=os.environ | {workshop.STRICT: "1"})
         assert ended.returncode == 0, ended.stderr[-3000:]
         return nbformat.read(executed, as_version=4)
 
