@@ -1,6 +1,6 @@
 """Runs lessons and keeps the pictures of their cells tagged `picture-NAME`, as NN_NAME.png beside this file.
 
-Below each stands which machine made it. `make pictures` runs all lessons, `python notebooks/pictures/make.py 02 04` some.
+Below each stands which machine made it. `make pictures` runs all lessons, `python notebooks/pictures/make.py 02` one.
 """
 
 import base64

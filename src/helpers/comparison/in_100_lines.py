@@ -81,10 +81,10 @@ def paired_ratio(seconds: ArrayLike, reference: ArrayLike) -> PairedRatio:
         seconds: (rounds,) of one feed.
         reference: (rounds,) of the other, in the same rounds; at least 6 of them.
     """
-    ratios = np.sort(np.asarray(seconds, float) / np.asarray(reference, float))
-    rounds, k = len(ratios), 0
+    logs = np.sort(np.log(np.asarray(seconds, float)) - np.log(np.asarray(reference, float)))
+    rounds, k = len(logs), 0
     while 2 * sum(math.comb(rounds, heads) for heads in range(k + 1)) <= 0.05 * 2**rounds:
         k += 1
     if k == 0:
         raise ValueError(f"an interval at 95% needs at least 6 rounds (got {rounds})")
-    return PairedRatio(float(np.median(ratios)), float(ratios[k - 1]), float(ratios[-k]))
+    return PairedRatio(*(math.exp(log) for log in (np.median(logs), logs[k - 1], logs[-k])))

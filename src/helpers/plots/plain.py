@@ -96,16 +96,17 @@ def histograms(series: Mapping[str, ArrayLike], *, axis: str, counted: str, mark
         counted: what is counted, such as "sessions".
         mark: where a dotted line stands; None: none.
     """
-    together = np.concatenate([np.asarray(values, float) for values in series.values()])
-    bins = np.linspace(*np.percentile(together, [0.1, 99.9]), 70)
+    heaps = {name: np.asarray(values, float) for name, values in series.items()}
+    lowest, highest = np.percentile(np.concatenate(list(heaps.values())), [0.1, 99.9])
+    bins = np.linspace(lowest, highest, 70)
     with styled(height=2.6) as (figure, axes):
-        for number, (name, values) in enumerate(series.items()):
+        for number, (name, values) in enumerate(heaps.items()):
             axes.hist(values, bins, label=name, color=COLOURS[number], hatch=HATCHES[number + 1], alpha=0.7)
         if mark is not None:
             axes.axvline(mark, color="black", linestyle=":")
         axes.set(xlabel=axis, ylabel=counted)
         axes.legend()
-        lines = [f"{name}: most from {_ends(np.percentile(values, [2.5, 97.5]))}" for name, values in series.items()]
+        lines = [f"{name}: most from {_ends(np.percentile(values, [2.5, 97.5]))}" for name, values in heaps.items()]
         figure.set_label(f"How often, {axis}. {'; '.join(lines)}")
         return figure
 
