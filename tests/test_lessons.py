@@ -24,7 +24,12 @@ FRONT_DOORS = {
 }
 # And what a single lesson is about.
 OWN = {
-    "00": {"helpers.datasets.best_available", "helpers.machine.describe", "helpers.setup_check.check"},
+    "00": {
+        "helpers.datasets.best_available",
+        "helpers.datasets.preparing.prepare",
+        "helpers.machine.describe",
+        "helpers.setup_check.check",
+    },
     "01": set(),
     "02": {"helpers.machine.memory.resident_bytes"},
     "03": {

@@ -22,7 +22,7 @@ LESSONS = workshop.lessons()
 REFERENCE = str(paths.project_root() / "data" / "results" / "quick-2-cores")
 # Small, so that all lessons together take little more than their kernels' starts; two run at a time.
 SECOND_VALUES = {
-    "00_check_your_setup": {"examples": 100, "batch_size": 16},
+    "00_check_your_setup": {"examples": 50, "batch_size": 16},
     "01_compare_on_synthetic_data": {"examples": 800, "budget_s": 2.0, "precision": 0.2},
     "02_preprocess_heavily": {"examples": 64, "kept": 150, "budget_s": 2.5, "precision": 0.2, "epochs": 3},
     "03_measure_without_fooling_yourself": {"examples": 1600, "budget_s": 1.0, "epochs": 4, "seed": 1},
