@@ -11,6 +11,7 @@ from helpers import internals
 from helpers.pipelines import feeds
 
 FEW = 4  # values that are told one by one
+LETTERS = 30  # of a text, its end
 
 
 def kind(dataset: Any) -> str:
@@ -71,7 +72,8 @@ def told(value: Any) -> str:
     """Returns what an array or a number is, in one line: dtype, shape, range; its values where they are few."""
     array = np.asarray(value)
     if array.dtype.kind in "OSU":
-        return f"text {array.shape}" if array.ndim else f"{str(value)[:30]!r}"
+        text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+        return f"text {array.shape}" if array.ndim else repr(text if len(text) <= LETTERS else f"…{text[-LETTERS:]}")
     if array.size <= FEW:
         return f"{array.dtype} {np.array2string(array, precision=2, separator=', ')}"
     low, high = array.min(), array.max()
@@ -82,7 +84,7 @@ def told(value: Any) -> str:
 def _parts(element):
     """Returns the parts of an element by name: keys of a dictionary, x and y of a pair."""
     if isinstance(element, Mapping):
-        return {key: told(part) for key, part in element.items()}
+        return {key: _part(part) for key, part in element.items()}
     if isinstance(element, tuple):
         names = ("x", "y", "weights")
         return {name: _part(part) for name, part in zip(names, element, strict=False)}
@@ -90,4 +92,6 @@ def _parts(element):
 
 
 def _part(part):
-    return str({key: told(each) for key, each in part.items()}) if isinstance(part, Mapping) else told(part)
+    if isinstance(part, Mapping):
+        return ", ".join(f"{key}: {_part(each)}" for key, each in part.items())
+    return "; ".join(map(_part, part)) if isinstance(part, tuple | list) else told(part)

@@ -105,7 +105,7 @@ def histograms(series: Mapping[str, ArrayLike], *, axis: str, counted: str, mark
         if mark is not None:
             axes.axvline(mark, color="black", linestyle=":")
         axes.set(xlabel=axis, ylabel=counted)
-        axes.legend()
+        figure.legend(loc="outside upper left", ncols=3, frameon=False)
         lines = [f"{name}: most from {_ends(np.percentile(values, [2.5, 97.5]))}" for name, values in heaps.items()]
         figure.set_label(f"How often, {axis}. {'; '.join(lines)}")
         return figure
