@@ -34,7 +34,7 @@ def epoch_seconds(model: Any, feed: Any) -> float:
     return first_steps[1] - first_steps[0]
 
 
-def interleaved(timers: Mapping[str, Callable[[], float]], rounds: int, seed: int = 0) -> dict[str, np.ndarray]:
+def interleaved(timers: Mapping[Any, Callable[[], float]], rounds: int, seed: int = 0) -> dict[Any, np.ndarray]:
     """Runs every timer once per round, in a new random order each round.
 
     So whatever the machine does meanwhile (a neighbour, a warm processor) hits all of them alike.
@@ -48,7 +48,7 @@ def interleaved(timers: Mapping[str, Callable[[], float]], rounds: int, seed: in
         name -> seconds, float64 (rounds,).
     """
     generator, names = np.random.default_rng(seed), list(timers)
-    seconds: dict[str, list[float]] = {name: [] for name in names}
+    seconds: dict[Any, list[float]] = {name: [] for name in names}
     for _ in range(rounds):
         generator.shuffle(names)
         for name in names:
