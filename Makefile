@@ -4,7 +4,7 @@ BIN := .venv/bin
 RUN ?= data/runs/quick
 GRID ?= notebooks/sweeps/quick.yml
 
-.PHONY: setup study test test-all lab bench torture lint lock notebooks clean
+.PHONY: setup study test test-all lab bench torture lint lock notebooks pictures clean
 
 setup: .venv/.ready
 
@@ -27,7 +27,7 @@ test: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q -n 3 --dist loadfile -m "not slow" tests
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --nbval-lax --nbval-cell-timeout=120 \
+	STUDY_STRICT_LESSONS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --nbval-lax --nbval-cell-timeout=120 \
 	  $$(ls -r notebooks/[0-9]*.ipynb)  # the longest first
 
 # And what takes long: every lesson at its second values, Run All in a browser, 60,000 pictures, JAX, full disks,
@@ -43,6 +43,10 @@ notebooks: setup
 	$(BIN)/nbstripout --keep-count notebooks/*.ipynb notebooks/*/*.ipynb
 	$(BIN)/ruff format notebooks
 	$(BIN)/study exercises
+
+# Runs the lessons, and keeps the pictures of cells tagged picture-NAME, each with the machine that made it.
+pictures: setup
+	$(BIN)/python notebooks/pictures/make.py
 
 lint: setup
 	$(BIN)/ruff check --fix

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from made_up_results import cell, quick_like, table
 
-from helpers import plots
+from helpers import comparison, plots, ratios, timing
 from helpers.errors import StudyError
 from helpers.plots import explorer, style
 from helpers.results import pairs_of, winners
@@ -187,3 +187,61 @@ def test_the_explorers_picture_changes_with_a_control():
 
 def test_a_slice_without_a_comparison_has_no_picture():
     assert explorer.picture(quick_like(), pipeline="published_b3_imitation") is None
+
+
+SOME = {"one": [1.0, 2.0, 3.0], "two": [2.0, 4.0, 400.0]}
+
+
+def test_bars_stand_in_groups_with_their_numbers_and_a_limit_across():
+    figure = plots.bars(SOME, ["a", "b", "c"], axis="size (GB)", across="images", log=True, line=("free", 50))
+    (axes,) = figure.axes
+    assert len(axes.patches) == 6 and axes.get_yscale() == "log" and "400" in texts(figure)
+    assert axes.get_ylabel() == "size (GB), log scale" and axes.get_xlabel() == "images"
+    assert "two: 2, 4, 400; free: 50" in figure.get_label()
+
+
+def test_a_bar_too_few_is_one_clear_line():
+    with pytest.raises(StudyError, match="one number per group"):
+        plots.bars(SOME, ["a", "b"], axis="GB")
+
+
+def test_dots_stand_in_a_row_per_name():
+    (axes,) = plots.dots({"A": [1.0, 1.1], "B": [0.9]}, axis="seconds", mark=1).axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["A", "B"]
+    assert [len(line.get_xdata()) for line in axes.lines] == [2, 1, 2]
+
+
+def test_heaps_share_their_bins():
+    figure = plots.histograms({"A": np.arange(100), "B": np.arange(50, 150)}, axis="ratio", counted="sessions", mark=1)
+    (axes,) = figure.axes
+    first, second = ([patch.get_x() for patch in heap] for heap in axes.containers)
+    assert first == second and axes.get_ylabel() == "sessions"
+
+
+def test_intervals_carry_their_verdicts_as_words():
+    rows = {"slow": ratios.Ratio(1.2, 1.1, 1.3, 9, 0.95), "known": ratios.Ratio(1.0, 0.98, 1.03, 99, 0.95)}
+    figure = plots.intervals(rows, axis="a / b")
+    assert texts(figure) == ["1.20 slower", "1.00 the same"] and figure.axes[0].get_xscale() == "log"
+
+
+def test_a_guess_is_drawn_beside_what_was_measured():
+    timed = Epochs({"a": 1.0, "b": 2.0})
+    measured = comparison.compare({"a": timed.of("a"), "b": timed.of("b")}, max_rounds=5)
+    (axes,) = plots.comparison_ratios(measured, predicted={"b": 1.5}).axes
+    assert any(list(line.get_xdata()) == [1.5] for line in axes.lines)
+    (without,) = plots.comparison_ratios(measured).axes
+    assert len(without.lines) == len(axes.lines) - 1
+
+
+class Epochs:
+    """Feeds whose epochs take a given time."""
+
+    def __init__(self, seconds):
+        self.seconds = seconds
+
+    def of(self, name):
+        feed = type("Timed", (), {})()
+        took = self.seconds[name]
+        parts = {"steady_s": 0.9 * took, "end_s": 0.0, "first_batch_s": 0.1 * took, "cpu_s": 0.0, "batches": 4}
+        feed.time_epochs = lambda epochs: [timing.Epoch(epoch_s=took, **parts)] * epochs
+        return feed

@@ -12,8 +12,8 @@ from helpers import internals
 from helpers.doctor.headspace import Headspace
 from helpers.doctor.seen import Matched, Reading, match
 from helpers.doctor.stages import Stages
-from helpers.doctor.tf_data_stages import kind as kind_of_stage
 from helpers.pipelines.feeds import Feed
+from helpers.pipelines.stages import kind as kind_of_stage
 
 RANDOM_OPERATIONS = ("Random", "StatelessRandom", "Stateful", "StatelessTruncated", "Multinomial", "SampleDistorted")
 RANDOM_NAMES = {"default_rng", "RandomState", "uniform", "normal", "integers", "randint", "random", "rand", "randn"}

@@ -2,38 +2,19 @@
 
 import math
 import time
-from typing import Any
 
 from helpers import internals
 from helpers.doctor import parts
 from helpers.doctor.stages import Stage, Stages, disagreement
 from helpers.pipelines import graph
 from helpers.pipelines.graph import Graph
+from helpers.pipelines.stages import in_order, kind
 
 LEAST_CPU_S = 0.2  # CPU time may come in ticks of 10 ms
 MOST_REPEATS = 20
 NOTABLE = 0.1  # share of the cost from which two ways of measuring are held against each other
 # Stages that give an element for each that they take.
 ONE_FOR_ONE = ("Map", "ParallelMap", "Prefetch", "Shuffle", "Cache", "Options", "Zip", "AssertCardinality", "Repeat")
-
-
-def kind(dataset: Any) -> str:
-    """Returns a dataset's kind, such as "ParallelMap" or "Batch"."""
-    return type(dataset).__name__.strip("_").removesuffix("Dataset").removesuffix("V2")
-
-
-def in_order(dataset: Any) -> list[Any]:
-    """Returns the datasets that a dataset is made of, sources first; what only sets options is left out."""
-    found: list[Any] = []
-
-    def visit(stage):
-        for below in internals.dataset_inputs(stage):
-            visit(below)
-        if kind(stage) != "Options":
-            found.append(stage)
-
-    visit(dataset)
-    return found
 
 
 def of(part: parts.Part, budget_s: float) -> Stages:

@@ -10,6 +10,7 @@ from helpers.pipelines.specs import (
     names as names,
     read_specs as read_specs,
 )
+from helpers.pipelines.stages import after_each_stage as after_each_stage
 from helpers.tasks import Task
 
 

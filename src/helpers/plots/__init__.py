@@ -6,6 +6,7 @@ displays it with that text. Meaning is carried by position, marker, hatch and wo
 
 from helpers.plots.graphs import graph as graph
 from helpers.plots.images import augmented as augmented
+from helpers.plots.plain import bars as bars, dots as dots, histograms as histograms, intervals as intervals
 from helpers.plots.results import (
     comparison_ratios as comparison_ratios,
     condition as condition,

@@ -1,5 +1,6 @@
 """Pictures with one row per pipeline: ratios with their intervals, and a training epoch taken apart."""
 
+from collections.abc import Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,13 +17,15 @@ from helpers.results.pairs import fair_rows, reading
 RIGHT_OF_AXES: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "va": "center", "annotation_clip": False}
 
 
-def comparison_ratios(comparison: Comparison) -> Figure:
+def comparison_ratios(comparison: Comparison, *, predicted: Mapping[str, float] | None = None) -> Figure:
     """Draws one comparison: each feed's time as a ratio to the reference, with its interval.
 
     Args:
         comparison: from `helpers.comparison.compare`.
+        predicted: label -> the ratio that somebody expected, drawn as a hollow diamond in the feed's row.
     """
     table = comparison.table.assign(heading="", builder=comparison.table["pipeline"])
+    table["predicted"] = table["pipeline"].map(dict(predicted or {}))
     others = table[table["pipeline"] != comparison.reference]
     return _forest(others, f"time of an epoch / time of {comparison.reference}", margin=comparison.margin)
 
@@ -139,7 +142,12 @@ def _forest(rows, axis_label, *, margin):
             axes.plot(row.time_ratio, height, marker=looks["marker"], color=looks["color"], **marker)
             verdict = in_words(row.verdict, row.low, row.high)
             axes.annotate(f"{row.time_ratio:.2f} {verdict}", (1.02, height), **RIGHT_OF_AXES)
-        ratio_axis(axes.xaxis, rows[["time_ratio", "low", "high"]].to_numpy().ravel())
+        expected = rows.get("predicted", pd.Series(dtype=float)).astype(float).tolist()
+        if any(ratio == ratio for ratio in expected):
+            guess = {"label": "predicted", "markeredgecolor": "black", "markerfacecolor": "none"}
+            axes.plot(expected, heights, marker="D", linestyle="", markersize=9, **guess)
+            figure.legend(loc="outside upper right", frameon=False)
+        ratio_axis(axes.xaxis, [*rows[["time_ratio", "low", "high"]].to_numpy().ravel(), *expected])
         axes.set_xlabel(f"{axis_label}\n← faster    (log scale; grey: the same within {margin:.0%})    slower →")
         told = [
             f"{row.heading} {row.pipeline}: {row.time_ratio:.2f} ({row.low:.2f} to {row.high:.2f}), "

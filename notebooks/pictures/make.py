@@ -1,0 +1,69 @@
+"""Runs lessons and keeps the pictures of their cells tagged `picture-NAME`, as NN_NAME.png beside this file.
+
+Below each stands which machine made it. `make pictures` runs all lessons, `python notebooks/pictures/make.py 02` one.
+"""
+
+import base64
+import datetime
+import io
+import sys
+from pathlib import Path
+
+import nbclient
+import nbformat
+from PIL import Image, ImageDraw, ImageFont
+
+from helpers import machine, workshop
+
+FOLDER = Path(__file__).resolve().parent
+TAG = "picture-"
+GREY = "#555555"
+
+
+def name_of(cell):
+    """The NAME of a cell's tag `picture-NAME`; None where it has none."""
+    return next((tag.removeprefix(TAG) for tag in cell.metadata.get("tags", []) if tag.startswith(TAG)), None)
+
+
+def caption():
+    """One line: when, and on what."""
+    here = machine.describe()
+    gpus = f", {', '.join(here.gpus)}" if here.gpus else ", no GPU"
+    versions = f"TensorFlow {here.versions['tensorflow']}, Keras {here.versions['keras']}"
+    return f"Kept on {datetime.date.today()}: {here.cores:g} cores, {here.cpu}{gpus}, {versions}. Yours will differ."
+
+
+def captioned(picture, text):
+    """A PNG file's bytes with a line of text below."""
+    drawn = Image.open(io.BytesIO(picture)).convert("RGB")
+    font = ImageFont.load_default(size=11)
+    width = max(drawn.width, int(font.getlength(text)) + 12)
+    whole = Image.new("RGB", (width, drawn.height + 22), "white")
+    whole.paste(drawn, (0, 0))
+    ImageDraw.Draw(whole).text((6, drawn.height + 4), text, fill=GREY, font=font)
+    kept = io.BytesIO()
+    whole.quantize(128).save(kept, "PNG", optimize=True)
+    return kept.getvalue()
+
+
+def keep(lesson):
+    """Runs one lesson and writes its pictures; returns their files."""
+    notebook = nbformat.read(lesson, as_version=4)
+    nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(lesson.parent)}}).execute()
+    files = []
+    for cell in notebook.cells:
+        if (name := name_of(cell)) is None:
+            continue
+        pictures = [output.data["image/png"] for output in cell.outputs if "image/png" in output.get("data", {})]
+        if not pictures:
+            sys.exit(f"a cell tagged {TAG}{name} must show a picture (got none in {lesson.name})")
+        files.append(FOLDER / f"{lesson.name[:2]}_{name}.png")
+        files[-1].write_bytes(captioned(base64.b64decode(pictures[-1]), caption()))
+    return files
+
+
+if __name__ == "__main__":
+    for lesson in workshop.lessons():
+        if not sys.argv[1:] or lesson.name[:2] in sys.argv[1:]:
+            for file in keep(lesson):
+                print(file.relative_to(FOLDER.parent))
