@@ -14,6 +14,7 @@ import papermill
 import pytest
 from click.testing import CliRunner
 from papermill.cli import papermill as papermill_command
+from wrong_solutions import WRONG_SOLUTIONS
 
 from helpers import paths, workshop
 
@@ -59,20 +60,31 @@ SECOND_VALUES = {
 UNITS = "image|example|batch|epoch|second|_s$|share|byte|pixel|step|seed|worker|thread|process|round|element|call"
 
 
+FAILS_ON = """def fails_on(solution, check, heading):
+    own = dict(globals())
+    exec(solution, own)
+    try:
+        exec(check, own)
+    except Exception as error:
+        print('fails before:', type(error).__name__)
+    else:
+        raise RuntimeError(f'passes, solved as {solution!r}: {heading}')
+"""
+
+
 def lesson(function):
     return pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)(function)
 
 
 def each_check_before_its_solution(path):
-    """The lesson with a cell before every solution that fails if the check already passes there."""
+    """The lesson with a cell before every solution that fails if the check passes unsolved, or solved wrongly."""
     notebook = nbformat.read(path, as_version=4)
-    for exercise in reversed(workshop.exercises_of(notebook, path.name)):
+    exercises = workshop.exercises_of(notebook, path.name)
+    wrongly = WRONG_SOLUTIONS.get(path.stem, [""] * len(exercises))
+    for exercise, wrong in reversed(list(zip(exercises, wrongly, strict=True))):
         check = notebook.cells[exercise.check].source
-        before = nbformat.v4.new_code_cell(
-            f"try:\n    exec(compile({check!r}, 'check', 'exec'))\n"
-            "except Exception as unsolved:\n    print('fails before:', type(unsolved).__name__)\n"
-            f"else:\n    raise RuntimeError('passes before it is solved: {exercise.heading}')"
-        )
+        tried = [f"fails_on({solution!r}, {check!r}, {exercise.heading!r})" for solution in dict.fromkeys(("", wrong))]
+        before = nbformat.v4.new_code_cell("\n".join([FAILS_ON, *tried]))
         before.metadata["tags"] = ["before"]
         notebook.cells.insert(exercise.solution, before)
     return notebook
@@ -128,7 +140,9 @@ def test_a_lesson_runs_at_its_second_values_and_its_checks_fail_before_and_pass_
     before = [cell for cell in executed.cells if "before" in cell.metadata.get("tags", [])]
     assert len(before) == len(workshop.exercises_of(nbformat.read(path, as_version=4)))
     for cell in before:
-        assert cell.outputs[-1]["text"].startswith("fails before:")
+        told = "".join(output["text"] for output in cell.outputs if output.get("name") == "stdout").splitlines()
+        tried = cell.source.count("\nfails_on(")
+        assert len([line for line in told if line.startswith("fails before:")]) == tried
 
 
 @pytest.mark.slow
