@@ -333,13 +333,24 @@ def test_52_a_knob_that_is_no_yaml_is_refused(refused, value):
     assert "map" in refused("compare", "--pipelines", f"py_dataset,tf_data:map={value}")
 
 
+@pytest.fixture(scope="module")
+def kept_run_of_three(tmp_path_factory):
+    """A folder with a plan and its finished run, to be copied."""
+    folder = tmp_path_factory.mktemp("three")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernels, "MODULES", trivial_cells.LIGHT)
+        written = trivial_cells.write_grid(folder, [0, 1, 2])
+        assert sweep.run(written, folder / "run", notebook=trivial_cells.notebook_of(written), progress=False).done == 3
+    return folder, written.relative_to(folder)
+
+
 @pytest.fixture
-def run_of_three(tmp_path, monkeypatch):
+def run_of_three(kept_run_of_three, tmp_path, monkeypatch):
     """A finished run of three trivial cells: (its plan, its folder)."""
-    monkeypatch.setattr(kernels, "MODULES", ("helpers.results", "pyarrow.parquet"))
-    written, out = trivial_cells.write_grid(tmp_path, [0, 1, 2]), tmp_path / "run"
-    assert sweep.run(written, out, notebook=trivial_cells.notebook_of(written), progress=False).done == 3
-    return written, out
+    monkeypatch.setattr(kernels, "MODULES", trivial_cells.LIGHT)
+    folder, written = kept_run_of_three
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    return tmp_path / written, tmp_path / "run"
 
 
 def resumed(written, out):
@@ -703,15 +714,9 @@ def test_71_a_worker_without_a_dispatcher_is_refused(refused, monkeypatch):
 # Other processes: ended, stopped, planted.
 
 
-@pytest.mark.parametrize(
-    ("number", "launcher"),
-    [
-        (signal.SIGTERM, "warm"),
-        (signal.SIGHUP, "stock"),
-        pytest.param(signal.SIGTERM, "stock", marks=pytest.mark.slow),
-        pytest.param(signal.SIGHUP, "warm", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", ["warm", "stock"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_49_a_signal_leaves_no_scratch_and_no_process(tmp_path, number, launcher):
     scratch = tmp_path / "t"
     scratch.mkdir()

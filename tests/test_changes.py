@@ -76,6 +76,7 @@ def test_pipelines_of_other_knobs_are_no_pair():
     assert "py_dataset" not in set(changes(run_of(1), after)["pipeline"])
 
 
+@pytest.mark.slow
 def test_the_command_says_what_changed_and_its_exit_code_tells(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("helpers.report.page.write", lambda *runs: "not written")
     first = run_folder(tmp_path / "first", quick_like())

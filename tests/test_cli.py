@@ -117,6 +117,7 @@ def test_compare_prints_parity_and_ratios(capsys):
     assert "Same work" in printed and "time_ratio" in printed
 
 
+@pytest.mark.slow
 def test_compare_tells_the_share_of_waiting_where_it_trains(capsys):
     arguments = ["compare", "--train", "--examples", "64", "--budget", "1s", "--pipelines", "py_dataset,tf_data"]
     assert cli.main(arguments) == cli.DONE
@@ -165,6 +166,7 @@ def serving(*arguments):
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
 
 
+@pytest.mark.slow
 def test_a_dispatcher_and_a_worker_serve_as_processes_of_their_own_until_ctrl_c():
     with socket.socket() as free:
         free.bind(("localhost", 0))

@@ -84,6 +84,7 @@ def test_a_system_that_cannot_hold_a_process_to_cores_says_so_in_one_line(monkey
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 @can_hold
 @pytest.mark.parametrize("launcher", ["stock", "warm"])
 def test_every_thread_pool_of_a_cells_kernel_follows_its_cores(launcher, tmp_path):

@@ -70,6 +70,7 @@ def test_a_model_and_the_seeds_are_as_before():
     assert model.history is history and not model.stop_training
 
 
+@pytest.mark.slow
 def test_a_model_that_was_never_built_begins_its_training_as_if_nobody_had_asked():
     def trained(ask):
         keras.utils.set_random_seed(1)

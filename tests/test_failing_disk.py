@@ -86,9 +86,13 @@ def test_a_write_that_fails_leaves_the_file_as_it_was(tmp_path, fault):
 
 @pytest.mark.parametrize(
     ("part", "every"),
-    [("prepare", 15), ("cache", 6), ("sweep", 35), *(pytest.param(part, 1, marks=pytest.mark.slow) for part in
-                                                      ("prepare", "cache", "sweep"))],
-)  # fmt: skip
+    [
+        ("prepare", 40),
+        ("cache", 12),
+        ("sweep", 90),
+        *(pytest.param(part, 1, marks=pytest.mark.slow) for part in ("prepare", "cache", "sweep")),
+    ],
+)
 def test_nothing_is_lost_and_nothing_wrong_whichever_call_fails(part, every):
     command = [sys.executable, BENCHMARKS / "failing_disk.py", "--part", part, "--every", str(every)]
     ran = subprocess.run(command, capture_output=True, text=True)
@@ -96,6 +100,7 @@ def test_nothing_is_lost_and_nothing_wrong_whichever_call_fails(part, every):
     assert "0 lost, 0 wrong, 0 left over" in ran.stdout
 
 
+@pytest.mark.slow
 def test_a_short_fuzz_finds_nothing():
     command = [sys.executable, BENCHMARKS / "fuzz.py", "--cases", "300", "--files", "40", "--seed", "7"]
     ran = subprocess.run(command, capture_output=True, text=True)

@@ -273,6 +273,7 @@ def test_a_stand_in_of_mnist_may_have_fewer_examples_than_mnist():
     assert before == (mnist._TRAIN_EXAMPLES, mnist._TEST_EXAMPLES)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not allocator.keep_freed_memory(of_a_generator=False), reason="malloc is not glibc's")
 def test_tensorflow_gives_freed_memory_back_beside_a_generator_by_the_rule_that_the_kit_imitates():
     code = "import tensorflow as tf; kind = tf.TensorSpec((), tf.int64); "

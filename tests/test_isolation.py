@@ -113,6 +113,7 @@ def test_what_cannot_be_built_over_there_is_said_here_and_no_process_is_left():
     assert [child.cmdline() for child in left if "spawn_main" in " ".join(child.cmdline())] == []
 
 
+@pytest.mark.slow
 def test_an_epoch_that_hangs_over_there_ends_at_its_deadline_and_says_what_was_asked():
     with isolation.started(Task(examples=64), {"stuck": SPECS["tf_data"]}) as started:
         stuck = started["stuck"]

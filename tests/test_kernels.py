@@ -149,6 +149,7 @@ def test_a_server_that_has_run_tensorflow_is_not_forked(tmp_path, monkeypatch):
         kernels.Warm(("there_is_none",))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("reason", "cause"),
     [
@@ -177,6 +178,7 @@ def test_a_launcher_that_is_not_known_is_refused():
         kernels.Supply("hot")
 
 
+@pytest.mark.slow
 def test_kernels_and_what_they_started_end_with_the_sweep_and_with_the_server(tmp_path):
     starting = f"""
 import os, subprocess, sys, time

@@ -148,7 +148,8 @@ def test_a_planted_difference_is_found_where_it_is_and_nowhere_else(fault):
     make, differing = FAULTS[fault]
     first, second = make()
     report = parity.compare({"first": first, "second": second})
-    assert set(report.differences["aspect"]) == differing, str(report)
+    by_chance = {"shapes"} if fault == "sequences cut" else set()  # how wide a batch of drawn sequences is
+    assert set(report.differences["aspect"]) - by_chance == differing, str(report)
     assert "Not the same work: second deliver something else than first" in str(report)
 
 
