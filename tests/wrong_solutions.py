@@ -47,5 +47,6 @@ WRONG_SOLUTIONS = {
         "larger = pipelines.build('image_data_generator', task.but(batch_size=2 * batch_size))\n"
         "doubled = timing.take_training_apart(simulated_device.model(taken, step_s=0.003), larger)",
         "repaired = pipelines.build('tf_data', task)",
+        "wrapped_up = ds_digits.map(brighten).cache().shuffle(len(digits)).batch(32).prefetch(2)",
     ),
 }
