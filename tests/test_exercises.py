@@ -1,5 +1,6 @@
 import ast
 import json
+import re
 
 import nbformat
 import pytest
@@ -8,6 +9,7 @@ from helpers import cli, paths, workshop
 from helpers.errors import StudyError
 
 LESSONS = workshop.lessons()
+QUIZZED = [path for path in LESSONS if path.name[:2] >= "05"]
 LEARNERS = paths.project_root() / "notebooks" / "workshop" / "learner"
 
 
@@ -61,6 +63,39 @@ def test_an_emptied_solution_is_one_line_and_nothing_else_of_the_lesson_needs_it
     for place, cell in enumerate(lesson.cells):
         if place not in apart and cell.cell_type == "code":
             assert learners.cells[place].source == cell.source
+
+
+QUESTION = re.compile(r"^\*\*(\d)\.\*\* .+?(?=^\*\*\d\.\*\* |\Z)", re.M | re.S)
+
+
+def quiz_of(path):
+    """The five questions of a lesson's quiz, each with what follows it."""
+    (cell,) = [cell.source for cell in read(path).cells if cell.source.startswith("## Quiz\n")]
+    return [question.group() for question in QUESTION.finditer(cell)]
+
+
+@pytest.mark.parametrize("path", QUIZZED, ids=lambda path: path.stem)
+def test_a_quiz_has_five_questions_with_explained_answers_which_learners_do_not_get(path, written):
+    questions, asked = quiz_of(path), quiz_of(written / path.name)
+    assert len(questions) == len(asked) == 5
+    for question, without in zip(questions, asked, strict=True):
+        choices = re.findall(r"^- ([abc])\) .+", question, re.M)
+        (right, why) = re.search(r"<summary>Answer</summary>([abc])\) (.+)</details>", question).groups()
+        assert choices == ["a", "b", "c"] and right in choices
+        assert len(why.split()) >= 8, "an answer says why"
+        assert "Answer" not in without and why not in without and re.findall(r"^- ([abc])\)", without, re.M) == choices
+
+
+@pytest.mark.parametrize("path", QUIZZED, ids=lambda path: path.stem)
+def test_hints_are_graded_and_stay_with_the_learners(path, written):
+    lesson, learners = read(path), read(written / path.name)
+    headings = [cell for cell in lesson.cells if "### Exercise: " in cell.source and cell.cell_type == "markdown"]
+    for cell in headings:
+        told = cell.source.rpartition("### Exercise: ")[2]
+        hints = re.findall(r"<details><summary>Hint (\d)</summary>.+?</details>", told)
+        assert len(hints) >= 2 and hints == [str(number) for number in range(1, len(hints) + 1)], told[:60]
+    hints_of = lambda notebook: sum(cell.source.count("<summary>Hint") for cell in notebook.cells)  # noqa: E731
+    assert hints_of(lesson) == hints_of(learners) > 0
 
 
 def notebook(*cells):

@@ -46,14 +46,8 @@ SECOND_VALUES = {
         "seed": 1,
     },
     "08_find_the_bottleneck": {"examples": 480, "batch_size": 16, "budget_s": 1.0, "shown_batches": 6, "seed": 1},
-    "09_outgrow_one_machine": {
-        "batches": 5,
-        "examples": 192,
-        "elements": 200,
-        "budget_s": 1.0,
-        "limit_s": 3.0,
-        "seed": 1,
-    },
+    "09_add_workers": {"batches": 12, "budget_s": 1.0, "limit_s": 3.0, "seed": 1},
+    "09b_outgrow_one_machine": {"examples": 192, "elements": 200, "budget_s": 1.0, "seed": 1},
     "10_read_the_verdicts": {
         "results_path": REFERENCE,
         "other_path": f"{REFERENCE}/results.parquet",

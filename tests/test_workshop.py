@@ -45,3 +45,28 @@ def test_what_a_page_of_the_kit_links_to_is_there(path):
 def test_the_glossary_is_in_order_and_tells_each_word_once():
     words = re.findall(r"^\*\*(.+?)\.\*\*", (KIT / "glossary.md").read_text(), re.M)
     assert words == sorted(set(words), key=str.lower) and len(words) > 30
+
+
+def notes():
+    """The notes of each lesson, by its number."""
+    told = (KIT / "notes.md").read_text()
+    return {part.split()[0]: part for part in re.split(r"^## ", told, flags=re.M)[1:]}
+
+
+@pytest.mark.parametrize("path", workshop.lessons(), ids=lambda path: path.stem)
+def test_each_lesson_has_its_notes(path):
+    number = path.stem.partition("_")[0]
+    note = notes()[number]
+    assert letters(note.splitlines()[0]) == letters(path.stem)
+    for part in ("Minutes", "What goes wrong", "What they believe", "Project", "Discuss"):
+        assert len(re.findall(rf"^- \*\*{part}:\*\* .+", note, re.M)) == 1, part
+    (minutes,) = re.findall(r"^- \*\*Minutes:\*\* (\d+)", note, re.M)
+    assert 5 <= int(minutes) <= 60
+    (questions,) = re.findall(r"^- \*\*Discuss:\*\* (.+)", note, re.M)
+    assert questions.count("?") >= 2
+    for picture in re.findall(r"pictures/\w+\.png", note):
+        assert (KIT.parent / picture).is_file() and picture.startswith(f"pictures/{number[:2]}_"), picture
+
+
+def test_there_are_no_notes_of_a_lesson_that_is_gone():
+    assert sorted(notes()) == sorted(path.stem.partition("_")[0] for path in workshop.lessons())

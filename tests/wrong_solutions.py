@@ -22,6 +22,54 @@ WRONG_SOLUTIONS = {
         "different_fixed = different_batches(ds_mixed)",
         "ds_repaired = ds_records.cache().batch(batch_size).map(normalise).map(augment)",
     ),
+    "05_match_imagedatagenerator": (
+        "versions = 5  # -2 to 2",
+        "again = TFImageDataGenerator(brightness_range=(0.6, 0.6), rescale=1 / 255)\n"
+        "repaired = first_batch(again, scaled)",
+        "together = pairs(image_flow, mask_flow)",
+    ),
+    "06_rebuild_it_in_tf_data_on_cifar10": (
+        "moved_up = len(np.unique(versions(one.map(augment).cache().batch(1)), axis=0))",
+        "turned = TFImageDataGenerator(rescale=1 / 255, shear_range=0.2, zoom_range=0.2, vertical_flip=True)\n"
+        "repaired = turned.flow(pictures.images, pictures.labels, batch_size=batch_size)",
+    ),
+    "07_vary_cardinality_and_batch_size": (
+        "per_batch = pipelines.build('tf_data', largest_task)\n"
+        "both = {'element': per_image, 'batch': per_batch}\n"
+        "measured_batched = comparison.compare(both, budget_s=0.5)",
+        "ds_repaired = ds_classes.flat_map(one_class).shuffle(sorted_examples, seed=seed)",
+    ),
+    "08_find_the_bottleneck": (
+        "wide, heavier = networks['py_dataset'], recorded['py_dataset']",
+        "def sharpen_by_tf(image):\n"
+        "    return 3 * image - tf.roll(image, 1, axis=1) - tf.roll(image, -1, axis=1)\n"
+        "mended = pipeline(STAGES)",
+    ),
+    "09_add_workers": (
+        "prepared_here = {'2 threads': 8, '2 processes': 8}",
+        "class Noisy(keras.utils.PyDataset):\n"
+        "    def __len__(self):\n"
+        "        return 8\n"
+        "    def __getitem__(self, index):\n"
+        "        time.sleep(0.05)\n"
+        "        generator = np.random.default_rng(seed)\n"
+        "        return generator.random((4, 8, 8, 1), 'float32'), np.zeros(4, 'int64')",
+    ),
+    "09b_outgrow_one_machine": (
+        "from_one = 2 * examples",
+        "repaired = pipelines.build('tf_data', task, service=pair.address, sharding='off')",
+    ),
+    "10_read_the_verdicts": (
+        "outcome_everywhere = rules.compare(runs[0].results, pipeline=tf_data, reference=sequence, expect='faster')",
+        "(mended,) = load_text(broken.replace('transformation:', 'transform:').replace('equal', 'faster'))",
+    ),
+    "11_feed_a_gpu": (
+        "change = 'stays'\n"
+        "larger = pipelines.build('image_data_generator', task.but(batch_size=2 * batch_size))\n"
+        "doubled = timing.take_training_apart(simulated_device.model(taken, step_s=0.003), larger)",
+        "repaired = pipelines.build('tf_data', task)",
+        "wrapped_up = ds_digits.map(brighten).cache().shuffle(len(digits)).batch(32).prefetch(2)",
+    ),
     "14_look_under_the_clock": (
         "gone_s = 2 * read_s",
         "near_the_mean = int(np.sum(np.abs(two_heaps / np.median(two_heaps) - 1) < 0.1))",

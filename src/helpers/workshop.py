@@ -24,6 +24,7 @@ from helpers.errors import StudyError
 MANIFEST = ".written-by-study.json"
 HEADING = re.compile(r"^### Exercise: (.+)$", re.M)
 STRICT = "STUDY_STRICT_LESSONS"  # "1" where the kit itself is tested
+ANSWER = re.compile(r"\n*<details><summary>Answer</summary>.*?</details>", re.S)  # of a quiz; hints stay
 OUTPUT_TAGS = {"keep_output", "nbval-check-output"}
 
 
@@ -72,7 +73,7 @@ def exercises_of(notebook: Any, name: str = "the notebook") -> list[Exercise]:
 
 
 def learners_version(notebook: Any, name: str = "the notebook") -> Any:
-    """Returns a copy of a lesson for learners: no outputs, each solution emptied to one line that tells what to make.
+    """Returns a copy of a lesson for learners: no outputs, no answers to its quiz, solutions emptied to one line each.
 
     Args:
         notebook: as `nbformat.read` gives it.
@@ -89,8 +90,9 @@ def learners_version(notebook: Any, name: str = "the notebook") -> Any:
             if "tags" in cell.metadata:
                 cell.metadata["tags"] = [tag for tag in cell.metadata["tags"] if tag not in OUTPUT_TAGS]
         else:
+            cell.source = ANSWER.sub("", cell.source)
             # Lessons link to each other, which holds here too; what else they link to is two folders up.
-            cell.source = re.sub(r"\]\((?!http|#|\d\d_)([^)]+)\)", r"](../../\1)", cell.source)
+            cell.source = re.sub(r"\]\((?!http|#|\d\d[a-z]?_)([^)]+)\)", r"](../../\1)", cell.source)
     first = learners.cells[0]
     first.source += f"\n\nThe learner's version: the exercises at the end are yours. [With solutions](../../{name})"
     return learners

@@ -12,6 +12,7 @@ from helpers.plots.results import (
     condition as condition,
     epoch_parts as epoch_parts,
     ratios as ratios,
+    room as room,
     start_and_rate as start_and_rate,
 )
 from helpers.plots.style import look as look, png as png, show as show, styled as styled

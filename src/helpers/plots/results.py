@@ -57,6 +57,21 @@ def ratios(results: pd.DataFrame, *, limit: int = 40, margin: float = 0.05) -> F
     return _forest(rows, f"time of an epoch / time of {reference}{more}", margin=margin)
 
 
+def room(table: pd.DataFrame, *, limit: int = 60, margin: float = 0.05) -> Figure:
+    """Draws the ratios of several laptops, each with its interval, question by question.
+
+    Args:
+        table: from `helpers.report.room.side_by_side`.
+        limit: rows drawn at most, from the top of the table.
+        margin: the band in which ratios are the same, share.
+    """
+    shown = table.head(limit)
+    headings = [f"{condition(row)}: {row.pipeline} against {row.reference}" for row in shown.itertuples()]
+    rows = shown.assign(heading=headings, pipeline=shown["laptop"], builder=shown["laptop"])
+    more = f" (the first {limit} of {len(table)})" if len(table) > limit else ""
+    return _forest(rows, f"time of an epoch / time of the reference, laptop by laptop{more}", margin=margin)
+
+
 def condition(row: Any) -> str:
     """Returns a cell's conditions in short: data, transform, batch, examples, where from and when decoded.
 

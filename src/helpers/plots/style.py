@@ -53,10 +53,10 @@ def show(figure: Figure, *, alt: str | None = None) -> None:
     display(Image(data=png(figure), format="png", alt=alt or str(figure.get_label())))
 
 
-def png(figure: Figure) -> bytes:
-    """Returns a figure as a PNG file, and closes it."""
+def png(figure: Figure, *, software: str | None = None) -> bytes:
+    """Returns a figure as a PNG file, which names the software that made it where that is given, and closes it."""
     picture = io.BytesIO()
-    figure.savefig(picture, format="png", bbox_inches="tight", metadata={"Software": None})
+    figure.savefig(picture, format="png", bbox_inches="tight", metadata={"Software": software})
     plt.close(figure)
     return picture.getvalue()
 
