@@ -66,7 +66,7 @@ def examine(
     import scipy.spatial  # noqa: F401
     import tensorflow  # noqa: F401
 
-    from helpers import doctor, files
+    from helpers import doctor
 
     sys.path.insert(0, folder)
     loaded = {file: own_feeds.load(Path(file)) for file, _ in named.values()}
@@ -81,7 +81,6 @@ def examine(
         "the feed must be examined", debug, doctor.examine, given.pop("feed"), **given, **settings
     )
     if html:
-        title = f"<!doctype html><meta charset=utf-8><title>{Path(html).stem}</title>"
-        files.write_whole(Path(html), lambda place: place.write_text(title + report.to_html()))
+        report.write(Path(html))
     print(json.dumps(report.to_dict()) if as_json else report)
     return FINDINGS if any(finding.certainty == "measured" for finding in report.findings) else 0

@@ -5,10 +5,8 @@ import math
 import re
 import traceback
 import types
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
-
-from markupsafe import escape
 
 from helpers import checks
 from helpers.doctor import (
@@ -18,14 +16,15 @@ from helpers.doctor import (
     parts,
     prediction,
     py_dataset_rules,
+    remedies,
     seen,
     speed_rules,
     unharmed,
 )
 from helpers.doctor.case import Case
-from helpers.doctor.findings import CONTENT, FAULTS, NO_RULE, Finding, measured
-from helpers.doctor.headspace import Headspace, headspace
-from helpers.doctor.stages import Stages
+from helpers.doctor.findings import CONTENT, FAULTS, NO_RULE, measured
+from helpers.doctor.headspace import headspace
+from helpers.doctor.report import Report
 from helpers.errors import StudyError, first_line
 from helpers.machine import limits
 from helpers.pipelines import feeds
@@ -44,80 +43,6 @@ IN_AN_ERROR = re.compile(r'File "([^"]+)", line (\d+)')
 PYTHON_ERROR = re.compile(r"\w*(Error|Exception): ")
 # Faults without a cost by themselves, told whatever the headspace.
 ALWAYS = ("tiny_batches", "retracing", "wide_dtype", "cache_too_large", "thread_starvation", "processes_misused")
-
-
-@dataclass(frozen=True)
-class Report:
-    """What an examination found.
-
-    Attributes:
-        headspace: what the input takes of an epoch; None where the feed could not be trained on.
-        stages: what each stage costs.
-        findings: faults, those of content first, then by what they cost.
-        remarks: faults of speed that cost less than the headspace's interval, and what else a reader should know.
-        not_looked_at: fault -> what to give, so that it can be looked for.
-    """
-
-    headspace: Headspace | None
-    stages: Stages | None
-    findings: tuple[Finding, ...]
-    remarks: tuple[str, ...]
-    not_looked_at: dict[str, str]
-
-    @property
-    def sentence(self) -> str:
-        """The main point."""
-        if self.headspace is None:
-            return "The feed could not be read."
-        told = f"The input takes {self.headspace.share.value:.0%} of an epoch"
-        costliest = self.stages.costliest if self.stages else None
-        if not self.headspace.matters or costliest is None:
-            return f"{told}: no faster input would gain a notable part."
-        name = f"{costliest.name} ({costliest.where})" if costliest.where else costliest.name
-        most = f"{self.headspace.at_most.value:.1f} times as fast"
-        return f"{told}; {name} costs most of it; no input at all would be {most}."
-
-    def to_dict(self) -> dict[str, Any]:
-        """Returns plain values, as for JSON."""
-        share = self.headspace.share if self.headspace else None
-        most = self.headspace.at_most if self.headspace else None
-        return {
-            "sentence": self.sentence,
-            "share": [share.value, share.low, share.high] if share else None,
-            "at_most": [most.value, most.low, most.high] if most else None,
-            "stages": [] if self.stages is None else _plain(self.stages.table.to_dict(orient="records")),
-            "findings": [finding.to_dict() for finding in self.findings],
-            "remarks": list(self.remarks),
-            "not_looked_at": self.not_looked_at,
-        }
-
-    def __str__(self):
-        told = [self.sentence, *([f"Headspace: {self.headspace}"] if self.headspace else [])]
-        told += [str(self.stages)] if self.stages and self.stages.stages else []
-        told += [f"Finding: {finding}" for finding in self.findings] or ["No fault was found."]
-        told += [f"Remark: {remark}" for remark in self.remarks]
-        for what in sorted(set(self.not_looked_at.values()) - {NO_RULE}):
-            faults = [fault for fault, needed in self.not_looked_at.items() if needed == what]
-            told.append(f"Not looked for without {what}: {', '.join(sorted(faults))}.")
-        none = [fault for fault, what in self.not_looked_at.items() if what == NO_RULE]
-        return "\n".join([*told, f"No rule yet: {', '.join(none)}."])
-
-    def to_html(self) -> str:
-        """Returns all of it, as a part of a page."""
-        table = "" if self.stages is None else self.stages.to_html()
-        cards = "".join(f"<li>{escape(finding)}</li>" for finding in self.findings) or "<li>No fault was found.</li>"
-        remarks = "".join(f"<p>{escape(remark)}</p>" for remark in self.remarks)
-        return f"<p><b>{escape(self.sentence)}</b></p><ul>{cards}</ul>{table}{remarks}"
-
-    def _repr_html_(self):
-        return self.to_html()
-
-
-def _plain(rows):
-    return [
-        {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in row.items()}
-        for row in rows
-    ]
 
 
 def examine(
@@ -179,8 +104,12 @@ def examine(
             validation_is_whole=validation_part is not None and validation_part.is_whole,
             given_steps=steps,
         )
-        found = [finding for rule in RULES if (finding := rule(case)) is not None]
-    kept, too_small = _by_cost([*length, *found], head)
+        found = [*length, *(finding for rule in RULES if (finding := rule(case)) is not None)]
+        can_apply = remedies.of(case, found)
+    found = [replace(finding, can_apply=finding.fault in can_apply) for finding in found]
+    if (one_iterator := remedies.one_iterator(case)) is not None:
+        can_apply[one_iterator.name] = one_iterator
+    kept, too_small = _by_cost(found, head)
     remarks = [f"{finding} It costs less than the headspace's interval." for finding in too_small]
     remarks += [f"The epochs were read in part: {part.said}."] if part.said else []
     return Report(
@@ -189,6 +118,8 @@ def examine(
         tuple(kept),
         tuple(remarks),
         _not_looked_at(case, model, validation, source, role),
+        can_apply,
+        case,
     )
 
 

@@ -4,6 +4,7 @@ import ast
 import inspect
 import textwrap
 
+from helpers.doctor import py_dataset_remedies
 from helpers.doctor.case import Case
 from helpers.doctor.findings import Finding, measured, suspected
 from helpers.doctor.speed_rules import gain_of
@@ -14,10 +15,20 @@ OPENING = {"load", "open", "listdir", "glob", "read_csv", "loads", "File", "ZipF
 def per_item_python(case: Case) -> Finding | None:
     """A loop over examples in `__getitem__`."""
     code = _code_of(case)
-    if code is None or not case.stages.stages:
+    if case.kind != "PyDataset" or not case.stages.stages:
         return None
     whole = case.stages.outer[0]
     each_s = whole.wall_s / max(1, case.stages.batches) / max(case.epochs[0].epoch.sizes)
+    if py_dataset_remedies.is_image_data_generator(case) and case.stages.share(whole) > 0:
+        return measured(
+            "per_item_python",
+            f"ImageDataGenerator makes its pictures one after the other in Python: {1e3 * each_s:.2f} ms each.",
+            "take helpers.tf_image_data_generator.TFImageDataGenerator, which makes the same pictures in tf.data",
+            where=whole.name,
+            gain=gain_of(case, whole, left=0.15),
+        )
+    if code is None:
+        return None
     if not _has_loop(code) or max(case.epochs[0].epoch.sizes) < 4 or each_s < 1e-5:
         return None
     return measured(

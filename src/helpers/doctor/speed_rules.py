@@ -1,5 +1,6 @@
 """Rules for faults of speed: from what the stages cost, and how they are written."""
 
+import itertools
 import math
 
 import numpy as np
@@ -28,6 +29,11 @@ def _maps(case: Case):
             yield place, dataset, stage, internals.function_operations(dataset), batch if place < batched_at else 1
 
 
+def _stages(case: Case):
+    """Yields (place, dataset, stage, kind) of each stage."""
+    yield from zip(itertools.count(), case.stages.datasets, case.stages.stages, case.stage_kinds, strict=False)
+
+
 def gain_of(case: Case, stage: Stage, left: float = 0.0) -> float:
     """Predicts how many times as fast an epoch is once a stage costs only a share of what it does.
 
@@ -48,13 +54,14 @@ def _per_example(case: Case, stage: Stage, per_batch: int) -> float:
 
 def python_in_map(case: Case) -> Finding | None:
     """A map that calls Python for every example."""
-    for _, _, stage, operations, per_batch in _maps(case):
+    for place, _, stage, operations, per_batch in _maps(case):
         if operations & IN_PYTHON and per_batch > 1 and case.stages.share(stage) > LARGE:
             return measured(
                 "python_in_map",
                 f"{case.stages.share(stage):.0%} of the input's CPU is Python, called for every example.",
                 "write it in TensorFlow's operations, or call Python once for a whole batch",
                 where=stage.where or stage.name,
+                place=place,
                 gain=gain_of(case, stage),
             )
     return None
@@ -62,7 +69,7 @@ def python_in_map(case: Case) -> Finding | None:
 
 def slow_generator(case: Case) -> Finding | None:
     """from_generator that hands over single examples."""
-    for dataset, stage, kind in zip(case.stages.datasets, case.stages.stages, case.stage_kinds, strict=False):
+    for place, dataset, stage, kind in _stages(case):
         batched = any("Batch" in each for each in case.stage_kinds)
         if kind == "FlatMap" and batched and _is_generator(dataset) and case.stages.share(stage) > LARGE:
             return measured(
@@ -70,6 +77,7 @@ def slow_generator(case: Case) -> Finding | None:
                 f"{case.stages.share(stage):.0%} of the input's CPU goes to a generator of single examples.",
                 "have the generator yield whole batches, or make arrays or files of the data",
                 where=stage.where or "from_generator",
+                place=place,
                 gain=gain_of(case, stage),
             )
     return None
@@ -81,7 +89,7 @@ def _is_generator(dataset):
 
 def map_per_element(case: Case) -> Finding | None:
     """A cheap map on single examples."""
-    for _, _, stage, operations, per_batch in _maps(case):
+    for place, _, stage, operations, per_batch in _maps(case):
         cost = _per_example(case, stage, per_batch)
         if per_batch < 8 or operations & IN_PYTHON or _is_random(operations) or not LEAST_S < cost < CHEAP_S:
             continue
@@ -91,6 +99,7 @@ def map_per_element(case: Case) -> Finding | None:
                 f"It takes {1e6 * cost:.0f} µs of CPU per example, much of it for the call; {per_batch} in a batch.",
                 "put batch() before it, and have it take whole batches",
                 where=stage.where or stage.name,
+                place=place,
                 gain=gain_of(case, stage, left=0.3),
             )
     return None
@@ -102,7 +111,7 @@ def _reads_files(operations):
 
 def sequential_map(case: Case) -> Finding | None:
     """A costly map that runs one call at a time, and that TensorFlow does not make parallel."""
-    for _, _, stage, operations, per_batch in _maps(case):
+    for place, _, stage, operations, per_batch in _maps(case):
         cost = _per_example(case, stage, per_batch)
         if operations & IN_PYTHON or (stage.calls or 1) > 1 or stage.first_epoch_only:
             continue
@@ -113,6 +122,7 @@ def sequential_map(case: Case) -> Finding | None:
                 f"{case.stages.share(stage):.0%} of the input's CPU in one thread: {why}.",
                 "give it num_parallel_calls=tf.data.AUTOTUNE",
                 where=stage.where or stage.name,
+                place=place,
                 gain=gain_of(case, stage, left=0.5),
             )
     return None
@@ -124,7 +134,7 @@ def _is_random(operations):
 
 def sequential_read(case: Case) -> Finding | None:
     """Files that are read one after the other."""
-    for dataset, stage, kind in zip(case.stages.datasets, case.stages.stages, case.stage_kinds, strict=False):
+    for place, dataset, stage, kind in _stages(case):
         nested = internals.function_operations(dataset)
         reads = kind in ("FlatMap", "Interleave") and any(each.startswith(READERS) for each in nested)
         if reads and case.stages.share(stage) > LARGE and (stage.calls or 1) == 1:
@@ -133,6 +143,7 @@ def sequential_read(case: Case) -> Finding | None:
                 "Its files are read one after the other.",
                 "interleave(…, cycle_length=8, num_parallel_calls=tf.data.AUTOTUNE, deterministic=False)",
                 where=stage.where or stage.name,
+                place=place,
                 gain=gain_of(case, stage, left=0.5),
             )
     return None
@@ -174,6 +185,7 @@ def no_cache(case: Case) -> Finding | None:
         f"{case.stages.share(costly[-1]):.0%} of its CPU makes the same {held[-1] / 1e6:.0f} MB in every epoch.",
         "put cache() right behind it, before shuffle() and augmentation",
         where=costly[-1].where or costly[-1].name,
+        place=before.index(costly[-1]),
         gain=gain_of(case, costly[-1]),
     )
 
@@ -197,6 +209,7 @@ def wasted_work(case: Case) -> Finding | None:
                 f"{dropped:.0%} of what is prepared there is thrown away by {kind.lower()}() behind it.",
                 f"put {kind.lower()}() before it",
                 where=before[-1].where or before[-1].name,
+                place=place,
                 gain=gain_of(case, before[-1], left=1 - dropped),
             )
     return None
