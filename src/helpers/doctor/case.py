@@ -36,6 +36,7 @@ class Case:
         source: the raw examples, or None.
         validation: two epochs of the validation data, or None; validation_is_whole: whether they are all of it.
         given_steps: steps_per_epoch as it was given, or None.
+        old_files: names of cache files that were there before.
     """
 
     feed: Feed
@@ -50,6 +51,7 @@ class Case:
     validation: tuple[Reading, Reading] | None = None
     validation_is_whole: bool = False
     given_steps: int | None = None
+    old_files: frozenset[str] = frozenset()
 
     @cached_property
     def matched(self) -> tuple[Matched, ...]:

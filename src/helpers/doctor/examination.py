@@ -3,7 +3,6 @@
 import itertools
 import math
 import re
-import traceback
 import types
 from dataclasses import replace
 from typing import Any
@@ -12,11 +11,14 @@ from helpers import checks
 from helpers.doctor import (
     content_rules,
     costs,
+    files_of,
+    lines,
     more_rules,
     parts,
     prediction,
     py_dataset_rules,
     remedies,
+    resource_rules,
     seen,
     speed_rules,
     unharmed,
@@ -26,23 +28,30 @@ from helpers.doctor.findings import CONTENT, FAULTS, NO_RULE, measured
 from helpers.doctor.headspace import headspace
 from helpers.doctor.report import Report
 from helpers.errors import StudyError, first_line
-from helpers.machine import limits
 from helpers.pipelines import feeds
 from helpers.pipelines.feeds import Feed
 from helpers.timing import models
 
 ROLES = ("training", "evaluation")
-RULES = (*content_rules.RULES, *more_rules.RULES, *speed_rules.RULES, *py_dataset_rules.RULES)
+RULES = (
+    *content_rules.RULES,
+    *more_rules.RULES,
+    *speed_rules.RULES,
+    *py_dataset_rules.RULES,
+    *resource_rules.RULES,
+)
+BY_WATCH = "doctor.Watch(feed) among the callbacks of your own training"
 # What a fault needs beyond the feed.
 NEEDS_VALIDATION = ("augmented_validation", "split_leak", "biased_split", "train_validation_differ")
 NEEDS_SOURCE = ("shared_draws",)
 BETTER_WITH_SOURCE = ("label_mismatch", "lost_examples", "repeated_examples", "garbage_examples")
 NEEDS_WHOLE = ("lost_examples", "repeated_examples", "epochs_mixed", "no_cache", "shuffle_after_batch")
-NOT_THE_USERS = ("site-packages", "helpers/", "importlib", "/threading.py", "__autograph")
-IN_AN_ERROR = re.compile(r'File "([^"]+)", line (\d+)')
 PYTHON_ERROR = re.compile(r"\w*(Error|Exception): ")
 # Faults without a cost by themselves, told whatever the headspace.
-ALWAYS = ("tiny_batches", "retracing", "wide_dtype", "cache_too_large", "thread_starvation", "processes_misused")
+ALWAYS = (
+    *("tiny_batches", "retracing", "wide_dtype", "cache_too_large", "thread_starvation", "processes_misused"),
+    *("heavy_shuffle_buffer", "memory_growth"),
+)
 
 
 def examine(
@@ -76,6 +85,7 @@ def examine(
         length, steps, settled = _settled(feed)
         if settled is None:
             return Report(None, None, tuple(length), (), _not_looked_at(None, None, None, source, role))
+        old_files = files_of.of_caches(settled)
         try:
             part = parts.part_of(settled, budget_s / 12)
             epochs = parts.within(budget_s + parts.HANGS_S, lambda: two_epochs(part.feed), "two epochs")
@@ -85,7 +95,7 @@ def examine(
             is_the_feeds = isinstance(error, parts.Hangs) or "(got none)" in str(error)
             if isinstance(error, StudyError) and not is_the_feeds:
                 raise
-            return _unreadable(error, length, source, role)
+            return _unreadable(error, length)
         validated, validation_part = None, None
         if validation is not None:
             validation_part = parts.part_of(feeds.settled(validation), budget_s / 12)
@@ -103,6 +113,7 @@ def examine(
             validation=validated,
             validation_is_whole=validation_part is not None and validation_part.is_whole,
             given_steps=steps,
+            old_files=old_files,
         )
         found = [*length, *(finding for rule in RULES if (finding := rule(case)) is not None)]
         can_apply = remedies.of(case, found)
@@ -125,9 +136,8 @@ def examine(
 
 def _with_free_epochs(told, head, share):
     """Returns the stages with what a whole epoch would take were each of them free; they are of a share of one."""
-    cores = min(len(limits.core_numbers()), limits.cpu_quota())
     seconds = head.epoch.value * share, float(head.held_s.mean()) * share
-    of_part = prediction.with_free_epochs(told, *seconds, cores)
+    of_part = prediction.with_free_epochs(told, *seconds, prediction.cores())
     return of_part.with_free_epochs([stage.free_epoch_s / share for stage in of_part.stages])
 
 
@@ -159,15 +169,23 @@ def two_epochs(feed: Feed) -> tuple[seen.Reading, seen.Reading]:
     return first, second
 
 
-def _unreadable(error, length, source, role):
-    lines = [(each.filename, each.lineno) for each in traceback.extract_tb(error.__traceback__)]
-    lines += IN_AN_ERROR.findall(str(error))  # TensorFlow tells of Python's errors by their text
-    users = [(file, line) for file, line in lines if not any(part in file for part in NOT_THE_USERS)]
-    where = "{}:{}".format(*users[-1]) if users else ""
+def _unreadable(error, length):
+    where = error.where if isinstance(error, parts.Hangs) else lines.of_error(error)
     said = next((line for line in str(error).splitlines() if PYTHON_ERROR.match(line)), first_line(error))
     told = f"It cannot be read to its end ({type(error).__name__}: {said})."
+    report = unreadable(told, where)
+    return replace(report, findings=(*length, *report.findings))
+
+
+def unreadable(told: str, where: str) -> Report:
+    """Returns the report on a feed that cannot be read.
+
+    Args:
+        told: why, one sentence.
+        where: "file:line" of the user's; "" where it is not known.
+    """
     finding = measured("wrong_length", told, "try the failing batch by itself", where=where)
-    return Report(None, None, (*length, finding), (), _not_looked_at(None, None, None, source, role))
+    return Report(None, None, (finding,), (), _not_looked_at(None, None, None, None, ROLES[0]))
 
 
 def _by_cost(found, head):
@@ -183,7 +201,7 @@ def _by_cost(found, head):
 def _not_looked_at(case, model, validation, source, role):
     """Returns fault -> what to give."""
     ruled = sorted(rule.__name__ for rule in RULES)
-    told = {fault: NO_RULE for fault in FAULTS if fault not in ruled}
+    told = {fault: NO_RULE for fault in FAULTS if fault not in ruled} | {"rebuilt_each_epoch": BY_WATCH}
     if case is None:
         return told | {fault: "a feed that can be read" for fault in ruled}
     if validation is None:

@@ -1,18 +1,37 @@
 """Remedies of PyDatasets: workers, batches kept in memory, or tf.data's port of ImageDataGenerator."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from helpers.doctor.case import Case
-from helpers.machine import limits
+from helpers.machine import limits, memory
 from helpers.pipelines.feeds import Feed
 
 WORKERS = 8  # of a PyDataset that waits
 LOCKED = 0.5  # share of the interpreter's lock from which threads do not help
 Maker = Callable[[], Feed]
+
+
+@dataclass(frozen=True)
+class Done:
+    """What is done about a fault.
+
+    Attributes:
+        told: in a few words.
+        changes: of the data; "" for nothing.
+        make: makes the remedied feed.
+        left: share of the cost that stays, 0 to 1; None: as the finding predicts.
+        calls: that are made at once; None: as now.
+    """
+
+    told: str
+    changes: str
+    make: Maker
+    left: float | None = None
+    calls: int | None = None
 
 
 class DoesNotFit(Exception):
@@ -28,34 +47,35 @@ def _wrapped(case, **options):
     return make
 
 
-def workers(case: Case) -> tuple[str, str, Maker]:
+def workers(case: Case) -> Done:
     """Has several workers wait at the same time."""
-    return f"workers={WORKERS}", "", _wrapped(case, workers=WORKERS)
+    return Done(f"workers={WORKERS}", "", _wrapped(case, workers=WORKERS))
 
 
-def no_processes(case: Case) -> tuple[str, str, Maker]:
+def no_processes(case: Case) -> Done:
     """Leaves the processes out."""
-    return "use_multiprocessing=False", "", _wrapped(case, use_multiprocessing=False)
+    return Done("use_multiprocessing=False", "", _wrapped(case, use_multiprocessing=False))
 
 
-def kept_or_shared(case: Case) -> tuple[str, str, Maker]:
+def kept_or_shared(case: Case) -> Done:
     """Keeps batches that are the same in every epoch; else shares work among workers, where the lock allows it."""
     if is_image_data_generator(case):
-        return "TFImageDataGenerator, which makes the same pictures in tf.data", "", _port(case)
+        return Done("TFImageDataGenerator, which makes the same pictures in tf.data", "", _port(case), 0.15)
     if batches_repeat(case):
         return kept(case)
     cores = len(limits.core_numbers())
     whole = case.stages.outer[0]
     if whole.of_lock < LOCKED and cores > 1 and case.feed.data.workers < cores:
-        return f"workers={cores}", "", _wrapped(case, workers=cores)
+        return Done(f"workers={cores}", "", _wrapped(case, workers=cores), 1.0, cores)
     raise DoesNotFit
 
 
-def kept(case: Case) -> tuple[str, str, Maker]:
+def kept(case: Case) -> Done:
     """Keeps batches in memory."""
     if not batches_repeat(case):
         raise DoesNotFit
-    return "its batches kept in memory, because they are the same in every epoch", "", _wrapped(case, keep=True)
+    told = "its batches kept in memory, because they are the same in every epoch"
+    return Done(told, "", _wrapped(case, keep=True), 0.0)
 
 
 def batches_repeat(case: Case) -> bool:
@@ -69,6 +89,17 @@ def batches_repeat(case: Case) -> bool:
     if not alike or first.targets is None or second.targets is None:
         return alike
     return np.array_equal(first.targets, second.targets)
+
+
+def could_be_kept(case: Case) -> bool:
+    """Whether it makes the same batches in every epoch, and they take no more than a quarter of the free memory.
+
+    Args:
+        case: the feed.
+    """
+    if case.kind != "PyDataset" or not case.whole or not batches_repeat(case):
+        return False
+    return case.epochs[0].bytes < 0.25 * memory.available_bytes()
 
 
 def is_image_data_generator(case: Case) -> bool:
@@ -126,7 +157,7 @@ def _port(case):
     return make
 
 
-def narrower(case: Case) -> tuple[str, str, Maker]:
+def narrower(case: Case) -> Done:
     """Makes inputs of eight bytes a number such of four."""
 
     def change(batch):
@@ -137,10 +168,10 @@ def narrower(case: Case) -> tuple[str, str, Maker]:
         x = keras.tree.map_structure(lambda each: np.asarray(each).astype(narrow.get(str(each.dtype), each.dtype)), x)
         return (x, *rest) if rest else x
 
-    return "float32 or int32", "the dtype of inputs", _wrapped(case, change=change)
+    return Done("float32 or int32", "the dtype of inputs", _wrapped(case, change=change))
 
 
-MAKERS: dict[str, Callable[[Case], tuple[str, str, Maker]]] = {
+MAKERS: dict[str, Callable[[Case], Done]] = {
     "single_worker": workers,
     "processes_misused": no_processes,
     "per_item_python": kept_or_shared,

@@ -1,10 +1,11 @@
 """What the doctor can do about a finding by itself: a feed made anew, with one change."""
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from helpers.doctor import py_dataset_remedies, tf_data_remedies
+from helpers.doctor import prediction, py_dataset_remedies, tf_data_remedies
 from helpers.doctor.case import Case
 from helpers.doctor.findings import Finding
 from helpers.doctor.rebuilding import Chain
@@ -80,10 +81,19 @@ def _py_dataset(case, finding):
     if case.kind != "PyDataset" or finding.fault not in py_dataset_remedies.MAKERS:
         return None
     try:
-        told, changes, make = py_dataset_remedies.MAKERS[finding.fault](case)
+        done = py_dataset_remedies.MAKERS[finding.fault](case)
     except py_dataset_remedies.DoesNotFit:
         return None
-    return Remedy(finding.fault, told, make, changes, finding.gain)
+    return Remedy(finding.fault, done.told, done.make, done.changes, _gain(case, finding, done))
+
+
+def _gain(case, finding, done):
+    """What the remedy gains that is at hand, which may be another than the best."""
+    if done.left is None or math.isnan(finding.gain):
+        return finding.gain
+    return prediction.gain(
+        case, lambda place, stage: replace(prediction.scaled(stage, done.left), calls=done.calls or stage.calls)
+    )
 
 
 def one_iterator(case: Case) -> Remedy | None:

@@ -2,10 +2,12 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 
 from helpers import internals
+from helpers.doctor import prediction
 from helpers.doctor.case import IN_PYTHON, RANDOM_OPERATIONS, Case
 from helpers.doctor.findings import Finding, measured, suspected
 from helpers.doctor.stages import Stage
@@ -13,6 +15,8 @@ from helpers.doctor.stages import Stage
 LARGE = 0.25  # share of the feed's cost that makes a stage a large one
 CHEAP_S = 5e-5  # CPU seconds of an example, below which calling costs as much as what is called
 COSTLY_S = 1e-4  # CPU seconds of an example, from which a thread of its own pays
+CALL_S = 1.2e-5  # CPU seconds of calling a map's function
+LEAST_LEFT = 0.1  # of a map's cost, once it takes whole batches
 LEAST_S = 2e-6  # and of a map that costs anything
 FEW = 4  # examples of a tiny batch
 READERS = ("TFRecord", "TextLine", "FixedLengthRecord")
@@ -34,18 +38,26 @@ def _stages(case: Case):
     yield from zip(itertools.count(), case.stages.datasets, case.stages.stages, case.stage_kinds, strict=False)
 
 
-def gain_of(case: Case, stage: Stage, left: float = 0.0) -> float:
+def gain_of(
+    case: Case, stage: Stage, left: float = 0.0, *, calls: int | None = None, with_earlier: bool = False
+) -> float:
     """Predicts how many times as fast an epoch is once a stage costs only a share of what it does.
 
     Args:
         case: the feed.
         stage: of it.
         left: the share of its cost that stays, 0 to 1.
+        calls: that it will make at once; None: as now.
+        with_earlier: whether that holds of all stages before it, too.
     """
-    if case.headspace is None or not math.isfinite(stage.free_epoch_s) or not stage.free_epoch_s:
-        return math.nan
-    now = case.headspace.epoch.value
-    return now / (stage.free_epoch_s + left * (now - stage.free_epoch_s))
+    at = next(place for place, each in enumerate(case.stages.outer) if each is stage)
+
+    def edited(place, each):
+        if each is stage or (with_earlier and place < at):
+            return replace(prediction.scaled(each, left), calls=calls or each.calls)
+        return each
+
+    return prediction.gain(case, edited)
 
 
 def _per_example(case: Case, stage: Stage, per_batch: int) -> float:
@@ -62,7 +74,7 @@ def python_in_map(case: Case) -> Finding | None:
                 "write it in TensorFlow's operations, or call Python once for a whole batch",
                 where=stage.where or stage.name,
                 place=place,
-                gain=gain_of(case, stage),
+                gain=gain_of(case, stage, with_earlier=True),
             )
     return None
 
@@ -100,7 +112,7 @@ def map_per_element(case: Case) -> Finding | None:
                 "put batch() before it, and have it take whole batches",
                 where=stage.where or stage.name,
                 place=place,
-                gain=gain_of(case, stage, left=0.3),
+                gain=gain_of(case, stage, left=max(LEAST_LEFT, 1 - CALL_S / cost)),
             )
     return None
 
@@ -123,7 +135,7 @@ def sequential_map(case: Case) -> Finding | None:
                 "give it num_parallel_calls=tf.data.AUTOTUNE",
                 where=stage.where or stage.name,
                 place=place,
-                gain=gain_of(case, stage, left=0.5),
+                gain=gain_of(case, stage, left=1.0, calls=int(prediction.cores())),
             )
     return None
 
@@ -144,7 +156,7 @@ def sequential_read(case: Case) -> Finding | None:
                 "interleave(…, cycle_length=8, num_parallel_calls=tf.data.AUTOTUNE, deterministic=False)",
                 where=stage.where or stage.name,
                 place=place,
-                gain=gain_of(case, stage, left=0.5),
+                gain=gain_of(case, stage, left=1.0, calls=int(prediction.cores())),
             )
     return None
 
@@ -156,15 +168,14 @@ def no_prefetch(case: Case) -> Finding | None:
         return None
     if any(node.name.startswith(("Prefetch", "ParallelMap", "MapAndBatch", "ParallelBatch")) for node in nodes[-2:]):
         return None
-    step, epoch = float(np.median(case.headspace.held_s)), case.headspace.epoch.value
-    gain = epoch / max(step, epoch - step)
+    gain = prediction.gain(case, lambda place, stage: stage, ahead=True)
     return measured("no_prefetch", "The graph as it ran ends without a prefetch.", "add prefetch(AUTOTUNE)", gain=gain)
 
 
 def no_cache(case: Case) -> Finding | None:
     """The same costly work in every epoch, on data that fits in memory."""
     if not case.whole or any("Cache" in kind for kind in case.stage_kinds) or case.kind != "tf.data":
-        return None
+        return None  # of a PyDataset: py_dataset_rules
     import psutil
 
     first_random = len(case.stages.stages)
@@ -186,7 +197,7 @@ def no_cache(case: Case) -> Finding | None:
         "put cache() right behind it, before shuffle() and augmentation",
         where=costly[-1].where or costly[-1].name,
         place=before.index(costly[-1]),
-        gain=gain_of(case, costly[-1]),
+        gain=gain_of(case, costly[-1], with_earlier=True),
     )
 
 

@@ -248,9 +248,9 @@ def _one_pass(data):
     elif sort == "PyDataset":
         length = _length(data)
         for index in itertools.count() if length is None else range(length):
-            yield _as_fit_sees(data[index])
+            yield as_fit_sees(data[index])
     else:
-        yield from map(_as_fit_sees, data)
+        yield from map(as_fit_sees, data)
 
 
 def _one_epoch(feed, batches):
@@ -270,8 +270,12 @@ def _one_epoch(feed, batches):
         feed.data.on_epoch_end()
 
 
-def _as_fit_sees(batch):
-    """A Python object's batch in NumPy, a list of parts as a tuple."""
+def as_fit_sees(batch: Any) -> Batch:
+    """Returns a Python object's batch in NumPy, a list of parts as a tuple.
+
+    Args:
+        batch: as a PyDataset or a generator gives it.
+    """
     return _in_numpy(tuple(batch) if isinstance(batch, list) else batch)
 
 
