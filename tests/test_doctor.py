@@ -19,6 +19,7 @@ from helpers.pipelines import Feed, feeds, graph
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 import doctor_cases
+import doctor_untouched_cases
 
 NOT_BY_A_CASE = ("tf.data", "tf.data, endless")  # a length that is seen before anything is read
 OF_CONTENT = [
@@ -73,6 +74,30 @@ def test_a_fault_of_content_is_named_and_its_healthy_twin_is_left_in_peace(plant
 def test_what_only_looks_suspicious_has_no_fault_of_content(control):
     data = doctor_cases.Data(11, examples=320)
     assert content_of(control.feed(data), **control.given(data)) == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("untouched", doctor_untouched_cases.PLANTED, ids=lambda each: f"{each.fault}, {each.shape}")
+@pytest.mark.filterwarnings("ignore::UserWarning")  # statistics that were never fitted
+def test_the_feeds_of_the_untouched_half_can_be_read(untouched):
+    """Nothing is said of what the doctor finds there: that would be tuning on it."""
+    data = doctor_cases.Data(13, examples=100)
+    untouched.given(data)
+    for make in (untouched.sick, untouched.healthy):
+        first = next(feeds.batches_of(make(data)))
+        assert len(keras.tree.flatten(first)) >= 1
+    (untouched.given_healthy or untouched.given)(data)
+
+
+def test_both_halves_hold_enough_and_share_no_shape():
+    halves = doctor_cases.PLANTED, doctor_untouched_cases.PLANTED
+    assert sum(map(len, halves)) >= 60
+    assert len(doctor_cases.HEALTHY) + len(doctor_untouched_cases.HEALTHY) >= 25
+    shapes = [{(each.fault, each.shape) for each in half} for half in halves]
+    assert not shapes[0] & shapes[1]
+    assert {each.fault for half in halves for each in half} >= {*findings.FAULTS} - {
+        *("cache_too_large", "processes_misused", "rebuilt_each_epoch")  # planted nowhere: they need other machines
+    }
 
 
 def test_the_label_of_a_neighbour_is_told_by_its_number():

@@ -253,7 +253,7 @@ def test_a_process_that_crashes_or_hangs_is_a_finding_with_the_users_line(tmp_pa
     told = json.loads(capfd.readouterr().out.splitlines()[-1])
     (finding,) = told["findings"]
     assert code == own_examination.FINDINGS and said in finding["evidence"]
-    assert finding["where"] == f"{file}:15"
+    assert finding["where"] == f"{file}:16"
 
 
 def test_every_fault_has_a_rule_or_says_what_it_needs():

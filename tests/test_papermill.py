@@ -60,6 +60,14 @@ SECOND_VALUES = {
         "batch_size": 32,
         "pipeline": "tf_data",
     },
+    "12_bring_your_own_pipeline": {
+        "examples": 64,
+        "side": 48,
+        "batch_size": 8,
+        "rows": 1000,
+        "budget_s": 1.0,
+        "seed": 1,
+    },
     "11_feed_a_gpu": {"examples": 480, "batch_size": 64, "steps_ms": [1, 5], "budget_s": 2.0, "seed": 1},
 }
 UNITS = "image|example|batch|epoch|second|_s$|share|byte|pixel|step|seed|worker|thread|process|round|element|call"

@@ -92,7 +92,7 @@ def examine(
             head = headspace(settled, model=model, budget_s=budget_s / 5)
             told = _with_free_epochs(costs.of(part, budget_s / 5), head, part.batches / head.batches)
         except Exception as error:
-            is_the_feeds = isinstance(error, parts.Hangs) or "(got none)" in str(error)
+            is_the_feeds = isinstance(error, parts.Hangs | feeds.RanOut) or "(got none)" in str(error)
             if isinstance(error, StudyError) and not is_the_feeds:
                 raise
             return _unreadable(error, length)
@@ -121,7 +121,7 @@ def examine(
     if (one_iterator := remedies.one_iterator(case)) is not None:
         can_apply[one_iterator.name] = one_iterator
     kept, too_small = _by_cost(found, head)
-    remarks = [f"{finding} It costs less than the headspace's interval." for finding in too_small]
+    remarks = [f"{finding}. It costs less than the headspace's interval." for finding in too_small]
     remarks += [f"The epochs were read in part: {part.said}."] if part.said else []
     return Report(
         head,

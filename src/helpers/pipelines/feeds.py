@@ -13,6 +13,11 @@ import numpy as np
 from helpers import checks, service
 from helpers.errors import StudyError
 
+
+class RanOut(StudyError):
+    """An epoch ended before its steps were done."""
+
+
 # What `fit` takes as one batch: x, (x, y) or (x, y, sample weights), each an array or a structure of arrays.
 Batch = Any
 
@@ -262,7 +267,7 @@ def _one_epoch(feed, batches):
         read += 1
         yield batch
     if steps is not None and read < steps:
-        raise StudyError(
+        raise RanOut(
             f"an epoch must have steps_per_epoch batches (got {read} of {steps}, then the data ended); "
             "let the data repeat, or give fewer steps"
         )
