@@ -383,7 +383,12 @@ def records(data, parallel):
 
 
 def nothing_ahead(data, prefetch):
-    dataset = rows(data).repeat(20).batch(BATCH).map(lambda row, label: (tf.linalg.matmul(row, row, True) @ row, label))
+    dataset = (
+        rows(data)
+        .repeat(20)
+        .batch(BATCH)
+        .map(lambda row, label: (tf.linalg.matmul(row, row, transpose_b=True) @ row, label))
+    )
     return without_autotune(dataset.prefetch(2) if prefetch else dataset)
 
 

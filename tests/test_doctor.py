@@ -12,7 +12,18 @@ import pytest
 import tensorflow as tf
 
 from helpers import cli, doctor
-from helpers.doctor import content_rules, examination, findings, more_rules, parts, seen, stages, tf_data_stages
+from helpers.doctor import (
+    content_rules,
+    examination,
+    files_of,
+    findings,
+    more_rules,
+    parts,
+    resource_rules,
+    seen,
+    stages,
+    tf_data_stages,
+)
 from helpers.doctor.case import Case
 from helpers.errors import StudyError
 from helpers.pipelines import Feed, feeds, graph
@@ -36,6 +47,7 @@ OF_CONTENT = [
 
 def content_of(given, *, model=None, validation=None, role="training", source=None):
     """The faults of content, without the seconds that measuring takes."""
+    old_files = files_of.of_caches(given)
     part = parts.part_of(given, 5.0)
     epochs = examination.two_epochs(part.feed)
     kind, datasets, drawn = feeds.kind(part.feed.data), (), graph.Graph()
@@ -56,11 +68,13 @@ def content_of(given, *, model=None, validation=None, role="training", source=No
         validation=validated,
         validation_is_whole=True,
         given_steps=part.feed.steps_per_epoch,
+        old_files=old_files,
     )
-    rules = (*content_rules.RULES, *more_rules.RULES)
+    rules = (*content_rules.RULES, *more_rules.RULES, resource_rules.stale_cache, resource_rules.unsafe_workers)
     return {finding.fault: finding for rule in rules if (finding := rule(case)) is not None}
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # statistics that were never fitted
 @pytest.mark.parametrize("planted", OF_CONTENT)
 def test_a_fault_of_content_is_named_and_its_healthy_twin_is_left_in_peace(planted):
     data = doctor_cases.Data(7, examples=320)

@@ -116,6 +116,16 @@ def test_a_cache_file_of_an_earlier_pipeline_is_told(tmp_path):
     assert finding.fault == "stale_cache" and "example 1 differs" in finding.evidence
 
 
+def test_a_cache_file_that_is_not_there_yet_is_not_written(tmp_path):
+    file = str(tmp_path / "cache")
+    numbers = tf.data.Dataset.range(40).map(lambda number: 2 * number).cache(file).batch(4)
+    report = doctor.examine(numbers, budget_s=1)
+    assert list(tmp_path.iterdir()) == [] and file in report.remarks[0]
+    beside = tf.data.Dataset.zip(numbers, numbers)  # in a branch, nothing is made anew
+    assert "is written" in files_of.without_new_ones(beside)[1][0]
+    assert files_of.without_new_ones(tf.data.Dataset.range(4).cache())[1] == []
+
+
 class OneBuffer(doctor_cases.Sequence):
     """Its batches share one array."""
 

@@ -41,6 +41,7 @@ RULES = (
     *resource_rules.RULES,
 )
 BY_WATCH = "doctor.Watch(feed) among the callbacks of your own training"
+NOTABLE_GAIN = 1.1
 # What a fault needs beyond the feed.
 NEEDS_VALIDATION = ("augmented_validation", "split_leak", "biased_split", "train_validation_differ")
 NEEDS_SOURCE = ("shared_draws",)
@@ -86,6 +87,7 @@ def examine(
         if settled is None:
             return Report(None, None, tuple(length), (), _not_looked_at(None, None, None, source, role))
         old_files = files_of.of_caches(settled)
+        settled, told_of_files = files_of.without_new_ones(settled)
         try:
             part = parts.part_of(settled, budget_s / 12)
             epochs = parts.within(budget_s + parts.HANGS_S, lambda: two_epochs(part.feed), "two epochs")
@@ -121,7 +123,9 @@ def examine(
     if (one_iterator := remedies.one_iterator(case)) is not None:
         can_apply[one_iterator.name] = one_iterator
     kept, too_small = _by_cost(found, head)
-    remarks = [f"{finding}. It costs less than the headspace's interval." for finding in too_small]
+    remarks = [*told_of_files, *(f"{finding}. It costs less than the headspace's interval." for finding in too_small)]
+    if one_iterator is not None and one_iterator.gain > NOTABLE_GAIN:
+        remarks.append(f"About {one_iterator.gain:.1f} times as fast, predicted: {one_iterator.told}.")
     remarks += [f"The epochs were read in part: {part.said}."] if part.said else []
     return Report(
         head,

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from helpers import internals
 from helpers.doctor.case import Case
+from helpers.doctor.rebuilding import CannotRebuild, Chain
 from helpers.errors import StudyError
 from helpers.pipelines import feeds
 
@@ -74,6 +76,33 @@ def _of_texts(texts: Iterable[bytes]):
                 yield picture.height, picture.width
         except (OSError, ValueError, SyntaxError):
             continue
+
+
+def without_new_ones(given: Any) -> tuple[Any, list[str]]:
+    """Returns a feed that writes no cache file which is not there yet, and what is to be said of that.
+
+    Args:
+        given: as for `feeds.opened`.
+    """
+    try:
+        feed = feeds.opened(given)
+    except StudyError:
+        return given, []
+    if feeds.kind(feed.data) != "tf.data":
+        return given, []
+    names = [internals.told(stage, "filename") for stage in internals.dataset_stages(feed.data)]
+    new = [name for name in names if name and not Path(f"{name}.index").exists()]
+    if not new:
+        return given, []
+    chain = Chain.of(feed.data)
+    for place, step in enumerate(chain.steps):
+        if step.kind == "Cache" and internals.told(step.original, "filename") in new:
+            chain = chain.replaced(place, step.made_by(lambda below: below.cache()))
+    try:
+        in_memory = replace(feed, data=chain.built())
+    except CannotRebuild:
+        return given, [f"The cache file {new[0]} is written by reading the feed, as by training on it."]
+    return in_memory, [f"The cache file {new[0]} is not there yet: examined with a cache in memory instead."]
 
 
 def of_caches(given: Any) -> frozenset[str]:

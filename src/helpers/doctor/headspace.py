@@ -32,6 +32,8 @@ class Headspace:
         said: how much of an epoch was measured, in words; "" for all of it.
         confidence: of the intervals, 0 to 1.
         resident_bytes: of this process after each round, (rounds,); empty where it was not looked at.
+        iterators_s: by how many seconds the feed's epoch starts later than the held batch's, as iterators are made, in
+            each round, (rounds,); empty where it was not looked at.
     """
 
     epoch_s: np.ndarray
@@ -40,6 +42,7 @@ class Headspace:
     said: str = ""
     confidence: float = 0.95
     resident_bytes: np.ndarray = field(default_factory=lambda: np.empty(0))
+    iterators_s: np.ndarray = field(default_factory=lambda: np.empty(0))
 
     @property
     def _ratio(self):
@@ -121,16 +124,19 @@ def _in_rounds(model, part, budget_s):
     confidence = ratios.sequential_confidence(looks=len(look_after))
 
     resident: list[float] = []
+    starts: dict[str, list[float]] = {"feed": [], "held": []}
 
     def measured():
         both = np.array(seconds["feed"]), np.array(seconds["held"])
-        return Headspace(*both, whole, part.said, confidence, np.array(resident))
+        later = np.subtract(starts["feed"], starts["held"])
+        return Headspace(*both, whole, part.said, confidence, np.array(resident), later)
 
     with timing.garbage_set_aside():
         for rounds in range(1, look_after[-1] + 1):
             generator.shuffle(order)
             for side in order:
                 epoch = timing.time_epoch(model, sides[side])
+                starts[side].append(epoch.start_s)
                 same_length = epoch.batches == whole
                 seconds[side].append(epoch.epoch_s if same_length else epoch.start_s + whole * epoch.batch_s)
             resident.append(memory.resident_bytes())

@@ -19,7 +19,8 @@ def per_item_python(case: Case) -> Finding | None:
         return None
     whole = case.stages.outer[0]
     each_s = whole.wall_s / max(1, case.stages.batches) / max(case.epochs[0].epoch.sizes)
-    if py_dataset_remedies.is_image_data_generator(case) and case.stages.share(whole) > 0:
+    cpu_s = whole.cpu_s / max(1, case.stages.batches) / max(case.epochs[0].epoch.sizes)
+    if py_dataset_remedies.is_image_data_generator(case) and cpu_s > COSTLY_S:
         return measured(
             "per_item_python",
             f"ImageDataGenerator makes its pictures one after the other in Python: {1e3 * each_s:.2f} ms each.",

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from helpers.doctor import prediction, py_dataset_remedies, tf_data_remedies
 from helpers.doctor.case import Case
 from helpers.doctor.findings import Finding
@@ -108,7 +110,16 @@ def one_iterator(case: Case) -> Remedy | None:
     if int(case.feed.data.cardinality()) != batches:
         return None
     told = f"Feed(data.repeat(), steps_per_epoch={batches}): one iterator for all epochs"
-    return Remedy(ONE_ITERATOR, told, lambda: Feed(case.feed.data.repeat(), batches, False))
+    return Remedy(ONE_ITERATOR, told, lambda: Feed(case.feed.data.repeat(), batches, False), gain=_of_starts(case))
+
+
+def _of_starts(case):
+    """How many times as fast an epoch is without making iterators anew; NaN where that was not measured."""
+    if case.headspace is None or not len(case.headspace.iterators_s):
+        return math.nan
+    epoch_s = case.headspace.epoch.value
+    least_s = float(np.median(case.headspace.held_s))
+    return epoch_s / max(least_s, epoch_s - max(0.0, float(np.median(case.headspace.iterators_s))))
 
 
 def together(case: Case, chosen: Iterable[Remedy]) -> Remedy | None:

@@ -62,7 +62,8 @@ def heavy_shuffle_buffer(case: Case) -> Finding | None:
         made, read = _bytes_of(datasets[place]), _bytes_of(datasets[maps[0] - 1])
         count = min(internals.told(datasets[place], "buffer_size"), case.epochs[0].count)
         work = sum(share for number in maps if (share := case.stages.share(case.stages.stages[number])) > 0)
-        is_large = count * made > HEAVY_BYTES or (work > LARGE and count >= 0.25 * case.epochs[0].count)
+        matters = case.headspace is None or case.headspace.matters
+        is_large = count * made > HEAVY_BYTES or (matters and work > LARGE and count >= 0.25 * case.epochs[0].count)
         if made > HEAVIER * read and is_large:
             return measured(
                 "heavy_shuffle_buffer",

@@ -119,7 +119,7 @@ def verify(case: Case, chosen: Iterable[Remedy], *, change_data: bool = False, b
     asked = [*same, *([remedy for remedy in chosen if remedy.changes] if change_data else [])]
     combined = remedies.together(case, same)
     with unharmed.seeds():
-        tried = [_proved(case, remedy) for remedy in [*asked, *([combined] if combined else [])]]
+        tried = _proved(case, [*asked, *([combined] if combined else [])])
         alike = {each.remedy.name: each for each in tried if each.feed is not None and not each.why_not}
         compared = _timed(case, {name: each.feed for name, each in alike.items()}, budget_s) if alike else None
     done = [_with_gain(each, compared) if each.remedy.name in alike else each for each in tried]
@@ -131,13 +131,26 @@ def _not_asked(remedy):
     return f"not applied: it changes {remedy.changes}; verify(change_data=True)"
 
 
-def _proved(case, remedy):
-    """Makes a remedied feed and holds it against the feed as it is."""
+def _proved(case, asked):
+    """Makes the remedied feeds and holds them against the feed as it is: all at once, or else each for itself."""
+    made, failed = {}, {}
+    for remedy in asked:
+        try:
+            made[remedy.name] = feeds.opened(remedy.make())
+        except Exception as error:
+            failed[remedy.name] = Verified(remedy, {}, why_not=f"cannot be made: {remedies.why_not(error)}")
     try:
-        feed = feeds.opened(remedy.make())
-        report = parity.compare({AS_IT_IS: case.feed, remedy.name: feed})
+        whole = parity.compare({AS_IT_IS: case.feed, **made}) if made else None
+    except Exception:  # of one of them; the others are looked at all the same
+        whole = None
+    return [failed.get(remedy.name) or _held_against(case, remedy, made[remedy.name], whole) for remedy in asked]
+
+
+def _held_against(case, remedy, feed, whole):
+    try:
+        report = whole or parity.compare({AS_IT_IS: case.feed, remedy.name: feed})
     except Exception as error:
-        return Verified(remedy, {}, why_not=f"cannot be made: {remedies.why_not(error)}")
+        return Verified(remedy, {}, why_not=f"cannot be read: {remedies.why_not(error)}")
     differences = report.differences_of(remedy.name)
     if differences and not remedy.changes:
         told = "; ".join(f"{aspect}: {what}" for aspect, what in differences.items())
