@@ -42,6 +42,7 @@ RULES = (
 )
 BY_WATCH = "doctor.Watch(feed) among the callbacks of your own training"
 NOTABLE_GAIN = 1.1
+LEAST_READ_S = 2.0  # of an epoch, whatever the budget
 # What a fault needs beyond the feed.
 NEEDS_VALIDATION = ("augmented_validation", "split_leak", "biased_split", "train_validation_differ")
 NEEDS_SOURCE = ("shared_draws",)
@@ -66,7 +67,7 @@ def examine(
 ) -> Report:
     """Examines a feed of a user's own: is the input the problem, which stage, and is the data what it should be?
 
-    Two epochs are read, or their first parts where they are long; each counts as one for the feed. The model and all
+    Two epochs are read, or their first parts where they take over two seconds and a twelfth of the budget; each counts as one for the feed. The model and all
     sources of random numbers are left as they were.
 
     Args:
@@ -89,7 +90,7 @@ def examine(
         old_files = files_of.of_caches(settled)
         settled, told_of_files = files_of.without_new_ones(settled)
         try:
-            part = parts.part_of(settled, budget_s / 12)
+            part = parts.part_of(settled, max(LEAST_READ_S, budget_s / 12))
             epochs = parts.within(budget_s + parts.HANGS_S, lambda: two_epochs(part.feed), "two epochs")
             head = headspace(settled, model=model, budget_s=budget_s / 5)
             told = _with_free_epochs(costs.of(part, budget_s / 5), head, part.batches / head.batches)
@@ -100,7 +101,7 @@ def examine(
             return _unreadable(error, length)
         validated, validation_part = None, None
         if validation is not None:
-            validation_part = parts.part_of(feeds.settled(validation), budget_s / 12)
+            validation_part = parts.part_of(feeds.settled(validation), max(LEAST_READ_S, budget_s / 12))
             validated = two_epochs(validation_part.feed)
         case = Case(
             part.feed,
@@ -141,7 +142,7 @@ def examine(
 def _with_free_epochs(told, head, share):
     """Returns the stages with what a whole epoch would take were each of them free; they are of a share of one."""
     seconds = head.epoch.value * share, float(head.held_s.mean()) * share
-    of_part = prediction.with_free_epochs(told, *seconds, prediction.cores())
+    of_part = prediction.with_free_epochs(told, *seconds, prediction.cores(), prediction.start_s(head) * share)
     return of_part.with_free_epochs([stage.free_epoch_s / share for stage in of_part.stages])
 
 

@@ -4,7 +4,10 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from helpers.doctor.case import Case
+from helpers.doctor.headspace import Headspace
 from helpers.doctor.stages import Stage, Stages
 from helpers.machine import limits
 
@@ -76,7 +79,7 @@ def scaled(stage: Stage, left: float) -> Stage:
 def gain(case: Case, edit: Callable[[int, Stage], Stage], *, ahead: bool | None = None) -> float:
     """Predicts how many times as fast an epoch is once its stages are others; at most as with no input at all.
 
-    What the model of an epoch does not explain, such as handing batches over, stays.
+    Making iterators stays; all else is brought to what was measured, because beside training everything takes longer.
 
     Args:
         case: the feed.
@@ -91,16 +94,25 @@ def gain(case: Case, edit: Callable[[int, Stage], Stage], *, ahead: bool | None 
     now = epoch_s(case.stages.outer, held_s, cores(), ahead=is_ahead)
     edited = [edit(place, stage) for place, stage in enumerate(case.stages.outer)]
     after = epoch_s(edited, held_s, cores(), ahead=is_ahead if ahead is None else ahead)
-    return measured_s / _rescaled(after, now, measured_s, held_s)
+    return measured_s / _rescaled(after / now, measured_s, held_s, start_s(case.headspace) * share)
 
 
-def _rescaled(after, now, measured_s, held_s):
-    """What the model says of an epoch, brought to what was measured: the rest stays, or all is smaller."""
-    told = after + measured_s - now if measured_s > now else measured_s * after / now
-    return min(measured_s, max(held_s, told))
+def start_s(head: Headspace) -> float:
+    """Returns what making iterators adds to an epoch of a feed, in seconds; 0 where that was not measured.
+
+    Args:
+        head: of the feed.
+    """
+    return max(0.0, float(np.median(head.iterators_s))) if len(head.iterators_s) else 0.0
 
 
-def with_free_epochs(stages: Stages, measured_s: float, held_s: float, cores: float) -> Stages:
+def _rescaled(times, measured_s, held_s, start_s):
+    """An epoch of which all but its start takes so many times what it did, and no less than its steps do."""
+    start_s = min(start_s, max(0.0, measured_s - held_s))
+    return min(measured_s, max(held_s + start_s, start_s + (measured_s - start_s) * times))
+
+
+def with_free_epochs(stages: Stages, measured_s: float, held_s: float, cores: float, start_s: float = 0.0) -> Stages:
     """Returns the stages with what an epoch would take were each of them free, never less than with no input at all.
 
     Args:
@@ -108,6 +120,7 @@ def with_free_epochs(stages: Stages, measured_s: float, held_s: float, cores: fl
         measured_s: seconds of the epoch as measured.
         held_s: seconds of its steps on a batch held ready.
         cores: that may be used.
+        start_s: seconds that making iterators adds to it.
     """
     told = stages.outer
     costs = sum(stage.cost_s for stage in told if math.isfinite(stage.cost_s))
@@ -121,6 +134,6 @@ def with_free_epochs(stages: Stages, measured_s: float, held_s: float, cores: fl
         if stage.inner or not math.isfinite(stage.cost_s):
             return math.nan
         rest = [scaled(each, 0.0) if each is stage else each for each in told]
-        return _rescaled(epoch_s(rest, held_s, cores, ahead=ahead), now, measured_s, held_s)
+        return _rescaled(epoch_s(rest, held_s, cores, ahead=ahead) / now, measured_s, held_s, start_s)
 
     return stages.with_free_epochs([without(place) for place in range(len(stages.stages))])

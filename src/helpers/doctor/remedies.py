@@ -115,11 +115,10 @@ def one_iterator(case: Case) -> Remedy | None:
 
 def _of_starts(case):
     """How many times as fast an epoch is without making iterators anew; NaN where that was not measured."""
-    if case.headspace is None or not len(case.headspace.iterators_s):
+    if case.headspace is None:
         return math.nan
     epoch_s = case.headspace.epoch.value
-    least_s = float(np.median(case.headspace.held_s))
-    return epoch_s / max(least_s, epoch_s - max(0.0, float(np.median(case.headspace.iterators_s))))
+    return epoch_s / max(float(np.median(case.headspace.held_s)), epoch_s - prediction.start_s(case.headspace))
 
 
 def together(case: Case, chosen: Iterable[Remedy]) -> Remedy | None:
