@@ -88,4 +88,5 @@ bench: setup
 	$(BIN)/python benchmarks/sweep_memory.py
 	$(BIN)/python benchmarks/cluster.py
 	$(BIN)/python benchmarks/service.py
+	$(BIN)/python benchmarks/doctor.py --predicted
 	$(BIN)/python benchmarks/gpu.py

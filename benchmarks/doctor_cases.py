@@ -1,8 +1,10 @@
 """What the doctor is tried on: feeds with a fault, their healthy twins, and healthy feeds that look suspicious."""
 
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -246,6 +248,107 @@ def without_autotune(dataset):
     return dataset.with_options(options)
 
 
+def files_of(data, side):
+    """JPEG files of the pictures, enlarged."""
+    folder = Path(tempfile.mkdtemp())
+    names = [str(folder / f"{number:04}.jpg") for number in range(data.n)]
+    for name, image in zip(names, data.x, strict=True):
+        keras.utils.save_img(name, keras.ops.convert_to_numpy(keras.ops.image.resize(image, (side, side))), scale=False)
+    return tf.data.Dataset.from_tensor_slices((names, data.y))
+
+
+def from_file(side):
+    def read(name, label):
+        return tf.image.resize(tf.io.decode_jpeg(tf.io.read_file(name), channels=3), (side, side)), label
+
+    return read
+
+
+def behind_an_old_cache(data, earlier):
+    name = str(Path(tempfile.mkdtemp()) / "kept")
+
+    def cached(change):
+        return data.pairs().map(change).cache(name).shuffle(data.n).batch(BATCH)
+
+    for _ in cached(earlier):
+        pass
+    return cached(scaled)
+
+
+class OneCounter(Sequence):
+    """Asks a counter of its own, not its argument, which batch is next."""
+
+    next_batch = 0
+
+    def __getitem__(self, number):
+        here = self.next_batch
+        time.sleep(0.002)
+        self.next_batch = (here + 1) % self.length
+        return super().__getitem__(here)
+
+
+class Keeps(Sequence):
+    def __getitem__(self, number):
+        x, y = super().__getitem__(number)
+        self.history = [*getattr(self, "history", []), np.tile(x, (8, 1, 1, 1))]
+        return x, y
+
+
+class Cropped(Sequence):
+    """Pictures of another size in each batch."""
+
+    def __getitem__(self, number):
+        x, y = super().__getitem__(number)
+        side = 8 + (5 * number) % 9
+        return x[:, :side, : 8 + (3 * number) % 9], y
+
+
+class Opens(Sequence):
+    def __init__(self, x, y, **options):
+        super().__init__(x, y, **options)
+        self.name = Path(tempfile.mkdtemp()) / "x.npy"
+        np.save(self.name, np.tile(x, (8, 1, 1, 1)))
+
+    def __getitem__(self, number):
+        chosen = self.index[number * self.batch : (number + 1) * self.batch]
+        return np.load(self.name)[chosen], self.y[chosen]
+
+
+def shifted(row, label):
+    return tf.sqrt(tf.abs(row - 3) + 1), label
+
+
+def many_rows(data):
+    rows = np.tile(data.x.reshape(data.n, -1)[:, :32], (64, 1))
+    return tf.data.Dataset.from_tensor_slices((rows, np.tile(data.y, 64)))
+
+
+def text_files(data, parallel):
+    folder = Path(tempfile.mkdtemp())
+    for number in range(6):
+        lines = [" ".join(f"{value:.3f}" for value in image.ravel()[:64]) for image in data.x]
+        (folder / f"{number}.txt").write_text("\n".join(lines * 4))
+    names = tf.data.Dataset.list_files(str(folder / "*.txt"))
+    options = {"num_parallel_calls": tf.data.AUTOTUNE, "deterministic": False} if parallel else {}
+    lines = names.interleave(tf.data.TextLineDataset, cycle_length=6 if parallel else 1, **options)
+    return lines.batch(64).map(lambda text: tf.strings.length(text)[:, None])
+
+
+def with_threads(data, threads):
+    options = tf.data.Options()
+    options.threading.private_threadpool_size = threads
+    return data.pairs().shuffle(64).map(sin_slow, num_parallel_calls=4).batch(BATCH).with_options(options)
+
+
+def sample_wise(data, fits):
+    from keras.src.legacy.preprocessing.image import ImageDataGenerator
+
+    generator = ImageDataGenerator(featurewise_center=True, featurewise_std_normalization=True)
+    if fits:
+        generator.fit(data.x)
+    return generator.flow(data.x, data.y, batch_size=BATCH)
+
+
 PLANTED = [
     Planted("label_mismatch", "tf.data", zipped, shuffled, Data.source),
     Planted("label_mismatch", "tf.data, without a source", zipped, shuffled),
@@ -428,6 +531,49 @@ PLANTED = [
     Planted("tiny_batches", "PyDataset", lambda d: sequence(d, batch=2), sequence),
     Planted("wide_dtype", "tf.data", lambda d: shuffled(d).map(lambda x, y: (tf.cast(x, tf.float64), y)), shuffled),
     Planted("wide_dtype", "PyDataset", lambda d: Sequence(d.x.astype("float64"), d.y), sequence),
+    Planted(
+        "oversized_source",
+        "tf.data",
+        lambda d: files_of(d, 256).shuffle(d.n).map(from_file(16)).batch(BATCH),
+        lambda d: files_of(d, 16).shuffle(d.n).map(from_file(16)).cache().batch(BATCH),
+    ),
+    Planted(
+        "heavy_shuffle_buffer",
+        "tf.data",
+        lambda d: files_of(d, 64).map(from_file(64)).shuffle(d.n).batch(BATCH),
+        lambda d: files_of(d, 64).map(from_file(64)).cache().shuffle(d.n).batch(BATCH),
+    ),
+    Planted(
+        "stale_cache",
+        "tf.data",
+        lambda d: behind_an_old_cache(d, lambda image, label: (image, label)),
+        lambda d: behind_an_old_cache(d, scaled),
+    ),
+    Planted("unsafe_workers", "PyDataset", lambda d: OneCounter(d.x, d.y, workers=4), lambda d: sequence(d, workers=4)),
+    Planted("memory_growth", "PyDataset", lambda d: Keeps(d.x, d.y), sequence),
+    Planted(
+        "map_per_element",
+        "tf.data",
+        lambda d: many_rows(d).map(shifted).batch(256),
+        lambda d: many_rows(d).batch(256).map(shifted),
+    ),
+    Planted("sequential_read", "tf.data", lambda d: text_files(d, False), lambda d: text_files(d, True)),
+    Planted(
+        "no_prefetch",
+        "tf.data",
+        lambda d: without_autotune(d.pairs().map(sin_slow).cache().shuffle(64).map(flipped).batch(BATCH)),
+        lambda d: without_autotune(d.pairs().map(sin_slow).cache().shuffle(64).map(flipped).batch(BATCH).prefetch(2)),
+        lambda d: {"model": model_of(keras.layers.Rescaling(1 / 255))},
+    ),
+    Planted("retracing", "PyDataset", lambda d: Cropped(d.x, d.y), sequence),
+    Planted("reload_per_batch", "PyDataset", lambda d: Opens(d.x, d.y), sequence),
+    Planted("thread_starvation", "tf.data", lambda d: with_threads(d, 1), lambda d: with_threads(d, 0)),
+    Planted(
+        "unfitted_statistics",
+        "ImageDataGenerator",
+        lambda d: sample_wise(d, False),
+        lambda d: sample_wise(d, True),
+    ),
 ]
 
 HEALTHY = [

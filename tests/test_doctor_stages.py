@@ -111,6 +111,15 @@ def test_an_epoch_is_the_longest_of_what_goes_on_side_by_side(seconds, calls, ex
     assert prediction.epoch_s(chain, 1.0, 2) == max(expected, (sum(seconds) + 1.5) / 2)
 
 
+def test_without_a_prefetch_the_model_waits_for_each_batch():
+    chain = [Stage("Map", cpu_s=2.0)]
+    assert prediction.epoch_s(chain, 1.0, 4) == 2.0 and prediction.epoch_s(chain, 1.0, 4, ahead=False) == 3.0
+
+
+def test_workers_that_wait_need_no_core():
+    assert prediction.epoch_s([Stage("all", cpu_s=0.1, wall_s=8.0, calls=8)], 0.1, 2) == 1.0
+
+
 def test_no_stage_gains_more_than_no_input_at_all():
     told = measured(tf.data.Dataset.from_tensor_slices(IMAGES).map(costly).batch(16))
     free = prediction.with_free_epochs(told, 1.0, 1e-3, 2)

@@ -72,10 +72,34 @@ def test_what_a_stage_draws_from_is_seen_also_behind_one_that_only_renames():
     assert internals.dataset_inputs(tf.data.Dataset.range(3)) == []
 
 
+def numbers():
+    yield 1
+
+
 def test_a_stage_is_traced_to_the_line_that_the_user_wrote():
     stage = tf.data.Dataset.range(3).map(doubled)
     assert internals.written_at(stage) == (__file__, doubled.__code__.co_firstlineno, "doubled")
     assert internals.written_at(tf.data.Dataset.range(3).batch(2)) is None
+    generated = tf.data.Dataset.from_generator(numbers, output_signature=tf.TensorSpec((), tf.int32))
+    assert internals.written_at(generated) == (__file__, numbers.__code__.co_firstlineno, "numbers")
+
+
+def test_what_a_stage_was_given_is_there_to_make_it_anew():
+    stage = tf.data.Dataset.range(6).map(doubled, num_parallel_calls=3, deterministic=False)
+    assert internals.function_of(stage) is doubled
+    assert internals.told(stage, "num_parallel_calls") == 3 and internals.told(stage, "deterministic") == "false"
+    shuffled = stage.shuffle(5, seed=7, reshuffle_each_iteration=False)
+    assert internals.told(shuffled, "buffer_size") == 5 and internals.told(shuffled, "seed2") == 7
+    assert internals.told(shuffled, "reshuffle_each_iteration") is False
+    batched = shuffled.batch(4, drop_remainder=True)
+    assert internals.told(batched, "batch_size") == 4 and internals.told(batched, "drop_remainder") is True
+    assert internals.told(stage.cache("there"), "filename") == "there" and internals.told(stage, "batch_size") is None
+    assert internals.told(stage.shard(3, 1), "num_shards") == 3 and internals.told(stage.shard(3, 1), "index") == 1
+    assert [internals.told(each, "count") for each in (stage.take(2), stage.skip(3), stage.repeat())] == [2, 3, -1]
+    kept = stage.filter(lambda number: number > 2)
+    assert internals.function_of(kept)(3) and internals.function_of(batched) is None
+    nested = stage.interleave(lambda number: tf.data.Dataset.range(number), cycle_length=2, block_length=3)
+    assert internals.told(nested, "cycle_length") == 2 and internals.told(nested, "block_length") == 3
 
 
 def test_the_arrays_that_a_graph_would_copy_are_counted_once():

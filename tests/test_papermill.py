@@ -57,6 +57,14 @@ SECOND_VALUES = {
         "pipeline": "tf_data",
     },
     "14_look_under_the_clock": {"examples": 1600, "epochs": 4, "files": 512, "seed": 1},
+    "12_bring_your_own_pipeline": {
+        "examples": 64,
+        "side": 48,
+        "batch_size": 8,
+        "rows": 1000,
+        "budget_s": 1.0,
+        "seed": 1,
+    },
     "11_feed_a_gpu": {"examples": 480, "batch_size": 64, "steps_ms": [1, 5], "budget_s": 2.0, "seed": 1},
 }
 UNITS = "image|example|batch|epoch|second|_s$|share|byte|pixel|step|seed|worker|thread|process|round|element|call"

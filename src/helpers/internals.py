@@ -42,10 +42,48 @@ def written_at(stage: Any) -> tuple[str, int, str] | None:
 
     Without it, a stage of a graph cannot be traced to the user's line.
     """
-    function = getattr(getattr(stage, "_map_func", None), "_func", None)
+    function = _generator_of(stage) or function_of(stage)
     function = inspect.unwrap(function) if function else None
     code = getattr(function, "__code__", None)
     return (code.co_filename, code.co_firstlineno, code.co_name) if code else None
+
+
+def _generator_of(stage):
+    """The generator function that was given to from_generator, deep within the functions that read it; or None."""
+    waiting, seen = [function_of(stage)] if type(stage).__name__ == "_FlatMapDataset" else [], set()
+    while waiting:
+        function = waiting.pop()
+        for cell in getattr(function, "__closure__", None) or ():
+            held = cell.cell_contents
+            if type(held).__name__ == "_GeneratorState":
+                return held._generator
+            if callable(held) and id(held) not in seen and "tensorflow" in getattr(held, "__module__", ""):
+                seen.add(id(held))
+                waiting.append(held)
+    return None
+
+
+def function_of(stage: Any) -> Callable[..., Any] | None:
+    """Returns the function that the user gave to a stage of a tf.data.Dataset, as it was given, or None.
+
+    Without it, no pipeline can be made anew from its own parts, and none of the doctor's remedies can be tried.
+    """
+    wrapped = getattr(stage, "_map_func", None) or getattr(stage, "_predicate", None)
+    return getattr(wrapped, "_func", None)
+
+
+def told(stage: Any, name: str) -> Any:
+    """Returns what a stage of a tf.data.Dataset was told, as a number, a switch or a text; None where it was not.
+
+    Without it, no pipeline can be made anew from its own parts.
+
+    Args:
+        stage: of a dataset.
+        name: such as "buffer_size", "num_parallel_calls", "drop_remainder".
+    """
+    value: Any = getattr(stage, f"_{name}", None)
+    value = value.numpy() if hasattr(value, "numpy") else value
+    return value.decode() if isinstance(value, bytes) else value.item() if hasattr(value, "item") else value
 
 
 def function_operations(stage: Any) -> set[str]:

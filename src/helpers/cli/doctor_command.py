@@ -33,10 +33,10 @@ def doctor(
 
     FILE.py:NAME is what `fit` takes, or a function without arguments that makes it. Exit code 3: faults were measured.
     """
-    from helpers.cli import own_examination, own_feeds
+    from helpers.cli import own_examination
 
     others = {"model": model, "validation": validation, "source": source}
     debug = bool(context.parent and context.parent.params["debug"])
     page = None if html is None else str(html.resolve())
     settings = {"role": role, "budget_s": budget, "html": page, "as_json": as_json, "debug": debug}
-    return own_feeds.run(own_examination.examination_of(feed, others, **settings))
+    return own_examination.run(own_examination.examination_of(feed, others, **settings))

@@ -92,20 +92,25 @@ def run(request: dict[str, Any]) -> int:
     Raises:
         StudyError: where it was ended from outside.
     """
+    code = ended(request)
+    if code < 0:
+        raise StudyError(
+            f"the process of the feeds must stay alive (it ended with {code}; -9 often means that memory ran out)"
+        )
+    return code
+
+
+def ended(request: dict[str, Any]) -> int:
+    """Starts the process, waits for its end, and returns its exit code, or the number of a signal below 0."""
     process = subprocess.Popen([sys.executable, import_path.__file__, json.dumps(request)])
     try:
-        code = process.wait()
+        return process.wait()
     except BaseException:  # Ctrl-C reaches both; who sent it to this process alone ends the other one by it
         try:
             process.wait(timeout=10)
         except subprocess.TimeoutExpired:
             process.kill()
         raise
-    if code < 0:
-        raise StudyError(
-            f"the process of the feeds must stay alive (it ended with {code}; -9 often means that memory ran out)"
-        )
-    return code
 
 
 def serve(request: dict[str, Any]) -> int:

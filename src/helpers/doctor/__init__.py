@@ -2,9 +2,11 @@
 
 from typing import Any
 
-from helpers.doctor.examination import Report as Report, examine as examine
+from helpers.doctor.examination import examine as examine
 from helpers.doctor.findings import FAULTS as FAULTS, Finding as Finding
 from helpers.doctor.headspace import Headspace as Headspace, headspace as headspace
+from helpers.doctor.report import Report as Report
+from helpers.doctor.verification import Verification as Verification
 
 
 def __getattr__(name: str) -> Any:

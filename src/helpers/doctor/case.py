@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from helpers import internals
+from helpers.doctor import parts
 from helpers.doctor.headspace import Headspace
 from helpers.doctor.seen import Matched, Reading, match
 from helpers.doctor.stages import Stages
@@ -35,6 +36,7 @@ class Case:
         source: the raw examples, or None.
         validation: two epochs of the validation data, or None; validation_is_whole: whether they are all of it.
         given_steps: steps_per_epoch as it was given, or None.
+        old_files: names of cache files that were there before.
     """
 
     feed: Feed
@@ -49,6 +51,7 @@ class Case:
     validation: tuple[Reading, Reading] | None = None
     validation_is_whole: bool = False
     given_steps: int | None = None
+    old_files: frozenset[str] = frozenset()
 
     @cached_property
     def matched(self) -> tuple[Matched, ...]:
@@ -123,10 +126,12 @@ class Case:
     def draws_random(self) -> str:
         """Where random numbers are drawn for inputs: a line, or a stage's name; "" where none are seen."""
         for dataset, stage in zip(self.stages.datasets, self.stages.stages, strict=False):
-            operations = internals.function_operations(dataset)
-            if any(operation.startswith(RANDOM_OPERATIONS) for operation in operations):
+            if self.is_random(dataset):
                 return stage.where or stage.name
-            if operations & IN_PYTHON and (names := _names_in(_function_of(dataset))) & RANDOM_NAMES:
+            if (
+                internals.function_operations(dataset) & IN_PYTHON
+                and (names := _names_in(_function_of(dataset))) & RANDOM_NAMES
+            ):
                 return stage.where or stage.name if names else ""
         if self.kind == "PyDataset":
             for function in _user_methods(type(self.feed.data)):
@@ -141,33 +146,31 @@ class Case:
         if not any("Cache" in kind for kind in kinds):
             return False
         cache = max(place for place, kind in enumerate(kinds) if "Cache" in kind)
-        return any(
-            any(each.startswith(RANDOM_OPERATIONS) for each in internals.function_operations(dataset))
-            for dataset in self.stages.datasets[:cache]
-        )
+        return any(map(self.is_random, self.stages.datasets[:cache]))
 
     @cached_property
     def examples_in_graph(self) -> int | None:
         """The examples that tf.data's source has, where each becomes one of the feed's; None where it is not known."""
         if self.kind != "tf.data" or not self.stages.datasets:
             return None
-        plain = {
-            "Map",
-            "ParallelMap",
-            "Prefetch",
-            "Shuffle",
-            "Cache",
-            "Repeat",
-            "Batch",
-            "ParallelBatch",
-            "AssertCardinality",
-        }
+        plain = {"Map", "ParallelMap", "Prefetch", "Shuffle", "Cache", "Repeat", "Batch", "ParallelBatch"}
+        plain.add("AssertCardinality")
         source, *rest = self.stage_kinds
         known = int(self.stages.datasets[0].cardinality())
         batches = [kind for kind in rest if kind in ("Batch", "ParallelBatch")]
         if known < 0 or not set(rest) <= plain or len(batches) != 1 or source not in ("TensorSlice", "Range"):
             return None
         return known
+
+    @cached_property
+    def first_batch(self) -> Any:
+        """The first batch, as NumPy arrays."""
+        return parts.first_batch(self.feed)
+
+    @staticmethod
+    def is_random(dataset: Any) -> bool:
+        """Whether the functions of one stage of a tf.data.Dataset draw random numbers."""
+        return any(each.startswith(RANDOM_OPERATIONS) for each in internals.function_operations(dataset))
 
     @property
     def drops_remainder(self) -> bool:

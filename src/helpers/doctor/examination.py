@@ -3,121 +3,57 @@
 import itertools
 import math
 import re
-import traceback
 import types
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
-
-from markupsafe import escape
 
 from helpers import checks
 from helpers.doctor import (
     content_rules,
     costs,
+    files_of,
+    lines,
     more_rules,
     parts,
     prediction,
     py_dataset_rules,
+    remedies,
+    resource_rules,
     seen,
     speed_rules,
     unharmed,
 )
 from helpers.doctor.case import Case
-from helpers.doctor.findings import CONTENT, FAULTS, NO_RULE, Finding, measured
-from helpers.doctor.headspace import Headspace, headspace
-from helpers.doctor.stages import Stages
+from helpers.doctor.findings import CONTENT, FAULTS, NO_RULE, measured
+from helpers.doctor.headspace import headspace
+from helpers.doctor.report import Report
 from helpers.errors import StudyError, first_line
-from helpers.machine import limits
 from helpers.pipelines import feeds
 from helpers.pipelines.feeds import Feed
 from helpers.timing import models
 
 ROLES = ("training", "evaluation")
-RULES = (*content_rules.RULES, *more_rules.RULES, *speed_rules.RULES, *py_dataset_rules.RULES)
+RULES = (
+    *content_rules.RULES,
+    *more_rules.RULES,
+    *speed_rules.RULES,
+    *py_dataset_rules.RULES,
+    *resource_rules.RULES,
+)
+BY_WATCH = "doctor.Watch(feed) among the callbacks of your own training"
+NOTABLE_GAIN = 1.1
+LEAST_READ_S = 2.0  # of an epoch, whatever the budget
 # What a fault needs beyond the feed.
 NEEDS_VALIDATION = ("augmented_validation", "split_leak", "biased_split", "train_validation_differ")
 NEEDS_SOURCE = ("shared_draws",)
 BETTER_WITH_SOURCE = ("label_mismatch", "lost_examples", "repeated_examples", "garbage_examples")
 NEEDS_WHOLE = ("lost_examples", "repeated_examples", "epochs_mixed", "no_cache", "shuffle_after_batch")
-NOT_THE_USERS = ("site-packages", "helpers/", "importlib", "/threading.py", "__autograph")
-IN_AN_ERROR = re.compile(r'File "([^"]+)", line (\d+)')
 PYTHON_ERROR = re.compile(r"\w*(Error|Exception): ")
 # Faults without a cost by themselves, told whatever the headspace.
-ALWAYS = ("tiny_batches", "retracing", "wide_dtype", "cache_too_large", "thread_starvation", "processes_misused")
-
-
-@dataclass(frozen=True)
-class Report:
-    """What an examination found.
-
-    Attributes:
-        headspace: what the input takes of an epoch; None where the feed could not be trained on.
-        stages: what each stage costs.
-        findings: faults, those of content first, then by what they cost.
-        remarks: faults of speed that cost less than the headspace's interval, and what else a reader should know.
-        not_looked_at: fault -> what to give, so that it can be looked for.
-    """
-
-    headspace: Headspace | None
-    stages: Stages | None
-    findings: tuple[Finding, ...]
-    remarks: tuple[str, ...]
-    not_looked_at: dict[str, str]
-
-    @property
-    def sentence(self) -> str:
-        """The main point."""
-        if self.headspace is None:
-            return "The feed could not be read."
-        told = f"The input takes {self.headspace.share.value:.0%} of an epoch"
-        costliest = self.stages.costliest if self.stages else None
-        if not self.headspace.matters or costliest is None:
-            return f"{told}: no faster input would gain a notable part."
-        name = f"{costliest.name} ({costliest.where})" if costliest.where else costliest.name
-        most = f"{self.headspace.at_most.value:.1f} times as fast"
-        return f"{told}; {name} costs most of it; no input at all would be {most}."
-
-    def to_dict(self) -> dict[str, Any]:
-        """Returns plain values, as for JSON."""
-        share = self.headspace.share if self.headspace else None
-        most = self.headspace.at_most if self.headspace else None
-        return {
-            "sentence": self.sentence,
-            "share": [share.value, share.low, share.high] if share else None,
-            "at_most": [most.value, most.low, most.high] if most else None,
-            "stages": [] if self.stages is None else _plain(self.stages.table.to_dict(orient="records")),
-            "findings": [finding.to_dict() for finding in self.findings],
-            "remarks": list(self.remarks),
-            "not_looked_at": self.not_looked_at,
-        }
-
-    def __str__(self):
-        told = [self.sentence, *([f"Headspace: {self.headspace}"] if self.headspace else [])]
-        told += [str(self.stages)] if self.stages and self.stages.stages else []
-        told += [f"Finding: {finding}" for finding in self.findings] or ["No fault was found."]
-        told += [f"Remark: {remark}" for remark in self.remarks]
-        for what in sorted(set(self.not_looked_at.values()) - {NO_RULE}):
-            faults = [fault for fault, needed in self.not_looked_at.items() if needed == what]
-            told.append(f"Not looked for without {what}: {', '.join(sorted(faults))}.")
-        none = [fault for fault, what in self.not_looked_at.items() if what == NO_RULE]
-        return "\n".join([*told, f"No rule yet: {', '.join(none)}."])
-
-    def to_html(self) -> str:
-        """Returns all of it, as a part of a page."""
-        table = "" if self.stages is None else self.stages.to_html()
-        cards = "".join(f"<li>{escape(finding)}</li>" for finding in self.findings) or "<li>No fault was found.</li>"
-        remarks = "".join(f"<p>{escape(remark)}</p>" for remark in self.remarks)
-        return f"<p><b>{escape(self.sentence)}</b></p><ul>{cards}</ul>{table}{remarks}"
-
-    def _repr_html_(self):
-        return self.to_html()
-
-
-def _plain(rows):
-    return [
-        {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in row.items()}
-        for row in rows
-    ]
+ALWAYS = (
+    *("tiny_batches", "retracing", "wide_dtype", "cache_too_large", "thread_starvation", "processes_misused"),
+    *("heavy_shuffle_buffer", "memory_growth"),
+)
 
 
 def examine(
@@ -131,7 +67,7 @@ def examine(
 ) -> Report:
     """Examines a feed of a user's own: is the input the problem, which stage, and is the data what it should be?
 
-    Two epochs are read, or their first parts where they are long; each counts as one for the feed. The model and all
+    Two epochs are read, or their first parts where they take over two seconds and a twelfth of the budget; each counts as one for the feed. The model and all
     sources of random numbers are left as they were.
 
     Args:
@@ -151,19 +87,21 @@ def examine(
         length, steps, settled = _settled(feed)
         if settled is None:
             return Report(None, None, tuple(length), (), _not_looked_at(None, None, None, source, role))
+        old_files = files_of.of_caches(settled)
+        settled, told_of_files = files_of.without_new_ones(settled)
         try:
-            part = parts.part_of(settled, budget_s / 12)
+            part = parts.part_of(settled, max(LEAST_READ_S, budget_s / 12))
             epochs = parts.within(budget_s + parts.HANGS_S, lambda: two_epochs(part.feed), "two epochs")
             head = headspace(settled, model=model, budget_s=budget_s / 5)
             told = _with_free_epochs(costs.of(part, budget_s / 5), head, part.batches / head.batches)
         except Exception as error:
-            is_the_feeds = isinstance(error, parts.Hangs) or "(got none)" in str(error)
+            is_the_feeds = isinstance(error, parts.Hangs | feeds.RanOut) or "(got none)" in str(error)
             if isinstance(error, StudyError) and not is_the_feeds:
                 raise
-            return _unreadable(error, length, source, role)
+            return _unreadable(error, length)
         validated, validation_part = None, None
         if validation is not None:
-            validation_part = parts.part_of(feeds.settled(validation), budget_s / 12)
+            validation_part = parts.part_of(feeds.settled(validation), max(LEAST_READ_S, budget_s / 12))
             validated = two_epochs(validation_part.feed)
         case = Case(
             part.feed,
@@ -178,10 +116,17 @@ def examine(
             validation=validated,
             validation_is_whole=validation_part is not None and validation_part.is_whole,
             given_steps=steps,
+            old_files=old_files,
         )
-        found = [finding for rule in RULES if (finding := rule(case)) is not None]
-    kept, too_small = _by_cost([*length, *found], head)
-    remarks = [f"{finding} It costs less than the headspace's interval." for finding in too_small]
+        found = [*length, *(finding for rule in RULES if (finding := rule(case)) is not None)]
+        can_apply = remedies.of(case, found)
+    found = [replace(finding, can_apply=finding.fault in can_apply) for finding in found]
+    if (one_iterator := remedies.one_iterator(case)) is not None:
+        can_apply[one_iterator.name] = one_iterator
+    kept, too_small = _by_cost(found, head)
+    remarks = [*told_of_files, *(f"{finding}. It costs less than the headspace's interval." for finding in too_small)]
+    if one_iterator is not None and one_iterator.gain > NOTABLE_GAIN:
+        remarks.append(f"About {one_iterator.gain:.1f} times as fast, predicted: {one_iterator.told}.")
     remarks += [f"The epochs were read in part: {part.said}."] if part.said else []
     return Report(
         head,
@@ -189,14 +134,15 @@ def examine(
         tuple(kept),
         tuple(remarks),
         _not_looked_at(case, model, validation, source, role),
+        can_apply,
+        case,
     )
 
 
 def _with_free_epochs(told, head, share):
     """Returns the stages with what a whole epoch would take were each of them free; they are of a share of one."""
-    cores = min(len(limits.core_numbers()), limits.cpu_quota())
     seconds = head.epoch.value * share, float(head.held_s.mean()) * share
-    of_part = prediction.with_free_epochs(told, *seconds, cores)
+    of_part = prediction.with_free_epochs(told, *seconds, prediction.cores(), prediction.start_s(head) * share)
     return of_part.with_free_epochs([stage.free_epoch_s / share for stage in of_part.stages])
 
 
@@ -228,15 +174,23 @@ def two_epochs(feed: Feed) -> tuple[seen.Reading, seen.Reading]:
     return first, second
 
 
-def _unreadable(error, length, source, role):
-    lines = [(each.filename, each.lineno) for each in traceback.extract_tb(error.__traceback__)]
-    lines += IN_AN_ERROR.findall(str(error))  # TensorFlow tells of Python's errors by their text
-    users = [(file, line) for file, line in lines if not any(part in file for part in NOT_THE_USERS)]
-    where = "{}:{}".format(*users[-1]) if users else ""
+def _unreadable(error, length):
+    where = error.where if isinstance(error, parts.Hangs) else lines.of_error(error)
     said = next((line for line in str(error).splitlines() if PYTHON_ERROR.match(line)), first_line(error))
     told = f"It cannot be read to its end ({type(error).__name__}: {said})."
+    report = unreadable(told, where)
+    return replace(report, findings=(*length, *report.findings))
+
+
+def unreadable(told: str, where: str) -> Report:
+    """Returns the report on a feed that cannot be read.
+
+    Args:
+        told: why, one sentence.
+        where: "file:line" of the user's; "" where it is not known.
+    """
     finding = measured("wrong_length", told, "try the failing batch by itself", where=where)
-    return Report(None, None, (*length, finding), (), _not_looked_at(None, None, None, source, role))
+    return Report(None, None, (finding,), (), _not_looked_at(None, None, None, None, ROLES[0]))
 
 
 def _by_cost(found, head):
@@ -252,7 +206,7 @@ def _by_cost(found, head):
 def _not_looked_at(case, model, validation, source, role):
     """Returns fault -> what to give."""
     ruled = sorted(rule.__name__ for rule in RULES)
-    told = {fault: NO_RULE for fault in FAULTS if fault not in ruled}
+    told = {fault: NO_RULE for fault in FAULTS if fault not in ruled} | {"rebuilt_each_epoch": BY_WATCH}
     if case is None:
         return told | {fault: "a feed that can be read" for fault in ruled}
     if validation is None:

@@ -58,6 +58,8 @@ FAULTS: dict[str, tuple[str, str]] = {
     "unstable_order": (CONTENT, "an order that must be kept is shuffled"),
     "unsafe_workers": (CONTENT, "workers overwrite or repeat each other's batches"),
 }
+# |log(predicted gain / measured gain)| within which nine of ten were (benchmarks/doctor.py).
+PREDICTION_ERROR = 0.35
 NO_RULE = "nothing: the doctor has no reliable rule for it yet"
 
 
@@ -74,6 +76,7 @@ class Finding:
         examples: offending examples: (number in the epoch, array or value).
         gain: how many times as fast an epoch would be without it, predicted; NaN where it is not of speed.
         can_apply: whether the doctor can apply the remedy by itself.
+        place: of its stage among the stages; -1 where it is the whole feed.
     """
 
     fault: str
@@ -84,11 +87,18 @@ class Finding:
     examples: tuple[tuple[int, Any], ...] = ()
     gain: float = math.nan
     can_apply: bool = False
+    place: int = -1
 
     @property
     def kind(self) -> str:
         """Returns "speed" or "content"."""
         return FAULTS[self.fault][0]
+
+    @property
+    def gain_interval(self) -> tuple[float, float]:
+        """The ends within which nine of ten predicted gains were, where they were measured; at least 1."""
+        spread = math.exp(PREDICTION_ERROR)
+        return max(1.0, self.gain / spread), self.gain * spread
 
     def __str__(self):
         gain = f" About {self.gain:.1f} times as fast without it." if self.gain > 1 else ""

@@ -3,7 +3,7 @@
 import contextlib
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from helpers import checks, ratios, timing
 from helpers.comparison.start_and_rate import Estimate, estimate
 from helpers.doctor import parts, unharmed
+from helpers.machine import memory
 from helpers.pipelines import feeds
 from helpers.timing import models
 
@@ -30,6 +31,9 @@ class Headspace:
         batches: of such an epoch.
         said: how much of an epoch was measured, in words; "" for all of it.
         confidence: of the intervals, 0 to 1.
+        resident_bytes: of this process after each round, (rounds,); empty where it was not looked at.
+        iterators_s: by how many seconds the feed's epoch starts later than the held batch's, as iterators are made, in
+            each round, (rounds,); empty where it was not looked at.
     """
 
     epoch_s: np.ndarray
@@ -37,6 +41,8 @@ class Headspace:
     batches: int
     said: str = ""
     confidence: float = 0.95
+    resident_bytes: np.ndarray = field(default_factory=lambda: np.empty(0))
+    iterators_s: np.ndarray = field(default_factory=lambda: np.empty(0))
 
     @property
     def _ratio(self):
@@ -117,16 +123,23 @@ def _in_rounds(model, part, budget_s):
     look_after = ratios.look_rounds(100)
     confidence = ratios.sequential_confidence(looks=len(look_after))
 
+    resident: list[float] = []
+    starts: dict[str, list[float]] = {"feed": [], "held": []}
+
     def measured():
-        return Headspace(np.array(seconds["feed"]), np.array(seconds["held"]), whole, part.said, confidence)
+        both = np.array(seconds["feed"]), np.array(seconds["held"])
+        later = np.subtract(starts["feed"], starts["held"])
+        return Headspace(*both, whole, part.said, confidence, np.array(resident), later)
 
     with timing.garbage_set_aside():
         for rounds in range(1, look_after[-1] + 1):
             generator.shuffle(order)
             for side in order:
                 epoch = timing.time_epoch(model, sides[side])
+                starts[side].append(epoch.start_s)
                 same_length = epoch.batches == whole
                 seconds[side].append(epoch.epoch_s if same_length else epoch.start_s + whole * epoch.batch_s)
+            resident.append(memory.resident_bytes())
             if rounds < ratios.FIRST_LOOK:
                 continue
             if time.perf_counter() - start > budget_s or (rounds in look_after and _is_precise(measured())):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from helpers import internals
+from helpers.doctor import lines
 from helpers.errors import StudyError
 from helpers.pipelines import feeds
 from helpers.pipelines.feeds import Batch, Feed
@@ -46,7 +47,13 @@ class Part:
 
 
 class Hangs(StudyError):
-    """A feed gave no batch for too long."""
+    """A feed gave no batch for too long.
+
+    Attributes:
+        where: "file:line" of the user's in which it was at the deadline; "" where none is seen.
+    """
+
+    where = ""
 
 
 def within(seconds: float, call: Callable[[], Value], what: str) -> Value:
@@ -69,7 +76,9 @@ def within(seconds: float, call: Callable[[], Value], what: str) -> Value:
     if "error" in outcome:
         raise outcome["error"]
     if "value" not in outcome:
-        raise Hangs(f"{what} must come to an end (nothing after {seconds:.0f} s); its reading was given up")
+        given_up = Hangs(f"{what} must come to an end (nothing after {seconds:.0f} s); its reading was given up")
+        given_up.where = lines.of_thread(thread.ident or 0)
+        raise given_up
     return outcome["value"]
 
 

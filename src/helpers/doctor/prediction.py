@@ -1,17 +1,37 @@
 """A model of an epoch: what it takes is the longest of what goes on side by side."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import numpy as np
+
+from helpers.doctor.case import Case
+from helpers.doctor.headspace import Headspace
 from helpers.doctor.stages import Stage, Stages
+from helpers.machine import limits
 
 # Stages behind which another thread goes on.
-ASYNCHRONOUS = ("Prefetch", "ParallelMap", "ParallelInterleave", "ParallelBatch")
+ASYNCHRONOUS = ("Prefetch", "ParallelMap", "ParallelInterleave", "ParallelBatch", "MapAndBatch")
 STEP_CPU = 1.5  # CPU seconds of a training step's second
 
 
-def epoch_s(stages: Sequence[Stage], step_s: float, cores: float) -> float:
+def cores() -> float:
+    """Returns how many cores may be used at once."""
+    return min(len(limits.core_numbers()), limits.cpu_quota())
+
+
+def works_ahead(stages: Stages) -> bool:
+    """Whether a feed prepares batches while the model trains, as TensorFlow's graph ran, or as Keras reads others.
+
+    Args:
+        stages: of the feed.
+    """
+    nodes = stages.graph.nodes
+    return not nodes or any(node.name.startswith(ASYNCHRONOUS) for node in nodes[-2:])
+
+
+def epoch_s(stages: Sequence[Stage], step_s: float, cores: float, *, ahead: bool = True) -> float:
     """Returns the seconds of an epoch.
 
     Stages between two that have threads of their own run one after the other; those that make parallel calls share
@@ -21,20 +41,22 @@ def epoch_s(stages: Sequence[Stage], step_s: float, cores: float) -> float:
         stages: from the source on, of one epoch.
         step_s: seconds of all its steps.
         cores: that may be used.
+        ahead: whether batches are prepared while the model trains.
     """
     lanes, lane = [step_s], 0.0
     for stage in stages:
-        cost = _seconds(stage)
         if stage.calls and stage.calls > 1:
-            lanes += [lane, cost / min(stage.calls, cores)]
+            waits = math.isfinite(stage.wall_s)  # waiting takes no core
+            lanes += [lane, _seconds(stage) / (stage.calls if waits else min(stage.calls, cores))]
             lane = 0.0
         else:
-            lane += cost
+            lane += _seconds(stage)
         if stage.name.split()[0] in ASYNCHRONOUS:
             lanes.append(lane)
             lane = 0.0
     cpu_s = sum(stage.cost_s for stage in stages if math.isfinite(stage.cost_s))
-    return max(*lanes, lane, (cpu_s + STEP_CPU * step_s) / cores, 1e-9)
+    last = lane if ahead else lane + step_s
+    return max(*lanes, last, (cpu_s + STEP_CPU * step_s) / cores, 1e-9)
 
 
 def _seconds(stage: Stage) -> float:
@@ -44,7 +66,53 @@ def _seconds(stage: Stage) -> float:
     return stage.cost_s if math.isfinite(stage.cost_s) else 0.0
 
 
-def with_free_epochs(stages: Stages, measured_s: float, held_s: float, cores: float) -> Stages:
+def scaled(stage: Stage, left: float) -> Stage:
+    """Returns a stage that costs a share of what it does.
+
+    Args:
+        stage: that costs all of it.
+        left: the share, 0 to 1.
+    """
+    return replace(stage, cpu_s=left * stage.cpu_s, wall_s=left * stage.wall_s)
+
+
+def gain(case: Case, edit: Callable[[int, Stage], Stage], *, ahead: bool | None = None) -> float:
+    """Predicts how many times as fast an epoch is once its stages are others; at most as with no input at all.
+
+    Making iterators stays; all else is brought to what was measured, because beside training everything takes longer.
+
+    Args:
+        case: the feed.
+        edit: makes a stage, with its place among the outer ones, what it will be.
+        ahead: whether batches will be prepared while the model trains; None: as now.
+    """
+    if case.headspace is None or not case.stages.outer:
+        return math.nan
+    share = case.stages.batches / case.headspace.batches
+    measured_s, held_s = case.headspace.epoch.value * share, float(case.headspace.held_s.mean()) * share
+    is_ahead = works_ahead(case.stages)
+    now = epoch_s(case.stages.outer, held_s, cores(), ahead=is_ahead)
+    edited = [edit(place, stage) for place, stage in enumerate(case.stages.outer)]
+    after = epoch_s(edited, held_s, cores(), ahead=is_ahead if ahead is None else ahead)
+    return measured_s / _rescaled(after / now, measured_s, held_s, start_s(case.headspace) * share)
+
+
+def start_s(head: Headspace) -> float:
+    """Returns what making iterators adds to an epoch of a feed, in seconds; 0 where that was not measured.
+
+    Args:
+        head: of the feed.
+    """
+    return max(0.0, float(np.median(head.iterators_s))) if len(head.iterators_s) else 0.0
+
+
+def _rescaled(times, measured_s, held_s, start_s):
+    """An epoch of which all but its start takes so many times what it did, and no less than its steps do."""
+    start_s = min(start_s, max(0.0, measured_s - held_s))
+    return min(measured_s, max(held_s + start_s, start_s + (measured_s - start_s) * times))
+
+
+def with_free_epochs(stages: Stages, measured_s: float, held_s: float, cores: float, start_s: float = 0.0) -> Stages:
     """Returns the stages with what an epoch would take were each of them free, never less than with no input at all.
 
     Args:
@@ -52,18 +120,20 @@ def with_free_epochs(stages: Stages, measured_s: float, held_s: float, cores: fl
         measured_s: seconds of the epoch as measured.
         held_s: seconds of its steps on a batch held ready.
         cores: that may be used.
+        start_s: seconds that making iterators adds to it.
     """
     told = stages.outer
     costs = sum(stage.cost_s for stage in told if math.isfinite(stage.cost_s))
     if not costs:
         return stages
-    now = epoch_s(told, held_s, cores)
+    ahead = works_ahead(stages)
+    now = epoch_s(told, held_s, cores, ahead=ahead)
 
     def without(place):
         stage = stages.stages[place]
         if stage.inner or not math.isfinite(stage.cost_s):
             return math.nan
-        rest = [replace(each, cpu_s=0.0, wall_s=0.0) if each is stage else each for each in told]
-        return min(measured_s, max(held_s, measured_s * epoch_s(rest, held_s, cores) / now))
+        rest = [scaled(each, 0.0) if each is stage else each for each in told]
+        return _rescaled(epoch_s(rest, held_s, cores, ahead=ahead) / now, measured_s, held_s, start_s)
 
     return stages.with_free_epochs([without(place) for place in range(len(stages.stages))])

@@ -4,9 +4,10 @@ import ast
 import inspect
 import textwrap
 
+from helpers.doctor import py_dataset_remedies
 from helpers.doctor.case import Case
 from helpers.doctor.findings import Finding, measured, suspected
-from helpers.doctor.speed_rules import gain_of
+from helpers.doctor.speed_rules import COSTLY_S, gain_of
 
 OPENING = {"load", "open", "listdir", "glob", "read_csv", "loads", "File", "ZipFile", "read_parquet", "imread"}
 
@@ -14,10 +15,21 @@ OPENING = {"load", "open", "listdir", "glob", "read_csv", "loads", "File", "ZipF
 def per_item_python(case: Case) -> Finding | None:
     """A loop over examples in `__getitem__`."""
     code = _code_of(case)
-    if code is None or not case.stages.stages:
+    if case.kind != "PyDataset" or not case.stages.stages:
         return None
     whole = case.stages.outer[0]
     each_s = whole.wall_s / max(1, case.stages.batches) / max(case.epochs[0].epoch.sizes)
+    cpu_s = whole.cpu_s / max(1, case.stages.batches) / max(case.epochs[0].epoch.sizes)
+    if py_dataset_remedies.is_image_data_generator(case) and cpu_s > COSTLY_S:
+        return measured(
+            "per_item_python",
+            f"ImageDataGenerator makes its pictures one after the other in Python: {1e3 * each_s:.2f} ms each.",
+            "take helpers.tf_image_data_generator.TFImageDataGenerator, which makes the same pictures in tf.data",
+            where=whole.name,
+            gain=gain_of(case, whole, left=0.15),
+        )
+    if code is None:
+        return None
     if not _has_loop(code) or max(case.epochs[0].epoch.sizes) < 4 or each_s < 1e-5:
         return None
     return measured(
@@ -61,6 +73,23 @@ def reload_per_batch(case: Case) -> Finding | None:
     return suspected("reload_per_batch", told, remedy, where=whole.where, gain=gain_of(case, whole, left=0.2))
 
 
+def no_cache(case: Case) -> Finding | None:
+    """Batches that are computed anew in every epoch, always the same, though they fit in memory."""
+    if not case.stages.outer or not py_dataset_remedies.could_be_kept(case):
+        return None
+    whole = case.stages.outer[0]
+    each_s = whole.cpu_s / max(1, case.stages.batches * max(case.epochs[0].epoch.sizes))
+    if each_s < COSTLY_S or whole.cpu_s < 0.5 * whole.wall_s:
+        return None
+    return measured(
+        "no_cache",
+        f"Every epoch computes the same {case.epochs[0].bytes / 1e6:.0f} MB anew: {1e3 * each_s:.2f} ms of CPU each.",
+        "keep what it made, in memory, where augmentation comes behind",
+        where=whole.where,
+        gain=gain_of(case, whole),
+    )
+
+
 def single_worker(case: Case) -> Finding | None:
     """One worker that waits most of its time."""
     if case.kind != "PyDataset" or case.feed.data.workers > 1 or not case.stages.stages:
@@ -73,7 +102,7 @@ def single_worker(case: Case) -> Finding | None:
         f"It waits for {1 - whole.cpu_s / whole.wall_s:.0%} of its time, with one worker.",
         "give it workers=8, and max_queue_size=16",
         where=whole.where,
-        gain=gain_of(case, whole, left=0.125),
+        gain=gain_of(case, whole, left=1.0, calls=py_dataset_remedies.WORKERS),
         can_apply=True,
     )
 
@@ -89,4 +118,4 @@ def processes_misused(case: Case) -> Finding | None:
     return suspected("processes_misused", told, "use_multiprocessing=False", where=case.stages.outer[0].where)
 
 
-RULES = (per_item_python, reload_per_batch, single_worker, processes_misused)
+RULES = (per_item_python, no_cache, reload_per_batch, single_worker, processes_misused)

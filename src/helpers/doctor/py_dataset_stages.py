@@ -6,11 +6,10 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from helpers import internals
-from helpers.doctor import parts
+from helpers.doctor import lines as lines_of_code, parts
 from helpers.doctor.stages import Stage, Stages, disagreement
 
 LOOK_EVERY_S = 0.001
@@ -77,7 +76,7 @@ def _sampled():
     def look():
         while not ended.wait(LOOK_EVERY_S):
             frame = internals.running_frame(reader)
-            while frame is not None and not _is_the_users(frame.f_code.co_filename):
+            while frame is not None and not lines_of_code.is_the_users(frame.f_code.co_filename):
                 frame = frame.f_back if frame.f_code is not _read.__code__ else None
             if frame is not None:
                 lines[frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name] += 1
@@ -89,12 +88,6 @@ def _sampled():
     finally:
         ended.set()
         watch.join()
-
-
-def _is_the_users(file: str) -> bool:
-    """Whether a file is neither Python's, nor a library's, nor the kit's."""
-    kit = str(Path(__file__).parents[1])
-    return not ("site-packages" in file or file.startswith((kit, str(Path(threading.__file__).parent), "<frozen")))
 
 
 def _share_of_lock(read: Callable[[], object], wall_s: float) -> float:

@@ -54,6 +54,15 @@ class Reading:
         return tuple(name for name in self.epoch.parts if name.partition(".")[0] == "x")
 
     @cached_property
+    def bytes(self) -> int:
+        """The bytes of all its numbers."""
+        return sum(
+            max(np.dtype(each).itemsize if each != "string" else 1 for each in part.dtypes)
+            * sum(int(np.prod(shape)) for shape in part.shapes)
+            for part in self.epoch.parts.values()
+        )
+
+    @cached_property
     def inputs(self) -> np.ndarray:
         """Hashes of the inputs, uint64 (n,)."""
         return self.epoch.joint(self.names)

@@ -1,10 +1,13 @@
 """Rules for faults of speed: from what the stages cost, and how they are written."""
 
+import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 
 from helpers import internals
+from helpers.doctor import prediction
 from helpers.doctor.case import IN_PYTHON, RANDOM_OPERATIONS, Case
 from helpers.doctor.findings import Finding, measured, suspected
 from helpers.doctor.stages import Stage
@@ -12,6 +15,8 @@ from helpers.doctor.stages import Stage
 LARGE = 0.25  # share of the feed's cost that makes a stage a large one
 CHEAP_S = 5e-5  # CPU seconds of an example, below which calling costs as much as what is called
 COSTLY_S = 1e-4  # CPU seconds of an example, from which a thread of its own pays
+CALL_S = 1.2e-5  # CPU seconds of calling a map's function
+LEAST_LEFT = 0.1  # of a map's cost, once it takes whole batches
 LEAST_S = 2e-6  # and of a map that costs anything
 FEW = 4  # examples of a tiny batch
 READERS = ("TFRecord", "TextLine", "FixedLengthRecord")
@@ -28,18 +33,31 @@ def _maps(case: Case):
             yield place, dataset, stage, internals.function_operations(dataset), batch if place < batched_at else 1
 
 
-def gain_of(case: Case, stage: Stage, left: float = 0.0) -> float:
+def _stages(case: Case):
+    """Yields (place, dataset, stage, kind) of each stage."""
+    yield from zip(itertools.count(), case.stages.datasets, case.stages.stages, case.stage_kinds, strict=False)
+
+
+def gain_of(
+    case: Case, stage: Stage, left: float = 0.0, *, calls: int | None = None, with_earlier: bool = False
+) -> float:
     """Predicts how many times as fast an epoch is once a stage costs only a share of what it does.
 
     Args:
         case: the feed.
         stage: of it.
         left: the share of its cost that stays, 0 to 1.
+        calls: that it will make at once; None: as now.
+        with_earlier: whether that holds of all stages before it, too.
     """
-    if case.headspace is None or not math.isfinite(stage.free_epoch_s) or not stage.free_epoch_s:
-        return math.nan
-    now = case.headspace.epoch.value
-    return now / (stage.free_epoch_s + left * (now - stage.free_epoch_s))
+    at = next(place for place, each in enumerate(case.stages.outer) if each is stage)
+
+    def edited(place, each):
+        if each is stage or (with_earlier and place < at):
+            return replace(prediction.scaled(each, left), calls=calls or each.calls)
+        return each
+
+    return prediction.gain(case, edited)
 
 
 def _per_example(case: Case, stage: Stage, per_batch: int) -> float:
@@ -48,21 +66,22 @@ def _per_example(case: Case, stage: Stage, per_batch: int) -> float:
 
 def python_in_map(case: Case) -> Finding | None:
     """A map that calls Python for every example."""
-    for _, _, stage, operations, per_batch in _maps(case):
+    for place, _, stage, operations, per_batch in _maps(case):
         if operations & IN_PYTHON and per_batch > 1 and case.stages.share(stage) > LARGE:
             return measured(
                 "python_in_map",
                 f"{case.stages.share(stage):.0%} of the input's CPU is Python, called for every example.",
                 "write it in TensorFlow's operations, or call Python once for a whole batch",
                 where=stage.where or stage.name,
-                gain=gain_of(case, stage),
+                place=place,
+                gain=gain_of(case, stage, with_earlier=True),
             )
     return None
 
 
 def slow_generator(case: Case) -> Finding | None:
     """from_generator that hands over single examples."""
-    for dataset, stage, kind in zip(case.stages.datasets, case.stages.stages, case.stage_kinds, strict=False):
+    for place, dataset, stage, kind in _stages(case):
         batched = any("Batch" in each for each in case.stage_kinds)
         if kind == "FlatMap" and batched and _is_generator(dataset) and case.stages.share(stage) > LARGE:
             return measured(
@@ -70,6 +89,7 @@ def slow_generator(case: Case) -> Finding | None:
                 f"{case.stages.share(stage):.0%} of the input's CPU goes to a generator of single examples.",
                 "have the generator yield whole batches, or make arrays or files of the data",
                 where=stage.where or "from_generator",
+                place=place,
                 gain=gain_of(case, stage),
             )
     return None
@@ -81,7 +101,7 @@ def _is_generator(dataset):
 
 def map_per_element(case: Case) -> Finding | None:
     """A cheap map on single examples."""
-    for _, _, stage, operations, per_batch in _maps(case):
+    for place, _, stage, operations, per_batch in _maps(case):
         cost = _per_example(case, stage, per_batch)
         if per_batch < 8 or operations & IN_PYTHON or _is_random(operations) or not LEAST_S < cost < CHEAP_S:
             continue
@@ -91,7 +111,8 @@ def map_per_element(case: Case) -> Finding | None:
                 f"It takes {1e6 * cost:.0f} µs of CPU per example, much of it for the call; {per_batch} in a batch.",
                 "put batch() before it, and have it take whole batches",
                 where=stage.where or stage.name,
-                gain=gain_of(case, stage, left=0.3),
+                place=place,
+                gain=gain_of(case, stage, left=max(LEAST_LEFT, 1 - CALL_S / cost)),
             )
     return None
 
@@ -102,7 +123,7 @@ def _reads_files(operations):
 
 def sequential_map(case: Case) -> Finding | None:
     """A costly map that runs one call at a time, and that TensorFlow does not make parallel."""
-    for _, _, stage, operations, per_batch in _maps(case):
+    for place, _, stage, operations, per_batch in _maps(case):
         cost = _per_example(case, stage, per_batch)
         if operations & IN_PYTHON or (stage.calls or 1) > 1 or stage.first_epoch_only:
             continue
@@ -113,7 +134,8 @@ def sequential_map(case: Case) -> Finding | None:
                 f"{case.stages.share(stage):.0%} of the input's CPU in one thread: {why}.",
                 "give it num_parallel_calls=tf.data.AUTOTUNE",
                 where=stage.where or stage.name,
-                gain=gain_of(case, stage, left=0.5),
+                place=place,
+                gain=gain_of(case, stage, left=1.0, calls=int(prediction.cores())),
             )
     return None
 
@@ -124,7 +146,7 @@ def _is_random(operations):
 
 def sequential_read(case: Case) -> Finding | None:
     """Files that are read one after the other."""
-    for dataset, stage, kind in zip(case.stages.datasets, case.stages.stages, case.stage_kinds, strict=False):
+    for place, dataset, stage, kind in _stages(case):
         nested = internals.function_operations(dataset)
         reads = kind in ("FlatMap", "Interleave") and any(each.startswith(READERS) for each in nested)
         if reads and case.stages.share(stage) > LARGE and (stage.calls or 1) == 1:
@@ -133,7 +155,8 @@ def sequential_read(case: Case) -> Finding | None:
                 "Its files are read one after the other.",
                 "interleave(…, cycle_length=8, num_parallel_calls=tf.data.AUTOTUNE, deterministic=False)",
                 where=stage.where or stage.name,
-                gain=gain_of(case, stage, left=0.5),
+                place=place,
+                gain=gain_of(case, stage, left=1.0, calls=int(prediction.cores())),
             )
     return None
 
@@ -145,15 +168,14 @@ def no_prefetch(case: Case) -> Finding | None:
         return None
     if any(node.name.startswith(("Prefetch", "ParallelMap", "MapAndBatch", "ParallelBatch")) for node in nodes[-2:]):
         return None
-    step, epoch = float(np.median(case.headspace.held_s)), case.headspace.epoch.value
-    gain = epoch / max(step, epoch - step)
+    gain = prediction.gain(case, lambda place, stage: stage, ahead=True)
     return measured("no_prefetch", "The graph as it ran ends without a prefetch.", "add prefetch(AUTOTUNE)", gain=gain)
 
 
 def no_cache(case: Case) -> Finding | None:
     """The same costly work in every epoch, on data that fits in memory."""
     if not case.whole or any("Cache" in kind for kind in case.stage_kinds) or case.kind != "tf.data":
-        return None
+        return None  # of a PyDataset: py_dataset_rules
     import psutil
 
     first_random = len(case.stages.stages)
@@ -174,7 +196,8 @@ def no_cache(case: Case) -> Finding | None:
         f"{case.stages.share(costly[-1]):.0%} of its CPU makes the same {held[-1] / 1e6:.0f} MB in every epoch.",
         "put cache() right behind it, before shuffle() and augmentation",
         where=costly[-1].where or costly[-1].name,
-        gain=gain_of(case, costly[-1]),
+        place=before.index(costly[-1]),
+        gain=gain_of(case, costly[-1], with_earlier=True),
     )
 
 
@@ -197,6 +220,7 @@ def wasted_work(case: Case) -> Finding | None:
                 f"{dropped:.0%} of what is prepared there is thrown away by {kind.lower()}() behind it.",
                 f"put {kind.lower()}() before it",
                 where=before[-1].where or before[-1].name,
+                place=place,
                 gain=gain_of(case, before[-1], left=1 - dropped),
             )
     return None

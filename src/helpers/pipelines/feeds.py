@@ -13,6 +13,11 @@ import numpy as np
 from helpers import checks, service
 from helpers.errors import StudyError
 
+
+class RanOut(StudyError):
+    """An epoch ended before its steps were done."""
+
+
 # What `fit` takes as one batch: x, (x, y) or (x, y, sample weights), each an array or a structure of arrays.
 Batch = Any
 
@@ -248,9 +253,9 @@ def _one_pass(data):
     elif sort == "PyDataset":
         length = _length(data)
         for index in itertools.count() if length is None else range(length):
-            yield _as_fit_sees(data[index])
+            yield as_fit_sees(data[index])
     else:
-        yield from map(_as_fit_sees, data)
+        yield from map(as_fit_sees, data)
 
 
 def _one_epoch(feed, batches):
@@ -262,7 +267,7 @@ def _one_epoch(feed, batches):
         read += 1
         yield batch
     if steps is not None and read < steps:
-        raise StudyError(
+        raise RanOut(
             f"an epoch must have steps_per_epoch batches (got {read} of {steps}, then the data ended); "
             "let the data repeat, or give fewer steps"
         )
@@ -270,8 +275,12 @@ def _one_epoch(feed, batches):
         feed.data.on_epoch_end()
 
 
-def _as_fit_sees(batch):
-    """A Python object's batch in NumPy, a list of parts as a tuple."""
+def as_fit_sees(batch: Any) -> Batch:
+    """Returns a Python object's batch in NumPy, a list of parts as a tuple.
+
+    Args:
+        batch: as a PyDataset or a generator gives it.
+    """
     return _in_numpy(tuple(batch) if isinstance(batch, list) else batch)
 
 
