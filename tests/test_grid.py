@@ -34,6 +34,12 @@ def test_a_block_is_the_product_of_its_lists(tmp_path):
     assert {cell.parameters["reference"] for cell in plan.cells} == {"py_dataset"}
 
 
+def test_a_cell_runs_once_on_each_server_that_is_named(tmp_path):
+    plan = grid.load(written(tmp_path, changed(server=[1, 2])))
+    assert [cell.parameters["server"] for cell in plan.cells] == [1, 2]
+    assert len({cell.id for cell in plan.cells}) == 2
+
+
 def test_a_cell_is_named_by_what_it_does(tmp_path):
     plan = grid.load(written(tmp_path, GOOD))
     assert grid.load(written(tmp_path, GOOD)).cells[0].id == plan.cells[0].id
@@ -52,6 +58,10 @@ def test_a_cell_is_named_by_what_it_does(tmp_path):
         (changed(batchsize=1), "unknown key 'batchsize'"),
         (changed(batch_size=0), "batch_size must be a whole number >= 1"),
         (changed(batch_size=[32, 0]), "batch_size must be a whole number >= 1"),
+        (changed(server=0), "server must be a whole number >= 1"),
+        (changed(server=[1, 9]), "server must be a whole number <= 4"),
+        (changed(until="bored"), "until must be one of precise, decided"),
+        (changed(until=["precise", 3]), "until must be one of precise, decided"),
         (changed(transform="blur"), "transform must be one of"),
         (changed(dataset="imagenet"), "dataset must be one of"),
         (changed(pipelines=["py_dataset", "dask"]), "pipeline must be one of"),
