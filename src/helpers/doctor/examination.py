@@ -67,8 +67,9 @@ def examine(
 ) -> Report:
     """Examines a feed of a user's own: is the input the problem, which stage, and is the data what it should be?
 
-    Two epochs are read, or their first parts where they take over two seconds and a twelfth of the budget; each counts as one for the feed. The model and all
-    sources of random numbers are left as they were.
+    Two epochs are read, or their first parts where they take over two seconds and over a twelfth of the budget; each
+    counts as one for the feed. The model and all sources of random numbers are left as they were, and no cache file is
+    written where that can be helped.
 
     Args:
         feed: whatever `comparison.compare` takes.

@@ -99,9 +99,12 @@ def without_new_ones(given: Any) -> tuple[Any, list[str]]:
         if step.kind == "Cache" and internals.told(step.original, "filename") in new:
             chain = chain.replaced(place, step.made_by(lambda below: below.cache()))
     try:
-        in_memory = replace(feed, data=chain.built())
+        data = chain.built()
     except CannotRebuild:
+        data = feed.data
+    if {internals.told(stage, "filename") for stage in internals.dataset_stages(data)} & {*new}:
         return given, [f"The cache file {new[0]} is written by reading the feed, as by training on it."]
+    in_memory = replace(feed, data=data)
     return in_memory, [f"The cache file {new[0]} is not there yet: examined with a cache in memory instead."]
 
 

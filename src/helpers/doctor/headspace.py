@@ -131,6 +131,7 @@ def _in_rounds(model, part, budget_s):
         later = np.subtract(starts["feed"], starts["held"])
         return Headspace(*both, whole, part.said, confidence, np.array(resident), later)
 
+    was_precise = False
     with timing.garbage_set_aside():
         for rounds in range(1, look_after[-1] + 1):
             generator.shuffle(order)
@@ -140,10 +141,12 @@ def _in_rounds(model, part, budget_s):
                 same_length = epoch.batches == whole
                 seconds[side].append(epoch.epoch_s if same_length else epoch.start_s + whole * epoch.batch_s)
             resident.append(memory.resident_bytes())
-            if rounds < ratios.FIRST_LOOK:
-                continue
-            if time.perf_counter() - start > budget_s or (rounds in look_after and _is_precise(measured())):
+            if rounds >= ratios.FIRST_LOOK and time.perf_counter() - start > budget_s:
                 break
+            if rounds in look_after:  # it stops at the look after the first narrow one, as a comparison does
+                if was_precise:
+                    break
+                was_precise = _is_precise(measured())
     return measured()
 
 

@@ -215,7 +215,6 @@ def step_seconds(model: Any, batch: Batch, *, batches: int = 32) -> float:
         batches: steps in each of the three epochs, at least 2.
     """
     feed = held(batch, batches)
-    time_epoch(model, held(batch, 2))
     return statistics.median(epoch.batch_s for epoch in time_epochs(model, feed, 3))
 
 
@@ -229,7 +228,6 @@ def take_training_apart(model: Any, feed: Any, *, epochs: int = 3) -> Training:
     """
     feed = feeds.settled(feed)
     batch, monitor = first_batch(feed), Monitor()
-    time_epoch(model, held(batch, 2))
     with monitor:
         through = time_epochs(model, feed, epochs)
     batches = through[0].batches
