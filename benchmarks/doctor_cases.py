@@ -535,7 +535,7 @@ PLANTED = [
         "oversized_source",
         "tf.data",
         lambda d: files_of(d, 256).shuffle(d.n).map(from_file(16)).batch(BATCH),
-        lambda d: files_of(d, 16).shuffle(d.n).map(from_file(16)).cache().batch(BATCH),
+        lambda d: files_of(d, 16).map(from_file(16)).cache().shuffle(d.n).batch(BATCH),
     ),
     Planted(
         "heavy_shuffle_buffer",
