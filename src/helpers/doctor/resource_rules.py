@@ -19,9 +19,9 @@ LARGER = 4.0  # times the pixels of what the model gets
 HEAVIER = 5.0  # times the bytes of what is read, for a buffer that holds what was made of it
 HEAVY_BYTES = 64 << 20  # of a buffer, whatever it costs
 LOOKED_AT = 32  # elements of a cache
-GROWTH = 0.3  # of an epoch's bytes, that each round leaves behind
-LEAST_GROWTH = 1 << 20  # bytes
-SETTLING = 2  # rounds whose growth does not count
+GROWTH = 1.0  # of an epoch's bytes, that each round of two epochs leaves behind
+LEAST_GROWTH = 2 << 20  # bytes
+SETTLING = 1  # rounds whose growth does not count
 
 
 def oversized_source(case: Case) -> Finding | None:
