@@ -535,7 +535,7 @@ PLANTED = [
         "oversized_source",
         "tf.data",
         lambda d: files_of(d, 256).shuffle(d.n).map(from_file(16)).batch(BATCH),
-        lambda d: files_of(d, 16).shuffle(d.n).map(from_file(16)).cache().batch(BATCH),
+        lambda d: files_of(d, 16).map(from_file(16)).cache().shuffle(d.n).batch(BATCH),
     ),
     Planted(
         "heavy_shuffle_buffer",
@@ -561,8 +561,8 @@ PLANTED = [
     Planted(
         "no_prefetch",
         "tf.data",
-        lambda d: without_autotune(d.pairs().map(sin_slow).cache().shuffle(64).map(flipped).batch(BATCH)),
-        lambda d: without_autotune(d.pairs().map(sin_slow).cache().shuffle(64).map(flipped).batch(BATCH).prefetch(2)),
+        lambda d: without_autotune(d.pairs().shuffle(64).batch(BATCH).map(sin_slow)),
+        lambda d: without_autotune(d.pairs().shuffle(64).batch(BATCH).map(sin_slow).prefetch(2)),
         lambda d: {"model": model_of(keras.layers.Rescaling(1 / 255))},
     ),
     Planted("retracing", "PyDataset", lambda d: Cropped(d.x, d.y), sequence),

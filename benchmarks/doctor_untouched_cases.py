@@ -527,7 +527,7 @@ PLANTED = [
         "split_leak",
         "take and skip of shuffled batches",
         lambda d: batches_split(d, True).skip(3),
-        lambda d: batches_split(d, False).skip(3).cache(),
+        lambda d: batches_split(d, False).skip(3).unbatch().shuffle(d.n).batch(BATCH),
         lambda d: {"validation": batches_split(d, True).take(3)},
         lambda d: {"validation": batches_split(d, False).take(3)},
     ),
@@ -607,7 +607,7 @@ PLANTED = [
         "oversized_source",
         "encoded pictures",
         lambda d: jpegs(d, 320).shuffle(d.n).map(decoded(32), num_parallel_calls=AUTOTUNE).batch(BATCH),
-        lambda d: jpegs(d, 32).shuffle(d.n).map(decoded(32), num_parallel_calls=AUTOTUNE).cache().batch(BATCH),
+        lambda d: jpegs(d, 32).map(decoded(32), num_parallel_calls=AUTOTUNE).cache().shuffle(d.n).batch(BATCH),
     ),
     Planted(
         "heavy_shuffle_buffer",

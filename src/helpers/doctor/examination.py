@@ -222,6 +222,8 @@ def _not_looked_at(case, model, validation, source, role):
         told |= {fault: "model=…" for fault in ("wrong_scale", "no_prefetch")}
     if role == "training":
         told["unstable_order"] = 'role="evaluation"'
+    if not resource_rules.has_rounds_enough(case.headspace):
+        told["memory_growth"] = f"a larger budget_s, or {BY_WATCH}"
     if not case.whole:
         told |= {fault: "a larger budget_s, or fewer examples: epochs were read in part" for fault in NEEDS_WHOLE}
     return told

@@ -58,7 +58,7 @@ FAULTS: dict[str, tuple[str, str]] = {
     "unstable_order": (CONTENT, "an order that must be kept is shuffled"),
     "unsafe_workers": (CONTENT, "workers overwrite or repeat each other's batches"),
 }
-# |log(predicted gain / measured gain)| within which nine of ten were (benchmarks/doctor.py).
+# |log(predicted gain / measured gain)| that nine of ten predictions are held to (benchmarks/doctor.py --predicted).
 PREDICTION_ERROR = 0.35
 NO_RULE = "nothing: the doctor has no reliable rule for it yet"
 
@@ -96,7 +96,7 @@ class Finding:
 
     @property
     def gain_interval(self) -> tuple[float, float]:
-        """The ends within which nine of ten predicted gains were, where they were measured; at least 1."""
+        """The ends within which the gain should be, once measured, nine times in ten; at least 1."""
         spread = math.exp(PREDICTION_ERROR)
         return max(1.0, self.gain / spread), self.gain * spread
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from helpers import internals
-from helpers.doctor.tf_data_stages import kind as kind_of
 from helpers.errors import StudyError
 from helpers.pipelines import AUTOTUNE
+from helpers.pipelines.stages import kind as kind_of
 
 MAPS = ("Map", "ParallelMap")
 BATCHES = ("Batch", "ParallelBatch")

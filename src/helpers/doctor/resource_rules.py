@@ -12,6 +12,7 @@ from helpers import internals
 from helpers.doctor import files_of, parts, seen
 from helpers.doctor.case import Case
 from helpers.doctor.findings import Finding, measured
+from helpers.doctor.headspace import Headspace
 from helpers.doctor.speed_rules import LARGE, gain_of
 from helpers.pipelines import feeds
 
@@ -19,9 +20,10 @@ LARGER = 4.0  # times the pixels of what the model gets
 HEAVIER = 5.0  # times the bytes of what is read, for a buffer that holds what was made of it
 HEAVY_BYTES = 64 << 20  # of a buffer, whatever it costs
 LOOKED_AT = 32  # elements of a cache
-GROWTH = 0.3  # of an epoch's bytes, that each round leaves behind
-LEAST_GROWTH = 1 << 20  # bytes
+GROWTH = 1.0  # of an epoch's bytes, that each round of two epochs leaves behind
+LEAST_GROWTH = 2 << 20  # bytes
 SETTLING = 2  # rounds whose growth does not count
+LEAST_ROUNDS = 4  # whose growth does
 
 
 def oversized_source(case: Case) -> Finding | None:
@@ -158,13 +160,22 @@ def _by_workers(data: Any, count: int) -> Iterator[Any]:
 
 def memory_growth(case: Case) -> Finding | None:
     """Memory that grows with every round of epochs."""
-    if case.headspace is None:
+    if case.headspace is None or not has_rounds_enough(case.headspace):
         return None
     held = growth(case.headspace.resident_bytes, case.epochs[0].bytes)
     if not held:
         return None
     told = f"Each further epoch or two leave about {held / 1e6:.1f} MB behind, of {case.epochs[0].bytes / 1e6:.1f} MB."
     return measured("memory_growth", told, "keep no batches, tensors or datasets from epoch to epoch")
+
+
+def has_rounds_enough(head: Headspace | None) -> bool:
+    """Whether so many rounds were run that memory which grows can be told from memory which settles.
+
+    Args:
+        head: of the feed, or None.
+    """
+    return head is not None and len(head.resident_bytes) > SETTLING + LEAST_ROUNDS
 
 
 def growth(resident_bytes: np.ndarray, epoch_bytes: float) -> float:
@@ -175,7 +186,7 @@ def growth(resident_bytes: np.ndarray, epoch_bytes: float) -> float:
         epoch_bytes: of an epoch's examples.
     """
     more = np.diff(resident_bytes)[SETTLING:]
-    if len(more) < 3 or (more > 0).mean() < 0.8:
+    if len(more) < LEAST_ROUNDS or (more > 0).mean() < 0.8:
         return 0.0
     usual = float(np.median(more))
     return usual if usual > max(LEAST_GROWTH, GROWTH * epoch_bytes) else 0.0
