@@ -44,6 +44,23 @@ OWN = {
         "helpers.datasets.preparing.prepare",
         "helpers.datasets.tfds_dataset",
     },
+    "05": {
+        "helpers.datasets.best_available",
+        "helpers.datasets.load_arrays",
+        "helpers.datasets.named",
+        "helpers.datasets.preparing.prepare",
+        "helpers.tf_image_data_generator.TFImageDataGenerator",
+        "helpers.tf_image_data_generator.pairs",
+    },
+    "06": {
+        "helpers.datasets.is_prepared",
+        "helpers.datasets.load_arrays",
+        "helpers.datasets.named",
+        "helpers.datasets.preparing.prepare",
+        "helpers.datasets.tfds_dataset",
+        "helpers.tf_image_data_generator.TFImageDataGenerator",
+    },
+    "07": set(),
 }
 
 
