@@ -9,7 +9,6 @@ from helpers import cli, paths, workshop
 from helpers.errors import StudyError
 
 LESSONS = workshop.lessons()
-QUIZZED = [path for path in LESSONS if path.name[:2] >= "05"]
 LEARNERS = paths.project_root() / "notebooks" / "workshop" / "learner"
 
 
@@ -74,7 +73,7 @@ def quiz_of(path):
     return [question.group() for question in QUESTION.finditer(cell)]
 
 
-@pytest.mark.parametrize("path", QUIZZED, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 def test_a_quiz_has_five_questions_with_explained_answers_which_learners_do_not_get(path, written):
     questions, asked = quiz_of(path), quiz_of(written / path.name)
     assert len(questions) == len(asked) == 5
@@ -86,7 +85,7 @@ def test_a_quiz_has_five_questions_with_explained_answers_which_learners_do_not_
         assert "Answer" not in without and why not in without and re.findall(r"^- ([abc])\)", without, re.M) == choices
 
 
-@pytest.mark.parametrize("path", QUIZZED, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 def test_hints_are_graded_and_stay_with_the_learners(path, written):
     lesson, learners = read(path), read(written / path.name)
     headings = [cell for cell in lesson.cells if "### Exercise: " in cell.source and cell.cell_type == "markdown"]
