@@ -125,7 +125,7 @@ def sequential_map(case: Case) -> Finding | None:
     """A costly map that runs one call at a time, and that TensorFlow does not make parallel."""
     for place, _, stage, operations, per_batch in _maps(case):
         cost = _per_example(case, stage, per_batch)
-        if operations & IN_PYTHON or (stage.calls or 1) > 1 or stage.first_epoch_only:
+        if operations & IN_PYTHON or (stage.calls or 1) > 1 or stage.first_epoch_only or _ran_parallel(case, place):
             continue
         if cost > COSTLY_S and case.stages.share(stage) > LARGE:
             why = "it draws random numbers" if _is_random(operations) else "autotune is off, or the call says so"
@@ -138,6 +138,15 @@ def sequential_map(case: Case) -> Finding | None:
                 gain=gain_of(case, stage, left=1.0, calls=int(prediction.cores())),
             )
     return None
+
+
+def _ran_parallel(case, place):
+    """Whether TensorFlow may make several calls of a map at once, however many it chose."""
+    written = case.stages.graph.written
+    if len(written) != len(case.stages.datasets):
+        return False
+    nodes = [node for node in case.stages.graph.nodes if any(stage is written[place] for stage in node.stages)]
+    return any(node.settings.get("num_parallel_calls") not in (None, 1) for node in nodes)
 
 
 def _is_random(operations):
