@@ -159,8 +159,7 @@ def test_a_stage_that_draws_or_calls_python_is_seen_in_its_operations():
 
 
 def test_where_a_thread_is_now_can_be_seen():
-    assert internals.running_frame(threading.get_ident()).f_code.co_name == "running_frame"
-    assert internals.running_frame(-1) is None
+    assert internals.running_frames()[threading.get_ident()].f_code.co_name == "running_frames"
 
 
 def test_what_the_doctor_trains_is_built_as_fit_builds_it():

@@ -162,12 +162,12 @@ def py_dataset_adapter(sequence: Any) -> Any:
     return PyDatasetAdapter(sequence, class_weight=None)
 
 
-def running_frame(thread: int) -> Any:
-    """Returns the frame in which a thread is now, by its identity; None where it has ended.
+def running_frames() -> dict[int, Any]:
+    """Returns the frame in which each thread is now, by the thread's identity.
 
-    Without it, the costly lines of a PyDataset cannot be told.
+    Without it, the costly lines of a PyDataset cannot be told, nor where a feed hangs.
     """
-    return sys._current_frames().get(thread)
+    return sys._current_frames()
 
 
 def build_as_fit_does(model: Any, batch: Any) -> None:

@@ -18,6 +18,7 @@ from helpers.timing import models
 PART_S = 0.8  # of each epoch, about so much is read
 MOST_HELD = 32  # batches of an epoch of the held batch
 BUDGET_S = 10.0
+NOTABLE = 0.02  # share of an epoch; less is not worth a change
 PRECISION = 0.03
 
 
@@ -72,8 +73,8 @@ class Headspace:
 
     @property
     def matters(self) -> bool:
-        """Whether the interval says that the input takes any time at all."""
-        return self.share.low > 0
+        """Whether the interval says that the input takes a notable part of the time."""
+        return self.share.low > NOTABLE
 
     def __str__(self):
         share, most = self.share, self.at_most

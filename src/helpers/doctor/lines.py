@@ -1,7 +1,6 @@
 """Which of the lines of a program are the user's own: neither Python's, nor a library's, nor the kit's."""
 
 import re
-import sys
 import threading
 import traceback
 from pathlib import Path
@@ -48,10 +47,11 @@ def of_thread(thread: int) -> str:
     Args:
         thread: its identity.
     """
-    others = [each for each in sys._current_frames() if each not in (thread, threading.get_ident())]
+    frames = internals.running_frames()
+    others = [each for each in frames if each not in (thread, threading.get_ident())]
     main = threading.main_thread().ident
     for each in [thread, *(other for other in others if other != main)]:
-        if line := of_frame(internals.running_frame(each)):
+        if line := of_frame(frames.get(each)):
             return line
     return ""
 

@@ -75,7 +75,7 @@ def _sampled():
 
     def look():
         while not ended.wait(LOOK_EVERY_S):
-            frame = internals.running_frame(reader)
+            frame = internals.running_frames().get(reader)
             while frame is not None and not lines_of_code.is_the_users(frame.f_code.co_filename):
                 frame = frame.f_back if frame.f_code is not _read.__code__ else None
             if frame is not None:
