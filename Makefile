@@ -27,7 +27,7 @@ test: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q -n 3 --dist loadfile -m "not slow" tests
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --nbval-lax --nbval-cell-timeout=120 \
+	$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder --nbval-lax --nbval-cell-timeout=120 \
 	  $$(ls -r notebooks/[0-9]*.ipynb)  # the longest first
 
 # And what takes long: every lesson at its second values, Run All in a browser, 60,000 pictures, JAX, full disks,

@@ -216,6 +216,7 @@ def test_image_data_generator_becomes_its_port(without_the_warnings_about_odditi
     assert case.feed.data.image_data_generator is generator and generator.rescale == 1 / 255
 
 
+@pytest.mark.slow
 def test_verifying_proves_and_measures_and_changes_data_only_when_asked():
     data = doctor_cases.Data(0, examples=128)
     feed = data.pairs().map(doctor_cases.sin_slow).shuffle(128, reshuffle_each_iteration=False).batch(16)

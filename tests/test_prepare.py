@@ -91,6 +91,7 @@ def test_a_host_that_never_answers_is_given_up(monkeypatch):
         assert time.monotonic() - start < 60  # not the 205 s of TFDS
 
 
+@pytest.mark.slow
 def test_real_mnist_is_prepared_from_the_official_archives(shared_data, own_data_dir):
     lines = []
     place = preparing.prepare("mnist", archives=shared_data / "archives", progress=lines.append)

@@ -87,8 +87,10 @@ def read(path: Path | str) -> pd.DataFrame:
         told = f"{path} must hold what the columns of schema 1 say ({first_line(error)})"
         raise StudyError(f"{told}; run the sweep again") from None
     if not versions <= {1, SCHEMA_VERSION} or set(table) != set(COLUMNS):
+        got = ", ".join(map(str, sorted(versions))) or "none"
+        others = ", with other columns" if versions == {SCHEMA_VERSION} else ""
         raise StudyError(
-            f"{path} must have schema {SCHEMA_VERSION} (got {', '.join(map(str, sorted(versions))) or 'none'}); "
+            f"{path} must have schema {SCHEMA_VERSION} (got {got}{others}); "
             "read it with the version of the kit that wrote it, or run the sweep again"
         )
     try:
