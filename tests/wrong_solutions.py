@@ -2,36 +2,37 @@
 
 WRONG_SOLUTIONS = {
     "00_check_your_setup": (
-        "missed = batch_size - examples % batch_size",
+        "ds_full, missed = ds_by_hand, examples % batch_size",
         "ds_repaired = tf.data.Dataset.from_tensor_slices((data.images, data.labels)).map(rescale).batch(batch_size)",
     ),
     "01_compare_on_synthetic_data": (
         "spread = {'Sequence': float(noisy[0].std()), 'tf.data': float(brightened[0].std())}",
-        "thawed = tf.data.Dataset.from_tensor_slices((data.images, data.labels)).shuffle(examples).map(add_noise)"
-        ".batch(batch_size)",
+        "ds_floats = tf.data.Dataset.from_tensor_slices((data.images.astype('float32'), data.labels))\n"
+        "thawed = ds_floats.cache().shuffle(examples).map(add_noise).batch(batch_size)",
     ),
     "02_preprocess_heavily": (
         "half_bytes, worst = file_bytes, 0.0",
-        "ds_repaired = ds_counted.take(6).map(lambda image: resize(image, 0)).map(add_noise).cache()",
+        "ds_repaired = ds_counted.take(6).cache().map(lambda image: resize(image, 0)).map(add_noise)",
     ),
     "03_measure_without_fooling_yourself": (
         "typical_ratio = total_ratio = spiky.mean() / steady.mean()",
-        "wrong = np.mean(np.abs(np.log(estimates('warms up', in_rounds=True, rounds=5))) > np.log(1.05))",
+        "wrong = np.mean(np.abs(np.log(estimates('warms up', in_rounds=False))) > np.log(1.05))",
     ),
     "04_feed_mnist_from_tfds": (
-        "different_fixed = different_batches(ds_mixed)",
-        "ds_repaired = ds_records.cache().batch(batch_size).map(normalise).map(augment)",
+        "ds_fixed, different_fixed = ds_numbers, different_batches(ds_moved)",
+        "ds_repaired = ds_records.shuffle(examples, seed=seed).batch(batch_size).map(normalise).map(augment)"
+        ".prefetch(AUTOTUNE)",
     ),
     "05_match_imagedatagenerator": (
         "versions = 5  # -2 to 2",
-        "again = TFImageDataGenerator(brightness_range=(0.6, 0.6), rescale=1 / 255)\n"
-        "repaired = first_batch(again, scaled)",
-        "together = pairs(image_flow, mask_flow)",
+        "dimming, repaired = broken, 0.6 * scaled",
+        "plain_flow = TFImageDataGenerator().flow(masks, **flow_options)  # in the same order, but not turned\n"
+        "together = image_flow.zip(image_flow, plain_flow)",
     ),
     "06_rebuild_it_in_tf_data_on_cifar10": (
         "moved_up = len(np.unique(versions(one.map(augment).cache().batch(1)), axis=0))",
-        "turned = TFImageDataGenerator(rescale=1 / 255, shear_range=0.2, zoom_range=0.2, vertical_flip=True)\n"
-        "repaired = turned.flow(pictures.images, pictures.labels, batch_size=batch_size)",
+        "with_flip = TFImageDataGenerator(**options)  # the flip that is missing, but still the cache\n"
+        "repaired = with_flip.flow(pictures.images, pictures.labels, batch_size=batch_size).cache()",
     ),
     "07_vary_cardinality_and_batch_size": (
         "per_batch = pipelines.build('tf_data', largest_task)\n"
