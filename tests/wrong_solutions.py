@@ -64,7 +64,8 @@ WRONG_SOLUTIONS = {
         "repaired = pipelines.build('tf_data', task)",
     ),
     "10_read_the_verdicts": (
-        "outcome_everywhere = rules.compare(runs[0].results, pipeline=tf_data, reference=sequence, expect='faster')",
+        "other_side = {'builder': 'image_data_generator', 'others': 'default'}\n"
+        "outcome_everywhere = rules.compare(runs[0].results, pipeline=tf_data, reference=other_side, expect='slower')",
         "(mended,) = load_text(broken.replace('transformation:', 'transform:').replace('equal', 'faster'))",
     ),
     "11_feed_a_gpu": (
