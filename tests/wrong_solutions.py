@@ -71,9 +71,10 @@ WRONG_SOLUTIONS = {
     "11_feed_a_gpu": (
         "change = 'stays'\n"
         "larger = pipelines.build('image_data_generator', task.but(batch_size=2 * batch_size))\n"
-        "doubled = timing.take_training_apart(simulated_device.model(taken, step_s=0.003), larger)",
+        "slower = simulated_device.model(taken, step_s=0.003)\n"
+        "doubled = timing.take_training_apart(slower, larger)",
         "repaired = pipelines.build('tf_data', task)",
-        "wrapped_up = ds_digits.map(brighten).cache().shuffle(len(digits)).batch(32).prefetch(2)",
+        "wrapped_up = ds_digits.cache().shuffle(len(digits)).batch(32).map(brighten).prefetch(2)",
     ),
     "12_bring_your_own_pipeline": (
         "frozen = named.map(load_in_tensorflow).cache().map(flip).shuffle(len(files)).batch(batch_size)\n"
