@@ -1,6 +1,7 @@
 import itertools
 import re
 
+import nbformat
 import pytest
 
 from helpers import paths, workshop
@@ -61,7 +62,10 @@ def test_each_lesson_has_its_notes(path):
     for part in ("Minutes", "What goes wrong", "What they believe", "Project", "Discuss"):
         assert len(re.findall(rf"^- \*\*{part}:\*\* .+", note, re.M)) == 1, part
     (minutes,) = re.findall(r"^- \*\*Minutes:\*\* (\d+)", note, re.M)
-    assert 5 <= int(minutes) <= 60
+    header = nbformat.read(path, as_version=4).cells[0].source
+    assert re.findall(r"\*\*Minutes:\*\* (\d+)", header) == [minutes]
+    readme = (paths.project_root() / "README.md").read_text()
+    assert re.findall(rf"^\| \[{number}\]\(.+ \| (\d+) \|$", readme, re.M) == [minutes]
     (questions,) = re.findall(r"^- \*\*Discuss:\*\* (.+)", note, re.M)
     assert questions.count("?") >= 2
     for picture in re.findall(r"pictures/\w+\.png", note):
