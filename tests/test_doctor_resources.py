@@ -137,19 +137,7 @@ class OneBuffer(doctor_cases.Sequence):
         return self.buffer, y
 
 
-class OneCounter(doctor_cases.Sequence):
-    """Asks a counter of its own which batch is next."""
-
-    next_batch = 0
-
-    def __getitem__(self, number):
-        here = self.next_batch
-        time.sleep(0.002)
-        self.next_batch = (here + 1) % self.length
-        return super().__getitem__(here)
-
-
-@pytest.mark.parametrize("unsafe", [OneBuffer, OneCounter])
+@pytest.mark.parametrize("unsafe", [OneBuffer, doctor_cases.OneCounter])
 def test_workers_that_share_what_changes_are_told(unsafe):
     data = doctor_cases.Data(1)
     finding = resource_rules.unsafe_workers(case_of(unsafe(data.x, data.y, workers=4)))

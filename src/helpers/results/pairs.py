@@ -42,8 +42,6 @@ MEASURES = {
     "waiting_share": "share of the training epoch spent waiting",
 }
 TIMED = ("epoch_s", "start_s", "batch_s", "first_batch_s")  # the table keeps their rounds
-# A warm kernel shares pages with its server, so memory is compared among kernels that were started alike only.
-MEMORY_MEASURES = ("peak_rss_bytes", "pipeline_rss_bytes")
 # The rounds of a cell stop when the intervals are narrow: two or more looks, see ratios.sequential_confidence.
 LOOKS = 2
 NO_RATIO = (math.nan, math.nan, math.nan, Verdict.UNDECIDED)
