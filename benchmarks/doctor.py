@@ -5,11 +5,15 @@ abstained (a fault that was not looked for, and said so), false alarms. Two halv
 written with the rules, and the rules were tuned on them; those of `doctor_untouched_cases` were written after the
 rules, from what people report in public, and nothing was tuned on them. With `--predicted`, remedies are applied: the
 predicted gain beside the measured one, and |log(predicted / measured)| over those that were measured within ±5%.
+`--json FILE` keeps what came out of each case, so that all may be done in slices of `--limit-s` seconds.
 """
 
 import argparse
 import collections
+import json
 import math
+import time
+from pathlib import Path
 
 import doctor_cases
 import doctor_untouched_cases
@@ -21,69 +25,82 @@ HALVES = {"tuned": doctor_cases, "untouched": doctor_untouched_cases}
 PRECISE = 0.05
 
 
-class Score:
-    """What came out so far."""
+def examined(feed, given, arguments):
+    data = doctor_cases.Data(arguments.seed, arguments.examples)
+    return doctor.examine(feed(data), budget_s=arguments.budget_s, **given(data))
 
-    def __init__(self, arguments):
-        self.arguments = arguments
-        self.counts, self.alarms = collections.Counter(), collections.Counter()
-        self.errors = []
 
-    def examined(self, feed, given):
-        data = doctor_cases.Data(self.arguments.seed, self.arguments.examples)
-        return doctor.examine(feed(data), budget_s=self.arguments.budget_s, **given(data))
+def healthy(name, feed, given, arguments):
+    """What is said of a healthy feed."""
+    report = examined(feed, given, arguments)
+    said = [finding.fault for finding in report.findings]
+    if said:
+        print(f"  FALSE ALARM {name}: {'; '.join(map(str, report.findings))}", flush=True)
+    return said
 
-    def healthy(self, name, feed, given):
-        report = self.examined(feed, given)
-        said = [finding.fault for finding in report.findings]
-        self.counts["healthy"] += 1
-        self.counts["false alarms"] += bool(said)
-        self.alarms.update(said)
-        if said:
-            print(f"  FALSE ALARM {name}: {'; '.join(map(str, report.findings))}", flush=True)
 
-    def planted(self, case):
-        report = self.examined(case.sick, case.given)
-        faults = [finding.fault for finding in report.findings]
-        named = case.fault in faults
-        came_out = "named" if named else "abstained" if case.fault in report.not_looked_at else "missed"
-        self.counts[came_out] += 1
-        others = [fault for fault in faults if fault != case.fault]
-        remarks = [remark.partition(" ")[0] for remark in report.remarks]
-        print(f"{came_out:10}{case.fault} ({case.shape}); also {others}; remarks {remarks}", flush=True)
-        if self.arguments.predicted and report.case is not None:
-            self.gains(report)
-        self.healthy(f"twin of {case.fault} ({case.shape})", case.healthy, case.given_healthy or case.given)
+def planted(case, arguments):
+    """How a fault came out: named, missed or abstained; how far off predictions were; what is said of its twin."""
+    report = examined(case.sick, case.given, arguments)
+    faults = [finding.fault for finding in report.findings]
+    abstained = "abstained" if case.fault in report.not_looked_at else "missed"
+    came_out = "named" if case.fault in faults else abstained
+    others = [fault for fault in faults if fault != case.fault]
+    remarks = [remark.partition(" ")[0] for remark in report.remarks]
+    print(f"{came_out:10}{case.fault} ({case.shape}); also {others}; remarks {remarks}", flush=True)
+    errors = gains(report, arguments.verify_s) if arguments.predicted and report.case is not None else []
+    twin = f"twin of {case.fault} ({case.shape})"
+    said = healthy(twin, case.healthy, case.given_healthy or case.given, arguments)
+    return {"came_out": came_out, "errors": errors, "said": said}
 
-    def gains(self, report):
-        """Applies what keeps the data, and notes how far the predictions were off."""
-        for tried in report.verify(budget_s=self.arguments.verify_s).tried:
-            if math.isnan(tried.error):
-                continue
-            gain = tried.gain
-            precise = gain.high / gain.low <= (1 + PRECISE) ** 2
-            self.errors += [(abs(tried.error), precise)]
-            note = "" if precise else ", not within ±5%"
-            print(f"  {tried.remedy.name}: predicted {tried.remedy.gain:.2f}, measured {gain}{note}", flush=True)
 
-    def __str__(self):
-        looked_for = self.counts["named"] + self.counts["missed"]
-        told = [
-            f"{self.counts['named']} of {looked_for} faults named, {self.counts['missed']} missed, "
-            f"{self.counts['abstained']} not looked for; false alarms on {self.counts['false alarms']} of "
-            f"{self.counts['healthy']} healthy feeds {dict(self.alarms)}"
-        ]
-        for which, errors in (
-            ("measured within ±5%", [error for error, precise in self.errors if precise]),
-            ("all that were measured", [error for error, _ in self.errors]),
-        ):
-            if errors:
-                median, most = np.quantile(errors, [0.5, 0.9])
-                told.append(
-                    f"|log(predicted / measured)| of {len(errors)} gains, {which}: median {median:.2f}, "
-                    f"nine of ten within {most:.2f}"
-                )
-        return "\n".join(told)
+def gains(report, verify_s):
+    """Applies what keeps the data; returns how far each prediction was off, and whether its gain is within ±5%."""
+    errors = []
+    for tried in report.verify(budget_s=verify_s).tried:
+        if math.isnan(tried.error):
+            continue
+        precise = tried.gain.high / tried.gain.low <= (1 + PRECISE) ** 2
+        errors.append((abs(tried.error), precise))
+        note = "" if precise else ", not within ±5%"
+        print(f"  {tried.remedy.name}: predicted {tried.remedy.gain:.2f}, measured {tried.gain}{note}", flush=True)
+    return errors
+
+
+def summary(outcomes):
+    """The sums, in a few lines."""
+    came_out = collections.Counter(outcome.get("came_out", "control") for outcome in outcomes)
+    looked_for = came_out["named"] + came_out["missed"]
+    alarms = [outcome["said"] for outcome in outcomes if outcome["said"]]
+    faults = dict(collections.Counter(fault for said in alarms for fault in said))
+    told = [
+        f"{came_out['named']} of {looked_for} faults named, {came_out['missed']} missed, {came_out['abstained']} not "
+        f"looked for; false alarms on {len(alarms)} of {len(outcomes)} healthy feeds {faults}"
+    ]
+    errors = [error for outcome in outcomes for error in outcome.get("errors", ())]
+    for which, some in (
+        ("measured within ±5%", [error for error, precise in errors if precise]),
+        ("all that were measured", [error for error, _ in errors]),
+    ):
+        if some:
+            median, most = np.quantile(some, [0.5, 0.9])
+            told.append(
+                f"|log(predicted / measured)| of {len(some)} gains, {which}: median {median:.2f}, "
+                f"nine of ten within {most:.2f}"
+            )
+    return "\n".join(told)
+
+
+def wanted(half, arguments):
+    """Name -> a function that gives the outcome, of the cases that were asked for."""
+    cases = HALVES[half]
+    for number, case in enumerate(cases.PLANTED):
+        if arguments.only in case.fault and arguments.kind in (None, doctor.FAULTS[case.fault][0]):
+            yield f"{half} {number} {case.fault} ({case.shape})", lambda case=case: planted(case, arguments)
+    if not arguments.only and arguments.kind in (None, "controls"):
+        for number, control in enumerate(cases.HEALTHY):
+            given = (control.why, control.feed, control.given, arguments)
+            yield f"{half} control {number}", lambda given=given: {"said": healthy(*given)}
 
 
 def main():
@@ -96,18 +113,22 @@ def main():
     parser.add_argument("--only", default="", help="of faults whose name holds this")
     parser.add_argument("--predicted", action="store_true", help="apply remedies, and measure what they gain")
     parser.add_argument("--verify-s", type=float, default=20.0, help="seconds of measuring each feed's remedies")
+    parser.add_argument("--limit-s", type=float, default=math.inf, help="begin no case after that")
+    parser.add_argument("--json", type=Path, help="keep outcomes here, and take those that are there")
     arguments = parser.parse_args()
-    for half, cases in HALVES.items():
-        if arguments.half not in (half, "both"):
-            continue
+    started = time.perf_counter()
+    outcomes = json.loads(arguments.json.read_text()) if arguments.json and arguments.json.exists() else {}
+    for half in HALVES if arguments.half == "both" else [arguments.half]:
         print(f"The {half} half", flush=True)
-        score = Score(arguments)
-        for case in cases.PLANTED:
-            if arguments.only in case.fault and arguments.kind in (None, doctor.FAULTS[case.fault][0]):
-                score.planted(case)
-        for control in cases.HEALTHY if not arguments.only and arguments.kind in (None, "controls") else ():
-            score.healthy(control.why, control.feed, control.given)
-        print(f"\n{score}\n", flush=True)
+        cases = dict(wanted(half, arguments))
+        for name, outcome in cases.items():
+            if name not in outcomes and time.perf_counter() - started < arguments.limit_s:
+                outcomes[name] = outcome()
+                if arguments.json:
+                    arguments.json.write_text(json.dumps(outcomes, indent=1))
+        done = [outcomes[name] for name in cases if name in outcomes]
+        left = f"; {len(cases) - len(done)} cases are left" if len(done) < len(cases) else ""
+        print(f"\n{summary(done)}{left}\n", flush=True)
 
 
 if __name__ == "__main__":
