@@ -1,6 +1,8 @@
 """Runs lessons and keeps the pictures of their cells tagged `picture-NAME`, as NN_NAME.png beside this file.
 
-Below each stands which machine made it. `make pictures` runs all lessons, `python notebooks/pictures/make.py 02` one.
+Comparisons are given more time than in the lesson, because a kept picture is to show what is true and not how a class
+began. Below each picture stands which machine made it. `make pictures` runs all lessons,
+`python notebooks/pictures/make.py 02` one.
 """
 
 import base64
@@ -10,13 +12,15 @@ import sys
 from pathlib import Path
 
 import nbclient
-import nbformat
+import papermill
+from papermill.parameterize import parameterize_notebook
 from PIL import Image, ImageDraw, ImageFont
 
 from helpers import machine, workshop
 
 FOLDER = Path(__file__).resolve().parent
 TAG = "picture-"
+LONGER = 8  # times the lesson's budget_s
 GREY = "#555555"
 
 
@@ -25,12 +29,22 @@ def name_of(cell):
     return next((tag.removeprefix(TAG) for tag in cell.metadata.get("tags", []) if tag.startswith(TAG)), None)
 
 
-def caption():
+def with_more_time(lesson):
+    """The notebook with a larger budget_s, and whether it has one."""
+    notebook = papermill.iorw.load_notebook_node(str(lesson))
+    budget = papermill.inspect_notebook(str(lesson)).get("budget_s")
+    if budget is None:
+        return notebook, False
+    return parameterize_notebook(notebook, {"budget_s": LONGER * float(budget["default"])}), True
+
+
+def caption(longer):
     """One line: when, and on what."""
     here = machine.describe()
     gpus = f", {', '.join(here.gpus)}" if here.gpus else ", no GPU"
     versions = f"TensorFlow {here.versions['tensorflow']}, Keras {here.versions['keras']}"
-    return f"Kept on {datetime.date.today()}: {here.cores:g} cores, {here.cpu}{gpus}, {versions}. Yours will differ."
+    measured = f" Measured for {LONGER} times as long as below." if longer else ""
+    return f"Kept on {datetime.date.today()}: {here.cores:g} cores, {here.cpu}{gpus}, {versions}.{measured}"
 
 
 def captioned(picture, text):
@@ -48,8 +62,8 @@ def captioned(picture, text):
 
 def keep(lesson):
     """Runs one lesson and writes its pictures; returns their files."""
-    notebook = nbformat.read(lesson, as_version=4)
-    nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(lesson.parent)}}).execute()
+    notebook, longer = with_more_time(lesson)
+    nbclient.NotebookClient(notebook, timeout=1800, resources={"metadata": {"path": str(lesson.parent)}}).execute()
     files = []
     for cell in notebook.cells:
         if (name := name_of(cell)) is None:
@@ -58,7 +72,7 @@ def keep(lesson):
         if not pictures:
             sys.exit(f"a cell tagged {TAG}{name} must show a picture (got none in {lesson.name})")
         files.append(FOLDER / f"{lesson.name[:2]}_{name}.png")
-        files[-1].write_bytes(captioned(base64.b64decode(pictures[-1]), caption()))
+        files[-1].write_bytes(captioned(base64.b64decode(pictures[-1]), caption(longer)))
     return files
 
 
