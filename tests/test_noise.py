@@ -12,7 +12,6 @@ import pytest
 
 from helpers.errors import StudyError
 from helpers.machine import limits, noise
-from helpers.ratios import Ratio
 
 
 def counters(at_s, *, busy_s=0.0, own_s=0.0, steal_s=0.0, **more):
@@ -62,32 +61,6 @@ def test_what_the_system_does_not_tell_is_no_noise():
 def test_two_readings_at_once_are_refused():
     with pytest.raises(StudyError, match="later than the first"):
         noise.between(counters(5), counters(5))
-
-
-LOUD = noise.Noise(seconds=10, cores=2, others_share=0.4, steal_share=0)
-QUIET = noise.Noise(seconds=10, cores=2, others_share=0.01, steal_share=0)
-
-
-def test_a_loud_machine_is_told_before_the_run():
-    assert "40% of 2 cores" in noise.too_noisy(LOUD)
-    assert noise.too_noisy(QUIET) == ""
-
-
-def test_too_wide_an_interval_is_told_with_the_rounds_it_would_take():
-    reached = Ratio(1.0, 1 / 1.0599, 1.0599, 20, 0.95)
-    said = noise.too_noisy(LOUD, precision=0.03, reached=reached)
-    assert "±3.0% was asked, ±6.0% was reached in 20 rounds: too noisy" in said
-    assert "about 80 rounds" in said
-    assert "quiet machine: the pipelines' own times vary" in noise.too_noisy(QUIET, reached=reached)
-
-
-def test_a_precise_result_on_a_loud_machine_is_no_complaint():
-    assert noise.too_noisy(LOUD, reached=Ratio(1.0, 0.99, 1.01, 20, 0.95)) == ""
-
-
-def test_a_precision_of_nothing_is_refused():
-    with pytest.raises(StudyError, match="precision must be > 0"):
-        noise.too_noisy(QUIET, precision=0)
 
 
 def test_busy_is_all_but_idle_waiting_and_guests_on_the_cores_that_may_be_used(monkeypatch):

@@ -17,7 +17,6 @@ import psutil
 
 from helpers.errors import StudyError
 from helpers.machine import limits, processes
-from helpers.ratios import Ratio
 
 OTHERS_LIMIT = 0.10  # share of the usable cores
 STEAL_LIMIT = 0.05
@@ -152,35 +151,6 @@ def sample(seconds: float = 0.5) -> Noise:
     before = read_counters()
     time.sleep(seconds)
     return between(before, read_counters())
-
-
-def too_noisy(noise: Noise, *, precision: float = 0.03, reached: Ratio | None = None) -> str:
-    """Says whether the machine is too noisy for the precision asked, with the figures.
-
-    Args:
-        noise: what was seen before or during the run.
-        precision: half-width asked of the interval, as a share: 0.03 is ±3%.
-        reached: the widest interval of the run; None before it.
-
-    Returns:
-        "" where there is nothing to say, else a line with the figures and the remedy. An interval that is
-        too wide on a quiet machine is told apart: then the pipelines' own times vary.
-
-    Raises:
-        StudyError: where the precision is not positive.
-    """
-    if not precision > 0:
-        raise StudyError(f"precision must be > 0 (got {precision}); 0.03 asks for ±3%")
-    if reached is None:
-        return "" if noise.is_quiet else f"Too noisy for ±{precision:.1%}? Now {'; '.join(noise.causes)}. {REMEDY}"
-    if reached.precision <= precision:
-        return ""
-    needed = math.ceil(reached.rounds * (reached.precision / precision) ** 2)
-    asked = f"±{precision:.1%} was asked, ±{reached.precision:.1%} was reached in {reached.rounds} rounds"
-    remedy = f"about {needed} rounds would reach it: give a larger budget"
-    if noise.is_quiet:
-        return f"{asked}, on a quiet machine: the pipelines' own times vary. Here {remedy}."
-    return f"{asked}: too noisy, {'; '.join(noise.causes)}. Stop other work; as it is, {remedy}."
 
 
 def _of_each(cores, name):

@@ -4,7 +4,6 @@ The parts are the time of a step on a batch held ready, and the time that the fe
 feed that prepares the next batch during a step makes a step last the longer of the two, one that does not, their sum.
 """
 
-import math
 import statistics
 from dataclasses import dataclass
 from typing import Any
@@ -67,17 +66,6 @@ def busy_from(batch_size: int, image_s: float, *, cores: float = 1, handover_s: 
             f"batch_size must be >= 1, cores > 0 and times >= 0 (got {batch_size}, {cores}, {image_s}, {handover_s})"
         )
     return max(batch_size * image_s / cores, handover_s)
-
-
-def cores_needed(batch_size: int, image_s: float, *, step_s: float) -> int:
-    """Returns how many cores must prepare images for a step of `step_s` seconds never to wait.
-
-    Raises:
-        StudyError: for a step that takes no time, which nothing keeps busy.
-    """
-    if not step_s > 0:
-        raise StudyError(f"step_s must be > 0 (got {step_s}); give the seconds of one training step")
-    return max(1, math.ceil(batch_size * image_s / step_s - 1e-9))
 
 
 def overlaps(feed: Any) -> bool:
