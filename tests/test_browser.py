@@ -1,5 +1,6 @@
-"""A real browser: JupyterLab serves copies of the notebooks, Chromium opens a lesson, runs it and moves a control."""
+"""A real browser: JupyterLab serves copies of the notebooks, Chromium opens each lesson, runs it and moves a control."""
 
+import contextlib
 import importlib.util
 import os
 import secrets
@@ -12,7 +13,7 @@ import urllib.request
 
 import pytest
 
-from helpers import paths
+from helpers import paths, workshop
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = [
@@ -28,9 +29,10 @@ LESSON = "10_read_the_verdicts.ipynb"
 ERRORS = "[data-mime-type='application/vnd.jupyter.error'], [data-mime-type='application/vnd.jupyter.stderr']"
 
 
-@pytest.fixture
-def lab(tmp_path):
-    """The address of JupyterLab on a copy of the notebooks, its token in it; it is stopped afterwards."""
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """Gives the address of a lesson in JupyterLab on a copy of the notebooks; it is stopped afterwards."""
+    tmp_path = tmp_path_factory.mktemp("lab")
     shutil.copytree(paths.project_root() / "notebooks", tmp_path / "notebooks")
     # All cells stay in the page, those out of sight too; no question about news comes up.
     settings = {
@@ -57,7 +59,7 @@ def lab(tmp_path):
         try:
             address = f"http://127.0.0.1:{port}"
             _wait_until_it_answers(f"{address}/api/status?token={token}", server, tmp_path / "lab.log")
-            yield f"{address}/lab/tree/{LESSON}?token={token}"
+            yield lambda lesson: f"{address}/lab/tree/{lesson}?token={token}&reset"
         finally:
             server.terminate()
             server.wait(20)
@@ -74,19 +76,48 @@ def _wait_until_it_answers(address, server, log, *, seconds=60):
     raise AssertionError(log.read_text()[-2000:])
 
 
-@pytest.mark.slow
-def test_a_lesson_runs_in_a_browser_and_a_moved_control_changes_the_explorers_picture(lab, tmp_path):
-    from playwright.sync_api import expect, sync_playwright
+@contextlib.contextmanager
+def opened(address):
+    """A lesson's page in which all cells are told to run."""
+    from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=BROWSER, args=FLAGS.split())
         page = browser.new_page(viewport={"width": 1400, "height": 1600})
         page.set_default_timeout(90_000)
-        page.goto(lab)
-        page.get_by_role("heading", name="Read the verdicts").wait_for()
+        page.goto(address)
+        page.locator(".jp-Notebook .jp-MarkdownCell h1").first.wait_for()
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        yield page
+        browser.close()
 
+
+def ran_whole(page, seconds):
+    """Waits until no cell is left to run; fails where one showed an error, or a line on stderr."""
+    from playwright.sync_api import expect
+
+    for waiting in ("[ ]:", "[*]:"):
+        cells = page.locator(".jp-CodeCell .jp-InputPrompt", has_text=waiting)
+        expect(cells).to_have_count(0, timeout=seconds * 1000)
+    assert page.locator(ERRORS).all_inner_texts() == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lesson", [path.name for path in workshop.lessons()])
+def test_every_lesson_runs_whole_in_a_browser_with_its_pictures_and_no_log_line(lesson, lab, tmp_path):
+    with opened(lab(lesson)) as page:
+        ran_whole(page, seconds=240)
+        assert page.locator(".jp-OutputArea img[src^='data:image/png;base64']").count() > 0
+        assert page.locator(".jp-Notebook img").evaluate_all("found => found.filter(one => !one.naturalWidth)") == []
+        page.screenshot(path=tmp_path / "after.png")
+
+
+@pytest.mark.slow
+def test_a_moved_control_changes_the_explorers_picture(lab):
+    from playwright.sync_api import expect
+
+    with opened(lab(LESSON)) as page:
         controls = page.get_by_label("pipeline", exact=True)
         controls.wait_for()
         picture = page.locator("img[src^='data:image/png;base64']").last
@@ -94,9 +125,3 @@ def test_a_lesson_runs_in_a_browser_and_a_moved_control_changes_the_explorers_pi
         controls.select_option("tf_data")
         expect(picture).not_to_have_attribute("src", before)
         assert "tf_data" in picture.get_attribute("alt")
-
-        expect(page.locator(".jp-CodeCell .jp-InputPrompt", has_text="[ ]:")).to_have_count(0)
-        expect(page.locator(".jp-CodeCell .jp-InputPrompt", has_text="[*]:")).to_have_count(0)
-        assert page.locator(ERRORS).all_inner_texts() == []
-        page.screenshot(path=tmp_path / "after.png")
-        browser.close()
