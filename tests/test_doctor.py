@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from helpers import cli, doctor
 from helpers.doctor import (
@@ -231,3 +232,46 @@ def test_the_command_tells_a_finding_by_its_exit_code(tmp_path, capfd):
 def test_the_command_refuses_what_it_cannot_read(tmp_path, capsys):
     assert cli.main(["doctor", "nowhere.py:train"]) == 2
     assert "must be a readable file" in capsys.readouterr().err
+
+
+class ByFunctions(keras.utils.PyDataset):
+    """Batches made by a function that it was given: nothing can be read from its own `__getitem__`."""
+
+    def __init__(self, make):
+        super().__init__()
+        self.make = make
+
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, batch):
+        return self.make(slice(16 * batch, 16 * batch + 16))
+
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (128, 48, 48, 3), dtype=np.uint8)
+CLASSES = np.arange(128) % 4
+
+
+def seeded_in_each_batch(rows):
+    np.random.seed(0)
+    return PIXELS[rows] / 255 + np.random.normal(0, 0.05, (16, 48, 48, 3)), CLASSES[rows]
+
+
+def one_after_the_other(rows):
+    turned = [np.asarray(Image.fromarray(each).rotate(10).resize((96, 96))) for each in PIXELS[rows]]
+    return np.stack(turned), CLASSES[rows]
+
+
+def all_at_once(rows):
+    return np.stack([channel / 255 for channel in np.moveaxis(PIXELS[rows], -1, 0)], -1), CLASSES[rows]
+
+
+@pytest.mark.parametrize(
+    ("make", "fault"),
+    [(seeded_in_each_batch, "frozen_augmentation"), (one_after_the_other, "per_item_python"), (all_at_once, None)],
+)
+def test_what_a_batch_calls_is_seen_while_it_runs(make, fault):
+    report = doctor.examine(ByFunctions(make), source=(PIXELS, CLASSES), budget_s=2.0)
+    faults = [finding.fault for finding in report.findings] + [remark.partition(" ")[0] for remark in report.remarks]
+    looked = "per_item_python", "frozen_augmentation"
+    assert [each for each in faults if each in looked] == ([fault] if fault else [])

@@ -10,6 +10,7 @@ import numpy as np
 
 from helpers import internals
 from helpers.doctor import parts
+from helpers.doctor.called import Called, during
 from helpers.doctor.headspace import Headspace
 from helpers.doctor.seen import Matched, Reading, match
 from helpers.doctor.stages import Stages
@@ -128,16 +129,24 @@ class Case:
         for dataset, stage in zip(self.stages.datasets, self.stages.stages, strict=False):
             if self.is_random(dataset):
                 return stage.where or stage.name
-            if (
-                internals.function_operations(dataset) & IN_PYTHON
-                and (names := _names_in(_function_of(dataset))) & RANDOM_NAMES
+            if internals.function_operations(dataset) & IN_PYTHON and any(
+                map(_is_random, _names_in(_function_of(dataset)))
             ):
-                return stage.where or stage.name if names else ""
+                return stage.where or stage.name
         if self.kind == "PyDataset":
-            for function in _user_methods(type(self.feed.data)):
-                if _names_in(function) & RANDOM_NAMES:
-                    return f"{function.__code__.co_filename}:{function.__code__.co_firstlineno}"
+            own = (function.__code__ for function in _user_methods(type(self.feed.data)))
+            for code in dict.fromkeys((*own, *sorted(self.called.functions, key=lambda code: code.co_firstlineno))):
+                if any(map(_is_random, _names_in_code(code))):
+                    return f"{code.co_filename}:{code.co_firstlineno}"
         return ""
+
+    @cached_property
+    def called(self) -> Called:
+        """Which of the user's functions run for a batch of a PyDataset, and what they call; it is read once more."""
+        if self.kind != "PyDataset":
+            return Called()
+        data = getattr(self.feed.data, "whole", self.feed.data)
+        return during(lambda: data[0])
 
     @cached_property
     def random_before_cache(self) -> bool:
@@ -195,11 +204,19 @@ def _user_methods(made_of: type) -> Iterator[types.FunctionType]:
                 yield value
 
 
+def _is_random(name):
+    return name in RANDOM_NAMES or name.startswith(("random_", "stateless_random"))
+
+
 def _names_in(function) -> set[str]:
     """The names that a function uses, and those of functions within it."""
     code = getattr(function, "__code__", None)
+    return _names_in_code(code) if code else set()
+
+
+def _names_in_code(code: types.CodeType) -> set[str]:
     names: set[str] = set()
-    waiting = [code] if code else []
+    waiting = [code]
     for each in waiting:
         names |= set(each.co_names)
         waiting += [constant for constant in each.co_consts if isinstance(constant, types.CodeType)]

@@ -28,15 +28,15 @@ def per_item_python(case: Case) -> Finding | None:
             where=whole.name,
             gain=gain_of(case, whole, left=0.15),
         )
-    if code is None:
-        return None
-    if not _has_loop(code) or max(case.epochs[0].epoch.sizes) < 4 or each_s < 1e-5:
+    size = max(case.epochs[0].epoch.sizes)
+    line = case.called.in_a_loop(size)
+    if not (line or _has_loop(code)) or size < 4 or each_s < 1e-5:
         return None
     return measured(
         "per_item_python",
         f"Its examples are made one after the other in Python: {1e3 * each_s:.2f} ms each.",
         "work on whole batches in NumPy, or make it a tf.data.Dataset with a parallel map",
-        where=whole.where,
+        where=line or whole.where,
         gain=gain_of(case, whole, left=0.1),
     )
 
@@ -52,17 +52,19 @@ def _code_of(case):
 
 
 def _has_loop(code):
-    return any(isinstance(node, ast.For | ast.ListComp | ast.GeneratorExp) for node in ast.walk(code))
+    return code is not None and any(
+        isinstance(node, ast.For | ast.ListComp | ast.GeneratorExp) for node in ast.walk(code)
+    )
 
 
 def reload_per_batch(case: Case) -> Finding | None:
     """A file of all data that is opened for every batch."""
     code = _code_of(case)
-    if code is None or _has_loop(code):
+    if not case.called.functions or _has_loop(code) or case.called.in_a_loop(max(case.epochs[0].epoch.sizes)):
         return None
-    called = {
+    called = case.called.names | {
         node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-        for node in ast.walk(code)
+        for node in (ast.walk(code) if code else ())
         if isinstance(node, ast.Call)
     }
     if not called & OPENING:
