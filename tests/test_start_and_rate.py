@@ -54,12 +54,12 @@ def test_an_estimate_may_be_of_any_sign_and_needs_three_rounds():
 
 
 def epochs_of(seed, *, start_s=0.02, batch_s=0.002, waiting=0.4, batches=32, count=400):
-    """Epochs whose ends wait, by chance, until 10, 30, 70, 150 or 310 ms have passed."""
+    """Epochs whose ends wait, by chance, until 20, 60, 140 or 300 ms have passed."""
     generator = np.random.default_rng(seed)
     batch_s = batch_s * generator.lognormal(0, 0.03, count)
     first_batch_s = (start_s - 0.005 + batch_s) * generator.lognormal(0, 0.05, count)
     alone_s = (batches - 1) * batch_s + 0.005 + first_batch_s
-    wakes = np.array([0.01, 0.03, 0.07, 0.15, 0.31, 0.63])
+    wakes = np.array([0.02, 0.06, 0.14, 0.3, 0.62])
     first_batch_s += (generator.random(count) < waiting) * (wakes[np.searchsorted(wakes, alone_s)] - alone_s)
     steady_s = (batches - 1) * batch_s
     epochs = {"steady_s": steady_s, "first_batch_s": first_batch_s, "end_s": 0.005, "batches": batches}
@@ -81,4 +81,4 @@ def test_a_longer_epoch_is_told_from_the_parts_of_a_shorter_and_its_share_of_wai
 def test_a_wait_ends_when_the_thread_wakes_and_its_sleeps_double_up_to_a_minute():
     always = start_and_rate.EpochModel(start_s=0.0, batch_s=0.001, waiting=1.0)
     woken = [always.epoch_s(batches) for batches in (5, 100, 200, 400, 100_000)]
-    assert woken == pytest.approx([0.01, 0.15, 0.31, 0.63, 141.91])
+    assert woken == pytest.approx([0.02, 0.14, 0.3, 0.62, 141.90])

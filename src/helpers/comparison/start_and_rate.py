@@ -9,9 +9,10 @@ from numpy.typing import ArrayLike
 from helpers import ratios
 from helpers.errors import StudyError
 
-# When AUTOTUNE's thread wakes, in seconds of an iterator's life: its sleeps double from 10 ms to a minute
-# (TensorFlow 2.21, `core/framework/model.cc`, `Model::OptimizeLoop`).
-WAKES_S = np.cumsum(np.minimum(0.01 * 2.0 ** np.arange(40), 60.0))
+# When AUTOTUNE's thread wakes, in seconds of an iterator's life, a little later each time for its own work: it begins
+# with a look, and its sleeps double from 20 ms to a minute (TensorFlow 2.21, `core/framework/model.cc`,
+# `Model::OptimizeLoop`; its log in `python benchmarks/autotune_modes.py`).
+WAKES_S = np.cumsum(np.minimum(0.02 * 2.0 ** np.arange(40), 60.0))
 LONGER_THAN_ALONE = 1.5  # a first batch that takes so many times as long as most others waited for the thread
 
 
@@ -59,7 +60,7 @@ class EpochModel:
 
     `fit` makes an iterator for each epoch and ends the former. That ends AUTOTUNE's thread, which may go on sleeping:
     TensorFlow wakes it before it notes that it is to end (`core/framework/cancellation.cc`, 2.21), and a thread that
-    looks too early sleeps again. Then the epoch lasts until the thread's next waking: after 150, 310, 630 ms …
+    looks too early sleeps again. Then the epoch lasts until the thread's next waking: after 140, 300, 620 ms …
 
     Attributes:
         start_s: seconds that an epoch takes beside its batches where it does not wait for the thread.

@@ -126,8 +126,10 @@ def examine(
         can_apply[one_iterator.name] = one_iterator
     kept, too_small = _by_cost(found, head)
     remarks = [*told_of_files, *(f"{finding}. It costs less than the headspace's interval." for finding in too_small)]
-    if one_iterator is not None and one_iterator.gain > NOTABLE_GAIN:
-        remarks.append(f"About {one_iterator.gain:.1f} times as fast, predicted: {one_iterator.told}.")
+    gain = None if one_iterator is None else remedies.gain_of_one_iterator(case)
+    if one_iterator is not None and gain is not None and gain.low > NOTABLE_GAIN:
+        told = f"{gain.ratio:.1f} times ({gain.low:.1f} to {gain.high:.1f}) as fast"
+        remarks.append(f"About {told}, predicted: {one_iterator.told}.")
     remarks += [f"The epochs were read in part: {part.said}."] if part.said else []
     return Report(
         head,

@@ -1,6 +1,9 @@
 """The files behind a feed: how large the originals of its pictures are, and which cache files were there before it."""
 
+import contextlib
 import io
+import itertools
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +18,8 @@ from helpers.errors import StudyError
 from helpers.pipelines import feeds
 
 SOME = 8  # originals that are looked at
+READ_BYTES = 1 << 20  # of a file, which may be one of many records
+SIGNATURES = re.compile(rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n")  # where a JPEG or a PNG begins
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 
 
@@ -63,19 +68,32 @@ def _texts_of(dataset):
 
 
 def _of_texts(texts: Iterable[bytes]):
-    """Pictures by their files' names, or encoded; only the headers are read."""
+    """Pictures by their files' names, or encoded, alone or within a record; only the headers are read."""
+    for text in texts:
+        file = _file_named(text)
+        if file is None:
+            yield from _in_bytes(text)
+        else:
+            with contextlib.suppress(OSError), file.open("rb") as opened:
+                yield from _in_bytes(opened.read(READ_BYTES))
+
+
+def _file_named(text):
+    with contextlib.suppress(UnicodeDecodeError, ValueError, OSError):
+        if len(text) < 4096 and Path(text.decode()).is_file():
+            return Path(text.decode())
+    return None
+
+
+def _in_bytes(encoded):
     from PIL import Image
 
-    for text in texts:
-        try:
-            is_name = len(text) < 4096 and Path(text.decode()).is_file()
-        except (UnicodeDecodeError, ValueError, OSError):
-            is_name = False
-        try:
-            with Image.open(text.decode() if is_name else io.BytesIO(text)) as picture:
-                yield picture.height, picture.width
-        except (OSError, ValueError, SyntaxError):
-            continue
+    starts = (found.start() for found in SIGNATURES.finditer(encoded))
+    for start in itertools.islice(itertools.chain([0], starts), SOME):
+        with contextlib.suppress(OSError, ValueError, SyntaxError), Image.open(io.BytesIO(encoded[start:])) as picture:
+            yield picture.height, picture.width
+            if start == 0:
+                return
 
 
 def without_new_ones(given: Any) -> tuple[Any, list[str]]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from helpers import ratios
 from helpers.doctor import prediction, py_dataset_remedies, tf_data_remedies
 from helpers.doctor.case import Case
 from helpers.doctor.findings import Finding
@@ -110,15 +111,22 @@ def one_iterator(case: Case) -> Remedy | None:
     if int(case.feed.data.cardinality()) != batches:
         return None
     told = f"Feed(data.repeat(), steps_per_epoch={batches}): one iterator for all epochs"
-    return Remedy(ONE_ITERATOR, told, lambda: Feed(case.feed.data.repeat(), batches, False), gain=_of_starts(case))
+    gain = gain_of_one_iterator(case)
+    predicted = math.nan if gain is None else gain.ratio
+    return Remedy(ONE_ITERATOR, told, lambda: Feed(case.feed.data.repeat(), batches, False), gain=predicted)
 
 
-def _of_starts(case):
-    """How many times as fast an epoch is without making iterators anew; NaN where that was not measured."""
-    if case.headspace is None:
-        return math.nan
-    epoch_s = case.headspace.epoch.value
-    return epoch_s / max(float(np.median(case.headspace.held_s)), epoch_s - prediction.start_s(case.headspace))
+def gain_of_one_iterator(case: Case) -> ratios.Ratio | None:
+    """Returns how many times as fast an epoch is without making iterators anew; None where that was not measured.
+
+    Args:
+        case: the feed.
+    """
+    head = case.headspace
+    if head is None or len(head.iterators_s) != len(head.epoch_s) or len(head.epoch_s) < ratios.LEAST_ROUNDS:
+        return None
+    without_s = np.maximum(head.held_s, head.epoch_s - np.maximum(head.iterators_s, 0.0))
+    return ratios.paired_ratio(head.epoch_s, without_s)
 
 
 def together(case: Case, chosen: Iterable[Remedy]) -> Remedy | None:
