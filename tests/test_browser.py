@@ -1,4 +1,4 @@
-"""A real browser: JupyterLab serves copies of the notebooks, Chromium opens each lesson, runs it and moves a control."""
+"""A real browser: JupyterLab serves copies of the notebooks; Chromium opens each lesson, runs it, moves a control."""
 
 import contextlib
 import importlib.util

@@ -275,3 +275,53 @@ def test_what_a_batch_calls_is_seen_while_it_runs(make, fault):
     faults = [finding.fault for finding in report.findings] + [remark.partition(" ")[0] for remark in report.remarks]
     looked = "per_item_python", "frozen_augmentation"
     assert [each for each in faults if each in looked] == ([fault] if fault else [])
+
+
+def batches_for_ever(labels):
+    def generate():
+        while True:
+            for start in range(0, 128, 16):
+                yield PIXELS[start : start + 16] / 255, labels[start : start + 16]
+
+    return generate
+
+
+def batches_once():
+    for start in range(0, 128, 16):
+        time.sleep(0.01)
+        yield PIXELS[start : start + 16] / 255, CLASSES[start : start + 16]
+
+
+@pytest.mark.parametrize(
+    ("feed", "fault"),
+    [
+        (Feed(batches_for_ever(CLASSES), steps_per_epoch=8), None),
+        (Feed(batches_for_ever(np.sort(CLASSES)), steps_per_epoch=8), "label_mismatch"),
+        (Feed(batches_once, steps_per_epoch=8), "wrong_length"),
+        (batches_once, "single_worker"),
+    ],
+)
+def test_a_generator_is_examined_as_fit_reads_it(feed, fault):
+    report = doctor.examine(feed, source=(PIXELS, CLASSES), budget_s=2.0)
+    faults = [finding.fault for finding in report.findings]
+    assert (fault in faults) if fault else not faults
+    assert fault != "single_worker" or report.stages.stages[0].name == "batches_once"
+
+
+def test_pictures_within_records_are_seen_by_their_headers(tmp_path):
+    names = [str(tmp_path / f"{number}.tfrecord") for number in range(2)]
+    for name in names:
+        with tf.io.TFRecordWriter(name) as records:
+            for picture in PIXELS[:8]:
+                coded = tf.io.encode_jpeg(tf.cast(tf.image.resize(picture, (300, 400)), tf.uint8)).numpy()
+                feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=[coded]))
+                records.write(
+                    tf.train.Example(features=tf.train.Features(feature={"image": feature})).SerializeToString()
+                )
+
+    def parsed(record):
+        coded = tf.io.parse_single_example(record, {"image": tf.io.FixedLenFeature((), tf.string)})["image"]
+        return tf.image.resize(tf.io.decode_jpeg(coded, channels=3), (48, 48)), 0
+
+    report = doctor.examine(tf.data.TFRecordDataset(names).map(parsed).batch(4), budget_s=2.0)
+    assert set(files_of.sizes(report.case)) == {(300, 400)}

@@ -1,6 +1,7 @@
 """Noise from made-up counters, and that the real ones tell our own work from that of others."""
 
 import math
+import os
 import shutil
 import subprocess
 import sys
@@ -119,3 +120,25 @@ def test_the_real_counters_make_a_noise_that_reads_as_a_line():
     assert before.cores == len(limits.core_numbers())
     assert before.at_s < noise.read_counters().at_s
     assert f"of {before.cores} cores" in str(noise.sample(0.01)) or "Noisy" in str(noise.sample(0.01))
+
+
+@pytest.mark.skipif(not noise.OF_THIS_THREAD.exists(), reason="this system does not tell")
+def test_a_thread_that_others_keep_from_its_core_has_waited_for_it():
+    cores = os.sched_getaffinity(0)
+    busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        os.sched_setaffinity(0, {min(cores)})
+        os.sched_setaffinity(busy.pid, {min(cores)})
+        before, end = noise.had_no_core_s(), time.perf_counter() + 0.4
+        while time.perf_counter() < end:
+            pass
+        assert noise.had_no_core_s() - before > 0.04
+    finally:
+        os.sched_setaffinity(0, cores)
+        busy.kill()
+        busy.wait()
+
+
+def test_where_the_system_does_not_tell_no_wait_for_a_core_is_seen(monkeypatch, tmp_path):
+    monkeypatch.setattr(noise, "OF_THIS_THREAD", tmp_path / "none")
+    assert noise.had_no_core_s() == 0.0

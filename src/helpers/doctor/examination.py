@@ -85,7 +85,12 @@ def examine(
     checks.one_of("role", role, ROLES)
     checks.between("budget_s", budget_s, 0, math.inf)
     with unharmed.seeds():
-        length, steps, settled = _settled(feed)
+        try:
+            length, steps, settled = _settled(feed)
+        except Exception as error:
+            if not _is_the_feeds(error):
+                raise
+            return _unreadable(error, [])
         if settled is None:
             return Report(None, None, tuple(length), (), _not_looked_at(None, None, None, source, role))
         old_files = files_of.of_caches(settled)
@@ -96,8 +101,7 @@ def examine(
             head = headspace(settled, model=model, budget_s=budget_s / 5)
             told = _with_free_epochs(costs.of(part, budget_s / 5), head, part.batches / head.batches)
         except Exception as error:
-            is_the_feeds = isinstance(error, parts.Hangs | feeds.RanOut) or "(got none)" in str(error)
-            if isinstance(error, StudyError) and not is_the_feeds:
+            if isinstance(error, StudyError) and not _is_the_feeds(error):
                 raise
             return _unreadable(error, length)
         validated, validation_part = None, None
@@ -142,6 +146,10 @@ def examine(
     )
 
 
+def _is_the_feeds(error):
+    return isinstance(error, parts.Hangs | feeds.RanOut) or "(got none)" in str(error)
+
+
 def _with_free_epochs(told, head, share):
     """Returns the stages with what a whole epoch would take were each of them free; they are of a share of one."""
     seconds = head.epoch.value * share, float(head.held_s.mean()) * share
@@ -156,7 +164,7 @@ def _settled(given):
     if callable(data) and not hasattr(data, "element_spec"):
         made = data()
         if isinstance(made, types.GeneratorType):
-            return [], inner.steps_per_epoch, feeds.settled(given)
+            return [], inner.steps_per_epoch, parts.of_generator(data, inner.steps_per_epoch, LEAST_READ_S)
         return _settled(made if isinstance(made, Feed) else replace(inner, data=made))
     steps = inner.steps_per_epoch
     remedy = "leave steps_per_epoch out, or let the data repeat"

@@ -128,6 +128,32 @@ def part_of(given: Any, seconds: float) -> Part:
     return Part(feed if count == of else shortened(feed, count), count, of, first)
 
 
+def of_generator(make: Callable[[], Any], steps: int | None, seconds: float) -> Feed:
+    """Returns a feed of what a function makes, a generator, which can be read again and again.
+
+    Args:
+        make: the function, without arguments.
+        steps: batches of an epoch, through which it goes on; None: it ends by itself, and is made anew.
+        seconds: that counting its batches may take, where they are not given; at least 4 are read.
+
+    Raises:
+        StudyError: where it gives no batch, and for one that hangs.
+    """
+    from helpers.doctor.py_dataset_parts import OfGenerator
+
+    def counted():
+        start, count = time.perf_counter(), 0
+        for count, _ in enumerate(make(), 1):
+            if count >= LEAST_BATCHES and time.perf_counter() - start > seconds:
+                break
+        return count
+
+    batches = within(seconds + HANGS_S, counted, "a batch of the generator") if steps is None else steps
+    if not batches:
+        raise StudyError(NO_BATCH)
+    return Feed(OfGenerator(make, batches, again=steps is None), shuffle=False)
+
+
 def shortened(feed: Feed, batches: int) -> Feed:
     """Returns a feed whose epochs are the first batches of another's."""
     import tensorflow as tf

@@ -1,9 +1,36 @@
 """A PyDataset read in another way: a part of it, with other workers, kept in memory, or changed. Imports Keras."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
+
+from helpers.pipelines import feeds
+
+
+class OfGenerator(keras.utils.PyDataset):
+    """A generator, batch after batch, by one worker, as `fit` reads it.
+
+    Attributes:
+        make: the function that makes it.
+        batches: of an epoch.
+        again: whether it is made anew for every epoch; else it goes on from epoch to epoch.
+    """
+
+    def __init__(self, make: Callable[[], Iterator[Any]], batches: int, *, again: bool):
+        super().__init__()
+        self.make, self.batches, self.again = make, batches, again
+        self.running = make()
+
+    def __len__(self):
+        return self.batches
+
+    def __getitem__(self, index):
+        if self.again and index == 0:
+            self.running = self.make()
+        for batch in self.running:
+            return batch
+        raise feeds.RanOut(f"a generator must give the {self.batches} batches of every epoch (it ended at {index})")
 
 
 class Wrapped(keras.utils.PyDataset):

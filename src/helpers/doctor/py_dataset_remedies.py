@@ -49,6 +49,8 @@ def _wrapped(case, **options):
 
 def workers(case: Case) -> Done:
     """Has several workers wait at the same time."""
+    if is_generator(case):
+        raise DoesNotFit
     return Done(f"workers={WORKERS}", "", _wrapped(case, workers=WORKERS))
 
 
@@ -65,7 +67,7 @@ def kept_or_shared(case: Case) -> Done:
         return kept(case)
     cores = len(limits.core_numbers())
     whole = case.stages.outer[0]
-    if whole.of_lock < LOCKED and cores > 1 and case.feed.data.workers < cores:
+    if not is_generator(case) and whole.of_lock < LOCKED and cores > 1 and case.feed.data.workers < cores:
         return Done(f"workers={cores}", "", _wrapped(case, workers=cores), 1.0, cores)
     raise DoesNotFit
 
@@ -100,6 +102,17 @@ def could_be_kept(case: Case) -> bool:
     if case.kind != "PyDataset" or not case.whole or not batches_repeat(case):
         return False
     return case.epochs[0].bytes < 0.25 * memory.available_bytes()
+
+
+def is_generator(case: Case) -> bool:
+    """Whether it is a Python generator, which `fit` reads by one thread whatever the workers.
+
+    Args:
+        case: the feed.
+    """
+    from helpers.doctor.py_dataset_parts import OfGenerator
+
+    return isinstance(getattr(case.feed.data, "whole", case.feed.data), OfGenerator)
 
 
 def is_image_data_generator(case: Case) -> bool:

@@ -97,15 +97,16 @@ def single_worker(case: Case) -> Finding | None:
     if case.kind != "PyDataset" or case.feed.data.workers > 1 or not case.stages.stages:
         return None
     whole = case.stages.outer[0]
-    if whole.cpu_s > 0.3 * whole.wall_s or whole.of_lock > 0.3 or whole.wall_s < 1e-3 * case.stages.batches:
+    waiting = 1 - (whole.cpu_s + whole.queued_s) / whole.wall_s
+    if waiting < 0.7 or whole.of_lock > 0.3 or whole.wall_s < 1e-3 * case.stages.batches:
         return None
+    remedy = f"give it workers={py_dataset_remedies.WORKERS}, and max_queue_size=16"
     return measured(
         "single_worker",
-        f"It waits for {1 - whole.cpu_s / whole.wall_s:.0%} of its time, with one worker.",
-        "give it workers=8, and max_queue_size=16",
+        f"It waits for {waiting:.0%} of its time, with one worker.",
+        f"make it a PyDataset, and {remedy}" if py_dataset_remedies.is_generator(case) else remedy,
         where=whole.where,
         gain=gain_of(case, whole, left=1.0, calls=py_dataset_remedies.WORKERS),
-        can_apply=True,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from helpers import internals
 from helpers.doctor import lines as lines_of_code, parts
 from helpers.doctor.stages import Stage, Stages, disagreement
+from helpers.machine import noise
 
 LOOK_EVERY_S = 0.001
 LONGEST_PAUSE_S = 0.5
@@ -27,22 +28,26 @@ def of(part: parts.Part, budget_s: float) -> Stages:
         budget_s: seconds that reading may take; it is read three times.
     """
     data = getattr(part.feed.data, "whole", part.feed.data)
+    had_no_core_s = noise.had_no_core_s()
     wall_s, cpu_s, batches = _read(data, part.batches, budget_s / 3)
+    queued_s = noise.had_no_core_s() - had_no_core_s
+    waiting = 1 - (cpu_s + queued_s) / wall_s
     with _sampled() as lines:
         sampled_s, _, _ = _read(data, batches, budget_s)
     of_lock = _share_of_lock(lambda: _read(data, batches, budget_s), wall_s)
     generator = getattr(data, "image_data_generator", None)
     methods = _methods(generator, data, batches, budget_s) if generator is not None else []
-    code = inspect.unwrap(type(data).__getitem__).__code__
+    name, where = _named(data)
     whole = Stage(
-        f"{type(data).__name__}.__getitem__",
-        f"{code.co_filename}:{code.co_firstlineno}",
+        name,
+        where,
         cpu_s,
         wall_s,
         calls=data.workers,
         elements=batches,
         of_lock=of_lock,
-        note="" if cpu_s > 0.7 * wall_s else f"without a processor for {1 - cpu_s / wall_s:.0%} of its time",
+        queued_s=queued_s,
+        note="" if waiting < 0.3 else f"waits for {waiting:.0%} of its time",
     )
     total = sum(lines.values())
     told = [
@@ -54,6 +59,17 @@ def of(part: parts.Part, budget_s: float) -> Stages:
     if told:
         remarks.append("Lines within it are told by sampling; they are parts of its time, not added to it.")
     return Stages((whole, *methods, *told), batches, tuple(remarks))
+
+
+def _named(data):
+    """What makes the batches, and its "file:line": `__getitem__`, or a generator's function."""
+    from helpers.doctor.py_dataset_parts import OfGenerator
+
+    if isinstance(data, OfGenerator):
+        code, name = getattr(data.make, "__code__", None), getattr(data.make, "__name__", "generator")
+    else:
+        code, name = inspect.unwrap(type(data).__getitem__).__code__, f"{type(data).__name__}.__getitem__"
+    return name, f"{code.co_filename}:{code.co_firstlineno}" if code else ""
 
 
 def _read(data, batches, budget_s):

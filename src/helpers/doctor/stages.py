@@ -27,6 +27,7 @@ class Stage:
         first_epoch_only: whether a cache behind it keeps what it made.
         free_epoch_s: seconds that an epoch would take were this stage free, predicted.
         of_lock: share of its time in which it held the interpreter's lock, 0 to 1.
+        queued_s: seconds by the clock in which it was ready to run and others had the cores.
         note: what else a reader should know.
         inner: whether it is a part of the stage before it, such as a line.
     """
@@ -41,6 +42,7 @@ class Stage:
     first_epoch_only: bool = False
     free_epoch_s: float = math.nan
     of_lock: float = math.nan
+    queued_s: float = 0.0
     note: str = ""
     inner: bool = False
 

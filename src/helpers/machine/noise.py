@@ -23,6 +23,7 @@ STEAL_LIMIT = 0.05
 SLOWED_LIMIT = 0.10  # share of the frequency lost between the beginning and the end
 REMEDY = "Stop other work, or wait."
 SYSTEM_CPU = Path("/sys/devices/system/cpu")
+OF_THIS_THREAD = Path("/proc/thread-self/schedstat")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +145,17 @@ def between(before: Counters, after: Counters) -> Noise:
 
 def _change(before, after):
     return None if before is None or after is None else after - before
+
+
+def had_no_core_s() -> float:
+    """Returns the seconds that this thread has been ready to run and had no core; 0.0 where the system does not tell.
+
+    Source: the second figure of Linux' `/proc/thread-self/schedstat`, nanoseconds.
+    """
+    try:
+        return int(OF_THIS_THREAD.read_text().split()[1]) * 1e-9
+    except (OSError, IndexError, ValueError):
+        return 0.0
 
 
 def sample(seconds: float = 0.5) -> Noise:
