@@ -197,7 +197,6 @@ def test_an_unknown_label_is_refused(short_against_long):
         short_against_long.seconds("middle")
 
 
-@pytest.mark.filterwarnings("ignore:Your input ran out of data")
 def test_a_feed_whose_epochs_differ_in_length_is_refused():
     import tensorflow as tf
 

@@ -281,7 +281,7 @@ def batches_for_ever(labels):
     def generate():
         while True:
             for start in range(0, 128, 16):
-                yield PIXELS[start : start + 16] / 255, labels[start : start + 16]
+                yield PIXELS[start : start + 16] / np.float32(255), labels[start : start + 16]
 
     return generate
 
@@ -289,7 +289,7 @@ def batches_for_ever(labels):
 def batches_once():
     for start in range(0, 128, 16):
         time.sleep(0.01)
-        yield PIXELS[start : start + 16] / 255, CLASSES[start : start + 16]
+        yield PIXELS[start : start + 16] / np.float32(255), CLASSES[start : start + 16]
 
 
 @pytest.mark.parametrize(
