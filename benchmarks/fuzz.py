@@ -38,7 +38,7 @@ from helpers import cli, datasets, files, paths, report, results
 from helpers.claims import evidence
 from helpers.datasets import preparing
 from helpers.errors import StudyError
-from helpers.sweep import grid as grids, loop
+from helpers.sweep import folder, grid as grids
 
 DEADLINE_S = 30
 MEMORY_BYTES = 16 << 30  # of address space: a file of some kilobytes that takes more is a finding
@@ -80,7 +80,7 @@ class Grids(Kind):
         self.case = mutations.of_text(chance, chance.choice(self.originals))
         Path("grid.yml").write_bytes(self.case)
         if chance.random() < 0.1:
-            loop._name_in(Path("grid.yml"), "mine")
+            folder.name_in(Path("grid.yml"), "mine")
         else:
             grids.load("grid.yml")
 

@@ -18,6 +18,7 @@ LEAST_CORES = 2
 LEAST_MEMORY_BYTES = 4 * machine.GIB
 LEAST_DISK_BYTES = 5 * machine.GIB
 DATASETS = ("mnist", "cifar10")
+ALIKE = {"tensorflow": "tensorflow-cpu"}  # the same without CUDA, which set_up.py takes where no driver is
 
 
 class Check(NamedTuple):
@@ -66,12 +67,21 @@ def failed_requirements(
         if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
             continue
         try:
-            version = installed(requirement.name)
+            version = _version(requirement.name, installed)
             if not requirement.specifier.contains(version, prereleases=True):
                 failed.append(f"{requirement.name} {version} is not {requirement.specifier}")
         except metadata.PackageNotFoundError:
             failed.append(f"{requirement.name} is missing")
     return failed
+
+
+def _version(name, installed):
+    try:
+        return installed(name)
+    except metadata.PackageNotFoundError:
+        if name not in ALIKE:
+            raise
+        return installed(ALIKE[name])
 
 
 def _software():
@@ -91,7 +101,7 @@ def _software():
             "packages",
             not failed,
             "; ".join(failed) or "all there, in the declared versions",
-            "run `make study`, or `pip install -e .` in your environment" if failed else "",
+            "run `make setup`, or `pip install -e .` in your environment" if failed else "",
         ),
     ]
 

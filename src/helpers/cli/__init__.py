@@ -27,6 +27,7 @@ from helpers.cli.commands import (
 from helpers.cli.doctor_command import doctor as doctor
 from helpers.cli.room_command import room as room
 from helpers.cli.signals import unwound_by_signals
+from helpers.cli.sweep_commands import gather as gather, sweep as sweep
 from helpers.errors import StudyError, first_line
 
 # Why a path that was given cannot be used, whoever finds that out.
