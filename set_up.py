@@ -22,6 +22,7 @@ READY, DEV_READY = ".ready", ".ready-for-tests"  # what `make` looks at
 FULL, CPU = "tensorflow", "tensorflow-cpu"
 # What it takes on Linux x86-64 with Python 3.11, in GB: to fetch, on the disk.
 SIZES = {CPU: (0.6, 2.4), FULL: (0.9, 3.0)}
+BROUGHT = (FULL, "keras", "jupyter", "nbval")  # what Colab has in its own way, and what only the tests need
 NVIDIA = ("/dev/nvidia[0-9]*", "/proc/driver/nvidia/version", "/dev/dxg")  # a driver's; the last one is WSL's
 
 
@@ -34,13 +35,13 @@ def problem(version, has_venv):
     """
     if not OLDEST <= tuple(version) <= NEWEST:
         return (
-            "Python must be 3.11 to 3.13, for which TensorFlow has wheels (got %d.%d); install one from python.org or "
-            "by your system, then name it: make PYTHON=python3.12, or python3.12 set_up.py" % tuple(version)
+            f"Python must be 3.11 to 3.13, as TensorFlow asks (got {version[0]}.{version[1]}); install one "
+            "from python.org or by your system, then name it: make PYTHON=python3.12, or python3.12 set_up.py"
         )
     if not has_venv:
         return (
-            "Python must have its modules venv and ensurepip (got none of them in %s); on Debian and Ubuntu: "
-            "sudo apt install python%d.%d-venv" % ((sys.executable,) + tuple(version))
+            f"Python must have its modules venv and ensurepip ({sys.executable} lacks one); on Debian and Ubuntu: "
+            f"sudo apt install python{version[0]}.{version[1]}-venv"
         )
     return ""
 
@@ -126,7 +127,7 @@ class Progress:
     def read(self, stream):
         """Reads pip's lines until it ends."""
         for line in stream:
-            self.last = (self.last + [line.strip()])[-5:]
+            self.last = [*self.last[-4:], line.strip()]
             self.total -= line.startswith("Ignoring ")
             self.fetched += line.startswith("Collecting ")
             size = re.search(r"^\s+(?:Downloading|Using cached) .*\(([\d.]+) (kB|MB|GB)\)", line)
@@ -134,13 +135,11 @@ class Progress:
             self.installing |= line.startswith("Installing collected")
 
     def __str__(self):
-        done = "%3.0f s: %d of %d packages, %.0f MB, are here" % (
-            time.monotonic() - self.begun,
-            self.fetched,
-            self.total,
-            self.megabytes,
+        seconds = time.monotonic() - self.begun
+        installed = f", {len(self.environment.packages())} are installed" if self.installing else ""
+        return (
+            f"{seconds:3.0f} s: {self.fetched} of {self.total} packages, {self.megabytes:.0f} MB, are here{installed}"
         )
-        return done + (", %d are installed" % len(self.environment.packages()) if self.installing else "")
 
 
 def install(environment, text, wheels):
@@ -173,6 +172,45 @@ def install(environment, text, wheels):
             raise subprocess.CalledProcessError(pip.returncode, command, "\n".join(progress.last))
 
 
+def beside():
+    """Installs the kit into this very Python, and what it lacks; what is there stays in its version.
+
+    For Google Colab, and others who bring their own TensorFlow, Keras and Jupyter.
+    """
+    import importlib.metadata
+    import tomllib
+
+    from packaging.requirements import Requirement
+
+    there = {
+        found.metadata["Name"].lower().replace("_", "-"): found.version for found in importlib.metadata.distributions()
+    }
+    with open(os.path.join(HERE, "pyproject.toml"), "rb") as opened:
+        declared = [Requirement(line) for line in tomllib.load(opened)["project"]["dependencies"]]
+    lacking = [
+        line
+        for line in declared
+        if line.name not in BROUGHT
+        and not (
+            (version := there.get(line.name.replace("_", "-"))) and line.specifier.contains(version, prereleases=True)
+        )
+    ]
+    names = {line.name.replace("_", "-") for line in lacking}
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    with tempfile.TemporaryDirectory() as folder:
+        constraints = os.path.join(folder, "constraints.txt")
+        with open(constraints, "w", encoding="utf-8") as opened:
+            opened.writelines(f"{name}=={version}\n" for name, version in sorted(there.items()) if name not in names)
+        if lacking:
+            subprocess.run([*pip, "--constraint", constraints, *map(str, lacking)], check=True)
+    subprocess.run([*pip, "--no-deps", "--editable", HERE], check=True)
+    kept = {name: version for name, version in there.items() if name in (FULL, CPU, "keras")}
+    print(
+        f"The kit is installed beside {', '.join(f'{name} {version}' for name, version in kept.items())}; it added "
+        f"{', '.join(sorted(names)) or 'nothing else'}."
+    )
+
+
 def set_up(folder, dev, wheels, tensorflow):
     """Sets the environment up, or completes it.
 
@@ -193,11 +231,13 @@ def set_up(folder, dev, wheels, tensorflow):
     there = environment.packages()
     installed = next((name for name in (CPU, FULL) if there.get(name.replace("-", "_")) == pinned), "")
     sees_driver = any(glob.glob(path) for path in NVIDIA)
+    if wheels and tensorflow == "auto" and glob.glob(os.path.join(wheels, "tensorflow_cpu-*")):
+        sees_driver = False  # a handout has this one
     which, why = tensorflow_of(installed, tensorflow, sees_driver, platform.system(), platform.machine())
     text = chosen(lock, texts[CPU_LOCK], which)
     fetch, disk = SIZES[which]
-    print("Setting up %s: %d packages from the lock." % (os.path.relpath(folder), len(requirements(text))), end=" ")
-    print("From nothing it is some %.1f GB to fetch, %.1f GB on the disk." % (fetch, disk), flush=True)
+    print(f"Setting up {os.path.relpath(folder)}: {len(requirements(text))} packages from the lock.", end=" ")
+    print(f"From nothing it is some {fetch} GB to fetch, {disk} GB on the disk.", flush=True)
     if why:
         print(why, flush=True)
     if not os.path.exists(environment.python):
@@ -212,13 +252,14 @@ def set_up(folder, dev, wheels, tensorflow):
     for name in (READY, DEV_READY)[: 1 + dev]:
         with open(os.path.join(folder, name), "w"):
             pass
-    print("Ready after %.0f s, %.1f GB. Try: make taste, make lab" % (time.monotonic() - begun, environment.size_gb()))
+    print(f"Ready after {time.monotonic() - begun:.0f} s, {environment.size_gb():.1f} GB. Try: make taste, make lab")
 
 
 def main():
     """Reads the command line; returns the exit code."""
     parser = argparse.ArgumentParser(description="Sets up .venv from the locks.")
     parser.add_argument("--dev", action="store_true", help="also what the tests need")
+    parser.add_argument("--beside", action="store_true", help="into this Python, and leave what is there as it is")
     parser.add_argument("--wheels", metavar="FOLDER", help="take the packages from here, and ask no network")
     parser.add_argument("--tensorflow", choices=("auto", "full", "cpu"), default="auto", help="which wheel of it")
     given = parser.parse_args()
@@ -227,10 +268,13 @@ def main():
         print(said, file=sys.stderr)
         return 2
     try:
+        if given.beside:
+            beside()
+            return 0
         set_up(os.path.join(HERE, ".venv"), given.dev, given.wheels, given.tensorflow)
     except subprocess.CalledProcessError as error:
         print(error.stdout or "", file=sys.stderr)
-        print("the set-up needs a network, or --wheels FOLDER (pip failed: see above); then run it again", file=sys.stderr)
+        print("pip failed, see above: it needs a network, or --wheels FOLDER; then run it again", file=sys.stderr)
         return 1
     return 0
 

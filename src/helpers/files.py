@@ -120,7 +120,7 @@ def read_json(path: Path) -> Any:
         ValueError: where it is no JSON, or nested too deeply.
     """
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8"))
     except RecursionError:
         raise ValueError("nested too deeply") from None
 

@@ -167,7 +167,7 @@ def _say(summary, out):
         f"{summary.done} cells done in {summary.wall_s / 60:.1f} min, {summary.timed_share:.0%} of it timed or warm-up"
     )
     for cell in summary.failed:
-        error = (out / "cells" / cell / "error.txt").read_text().strip().splitlines()
+        error = (out / "cells" / cell / "error.txt").read_text(encoding="utf-8").strip().splitlines()
         print(f"failed: {out / 'cells' / cell}: {error[-1] if error else 'no reason given'}", file=sys.stderr)
 
 
