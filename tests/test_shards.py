@@ -1,4 +1,5 @@
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -191,3 +192,12 @@ def test_the_example_for_slurm_starts_a_shard_per_task(tmp_path):
     assert [(params["shard"], params["out"].name) for params in said] == [("1/2", "quick-1"), ("2/2", "quick-2")]
     assert said[0]["changes"] == ("budget_s=30",) and said[0]["resume"]
     assert shlex.split((SWEEPS / "slurm.sh").read_text(), comments=True)
+
+
+def test_the_short_grid_for_a_gpu_ends_in_a_quarter_of_an_hour():
+    head = (SWEEPS / "gpu_short.yml").read_text()
+    (limit_s,) = re.findall(r"--cell-timeout (\d+)", head)
+    cells = grid.load(SWEEPS / "gpu_short.yml").cells
+    assert len(cells) * int(limit_s) <= 14 * 60, "a minute is left for data and start"
+    assert all(2 * cell.parameters["budget_s"] < int(limit_s) for cell in cells)
+    assert len({cell.parameters["filters"] for cell in cells}) > 1
