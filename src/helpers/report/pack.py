@@ -62,6 +62,8 @@ def write(run: Path, target: Path | None = None) -> Path:
             if each.machine:
                 files.write_json(work / f"machine-{each.machine_id}.json", _without_paths(each.machine))
         files.make_folder(target.resolve().parent)
+        for left in target.parent.glob(f".{target.name}.*{files.PART}"):  # of one that was killed
+            left.unlink()
         files.write_whole(target, functools.partial(_zip, work=work))
     return target
 
@@ -70,7 +72,7 @@ def _zip(target, *, work):
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as pack:
         for path in sorted(work.iterdir()):
             if NAMES.fullmatch(path.name):
-                pack.write(path, path.name)
+                pack.writestr(zipfile.ZipInfo(path.name), path.read_bytes(), zipfile.ZIP_DEFLATED)  # without a date
 
 
 def read(pack: Path) -> list[Run]:

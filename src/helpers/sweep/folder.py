@@ -83,6 +83,13 @@ def explaining_disk_errors(out: Path) -> Iterator[None]:
         ) from error
 
 
+def tidy(out: Path) -> None:
+    """Removes what processes that were killed left of their own in a run's folder, which the caller has locked."""
+    for left in out.glob(f".*{files.PART}"):
+        left.unlink()
+    files.remove_orphans(out / CELLS)
+
+
 def order_in(run: Path) -> dict[str, list[str]]:
     """Returns machine id -> ids of the grid's cells there, in order; {} where a run does not tell."""
     try:

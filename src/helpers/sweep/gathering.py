@@ -41,6 +41,7 @@ def gather(runs: Sequence[Path], out: Path) -> Gathered:
     orders = _orders(runs, out)
     folder.check(out, folder.name_in(runs[0] / folder.GRID, ""), resume=True)
     with folder.locked(out), folder.explaining_disk_errors(out):
+        folder.tidy(out)
         if not (out / folder.GRID).is_file():
             text = (runs[0] / folder.GRID).read_bytes()
             files.write_whole(out / folder.GRID, lambda part: part.write_bytes(text))

@@ -99,8 +99,7 @@ def run(
     folder.check(out, plan.name, resume=resume)
     start = time.monotonic()
     with folder.locked(out), folder.explaining_disk_errors(out):
-        for left in out.glob(f".*{files.PART}"):  # of a sweep that was killed while it wrote
-            left.unlink()
+        folder.tidy(out)
         files.remove_orphans(Path(tempfile.gettempdir()))
         earlier.check_schema(out)
         earlier.write_machine(out, here)
