@@ -57,9 +57,12 @@ def has_venv():
 
 
 def requirements(text):
-    """Returns the requirements of a lock: name -> its lines, with version, marker and hashes."""
+    """Returns the requirements of a lock, as (name, its lines with version, marker and hashes).
+
+    A name comes several times where Pythons or systems need different versions.
+    """
     blocks = re.split(r"(?m)^(?=[A-Za-z0-9])", text)
-    return {re.match(r"[A-Za-z0-9._-]+", block).group(): block for block in blocks if block[:1].isalnum()}
+    return [(re.match(r"[A-Za-z0-9._-]+", block).group(), block) for block in blocks if block[:1].isalnum()]
 
 
 def tensorflow_of(installed, asked, sees_driver, system, machine):
@@ -86,9 +89,8 @@ def chosen(lock, cpu_lock, which):
     """Returns the text of a lock with the TensorFlow that was chosen."""
     parts = requirements(lock)
     if which == CPU:
-        del parts[FULL]
-        parts.update(requirements(cpu_lock))
-    return "".join(parts.values())
+        parts = [part for part in parts if part[0] != FULL] + requirements(cpu_lock)
+    return "".join(block for _, block in parts)
 
 
 class Environment:
@@ -182,9 +184,8 @@ def beside():
 
     from packaging.requirements import Requirement
 
-    there = {
-        found.metadata["Name"].lower().replace("_", "-"): found.version for found in importlib.metadata.distributions()
-    }
+    found = ((each.metadata["Name"], each.version) for each in importlib.metadata.distributions())
+    there = {name.lower().replace("_", "-"): version for name, version in found if name}
     with open(os.path.join(HERE, "pyproject.toml"), "rb") as opened:
         declared = [Requirement(line) for line in tomllib.load(opened)["project"]["dependencies"]]
     lacking = [
@@ -263,7 +264,7 @@ def main():
     parser.add_argument("--wheels", metavar="FOLDER", help="take the packages from here, and ask no network")
     parser.add_argument("--tensorflow", choices=("auto", "full", "cpu"), default="auto", help="which wheel of it")
     given = parser.parse_args()
-    said = problem(sys.version_info[:2], has_venv())
+    said = problem(sys.version_info[:2], given.beside or has_venv())
     if said:
         print(said, file=sys.stderr)
         return 2

@@ -77,6 +77,13 @@ def test_runs_of_different_grids_or_settings_are_not_gathered(run, tmp_path):
         sweep.gather([one], out)
 
 
+def test_runs_of_another_state_of_the_kit_are_not_gathered(run, tmp_path):
+    run([1, 2], "one", selection=sweep.read_selection(shard="1/2"))
+    run([1, 2], "two", selection=sweep.read_selection(shard="2/2"), code="pass  # the notebook has another text")
+    with pytest.raises(StudyError, match="one state of the kit and the data"):
+        sweep.gather([tmp_path / "one", tmp_path / "two"], tmp_path / "out")
+
+
 def test_a_damaged_cell_is_not_gathered_and_counts_as_missing(run, tmp_path):
     run([1, 2], "one")
     (damaged, *_) = sorted((tmp_path / "one").glob(f"cells/*/{results.ROWS}"))

@@ -51,14 +51,14 @@ def sweep(
     GRID is a file such as notebooks/sweeps/quick.yml; each of its cells is one run of papermill. A Dask cluster at
     tcp:// runs what anybody sends it: use one that only you reach, or tls://.
     """
-    if out is None and not listed:
-        raise click.MissingParameter(ctx=context, param=next(p for p in context.command.params if p.name == "out"))
     from helpers import sweep
 
     selection = sweep.read_selection(changes, only, shard)
     if listed:
         print("\n".join(sweep.listing(grid, selection, out=out)))
         return DONE
+    if out is None:
+        raise click.MissingParameter(ctx=context, param=next(p for p in context.command.params if p.name == "out"))
     return sweep.run(
         grid,
         out,

@@ -97,7 +97,11 @@ def order_in(run: Path) -> dict[str, list[str]]:
     except (OSError, ValueError):
         return {}
     listed = told if isinstance(told, dict) else {}
-    return {machine: [str(cell) for cell in cells] for machine, cells in listed.items() if isinstance(cells, list)}
+    return {
+        machine: [cell for cell in cells if isinstance(cell, str) and Path(cell).name == cell]  # none is a path
+        for machine, cells in listed.items()
+        if isinstance(cells, list)
+    }
 
 
 def add_order(run: Path, orders: Mapping[str, Sequence[str]]) -> None:

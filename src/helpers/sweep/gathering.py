@@ -51,7 +51,6 @@ def gather(runs: Sequence[Path], out: Path) -> Gathered:
             for cell in dict.fromkeys(id for order in folder.order_in(run).values() for id in order):
                 _copy(run / folder.CELLS / cell, out / folder.CELLS / cell)
         folder.add_order(out, orders)
-        orders = folder.order_in(out)
         done = _done(out, orders)
         results.gather(out, [cell for _, _, cell in done])
     lengths = {len(order) for order in orders.values()}
@@ -63,22 +62,28 @@ def gather(runs: Sequence[Path], out: Path) -> Gathered:
 
 def _orders(runs, out):
     """Checks the runs; returns machine id -> ids of the grid's cells there, in order, of all of them."""
-    orders, texts = {}, {}
+    orders = folder.order_in(out)
+    grid = out if (out / folder.GRID).is_file() else runs[0]
     for run in runs:
         if not (run / folder.CELLS).is_dir() or not (run / folder.GRID).is_file():
             raise StudyError(f"a run must be a folder that `study sweep` wrote (got {run}, which is none)")
         if out.resolve() == run.resolve():
             raise StudyError(f"--out must be another folder than the runs' (got {out}); name a new one")
         earlier.check_schema(run)
-        texts[run] = (run / folder.GRID).read_bytes()
-        if texts[run] != texts[runs[0]]:
+        if (grid / folder.GRID).is_file() and (run / folder.GRID).read_bytes() != (grid / folder.GRID).read_bytes():
             raise StudyError(
-                f"runs to gather must be of one grid, with the same --set (got {runs[0]} and {run}, whose "
-                f"{folder.GRID} differ); gather them apart"
+                f"runs to gather must be of one grid, with the same --set (got {grid} and {run}, whose {folder.GRID} "
+                "differ); gather them apart"
             )
-        orders |= (told := folder.order_in(run))
+        told = folder.order_in(run)
         if not told:
             raise StudyError(f"{run} must tell the order of its cells; run it once more with --resume, which writes it")
+        if any(orders.get(machine, cells) != cells for machine, cells in told.items()):
+            raise StudyError(
+                f"runs to gather must be of one state of the kit and the data (got {run}, of another than the others "
+                "of its machine); run it once more with --resume"
+            )
+        orders |= told
     return orders
 
 

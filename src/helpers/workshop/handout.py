@@ -112,24 +112,30 @@ def write(
     given = [] if archives is None else _official(archives)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise StudyError(f"a handout goes into a new or empty folder (got {folder}); name another")
-    files.make_folder(folder)
-    complete = [name for name in wanted if _download(folder / WHEELS, root, name, python, progress)]
-    if not complete:
-        raise StudyError("the index must have the wheels of one platform (see above); is the network there?")
-    for path in _sources(root):
-        (folder / KIT / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(root / path, folder / KIT / path)
-    data = "Real data: `.venv/bin/study prepare mnist cifar10 --archives ../archives`."
-    for path in given:
-        (folder / ARCHIVES).mkdir(exist_ok=True)
-        shutil.copy2(path, folder / ARCHIVES / path.name)
-    if not given:
-        data = "They read stand-ins, which are in the folder and called so."
-        for name in STAND_INS:
-            preparing.prepare(name, data_dir=folder / KIT / "data", progress=progress)
-    told = HOW.format(python=python, platforms=", ".join(complete), kit=KIT, wheels=WHEELS, data=data)
-    files.write_whole(folder / START, lambda part: part.write_text(told, encoding="utf-8"))
-    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    with files.working_folder(folder.resolve().parent) as work:
+        made = work / folder.resolve().name
+        complete = [name for name in wanted if _download(made / WHEELS, root, name, python, progress)]
+        if not complete:
+            raise StudyError(
+                "the index must have the wheels of one platform (got none, see above); is a network there?"
+            )
+        for path in _sources(root):
+            (made / KIT / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(root / path, made / KIT / path)
+        data = "Real data: `.venv/bin/study prepare mnist cifar10 --archives ../archives`."
+        for path in given:
+            (made / ARCHIVES).mkdir(exist_ok=True)
+            shutil.copy2(path, made / ARCHIVES / path.name)
+        if not given:
+            data = "They read stand-ins, which are in the folder and called so."
+            for name in STAND_INS:
+                preparing.prepare(name, data_dir=made / KIT / "data", progress=progress)
+        told = HOW.format(python=python, platforms=", ".join(complete), kit=KIT, wheels=WHEELS, data=data)
+        (made / START).write_text(told, encoding="utf-8")
+        size = sum(path.stat().st_size for path in made.rglob("*") if path.is_file())
+        if folder.is_dir():
+            folder.rmdir()
+        files.move_whole(made, folder)
     progress(
         f"{folder} is ready, {size / 1e9:.1f} GB, for {', '.join(complete)} and Python {python}; see {START} there"
     )
@@ -186,7 +192,7 @@ def requirements_for(root: Path, platform: Platform, python: str) -> str:
     texts = [(root / name).read_text(encoding="utf-8") for name in (set_up.LOCK, set_up.CPU_LOCK)]
     here = {**platform.markers, "python_version": python, "python_full_version": f"{python}.0", "extra": ""}
     kept = []
-    for block in set_up.requirements(set_up.chosen(*texts, platform.tensorflow)).values():
+    for _, block in set_up.requirements(set_up.chosen(*texts, platform.tensorflow)):
         first, _, hashes = block.partition("\n")
         name, _, marker = first.removesuffix("\\").partition(";")
         if not marker.strip() or Marker(marker.strip()).evaluate(here):
