@@ -29,6 +29,14 @@ def test_what_windows_lacks_is_really_gone(as_on_windows):
     assert ended.stderr.splitlines()[-1] == "ModuleNotFoundError: No module named 'fcntl'"
 
 
+def test_the_kit_is_imported_and_the_machine_described_there(as_on_windows):
+    code = "from helpers import cli, doctor, measurement, report, sweep, workshop; cli.main(['machine'])"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=as_on_windows)
+    assert ended.returncode == 0, ended.stderr
+    assert "(machine " in ended.stdout
+
+
+@pytest.mark.slow
 def test_pipelines_are_compared_there(as_on_windows):
     words = ["compare", "--pipelines", "py_dataset,tf_data", "--examples", "64", "--budget", "2"]
     command = [sys.executable, "-m", "helpers.cli", *words]

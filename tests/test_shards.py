@@ -34,6 +34,7 @@ def run(tmp_path, monkeypatch):
     return sweep_it
 
 
+@pytest.mark.slow
 def test_four_shards_under_two_machine_ids_equal_one_undisturbed_run(run, tmp_path, monkeypatch, capsys):
     seeds = [3, 1, 4, 15, 9, 2, 6]
     run(seeds, "whole")
@@ -60,6 +61,7 @@ def test_four_shards_under_two_machine_ids_equal_one_undisturbed_run(run, tmp_pa
     assert len(results.read(tmp_path / "gathered")) == 2 * (7 + 4)
 
 
+@pytest.mark.slow
 def test_runs_of_different_grids_or_settings_are_not_gathered(run, tmp_path):
     run([1], "one")
     run([1], "longer", selection=sweep.read_selection(["budget_s=30"]))
@@ -77,6 +79,7 @@ def test_runs_of_different_grids_or_settings_are_not_gathered(run, tmp_path):
         sweep.gather([one], out)
 
 
+@pytest.mark.slow
 def test_runs_of_another_state_of_the_kit_are_not_gathered(run, tmp_path):
     run([1, 2], "one", selection=sweep.read_selection(shard="1/2"))
     run([1, 2], "two", selection=sweep.read_selection(shard="2/2"), code="pass  # the notebook has another text")
@@ -108,6 +111,7 @@ def test_a_value_that_is_set_reaches_every_cell(run, tmp_path):
     assert kept.startswith("# with --set batch_size=64\n# with --set budget_s=30\n") and yaml.safe_load(kept)
 
 
+@pytest.mark.slow
 def test_a_command_after_each_cell_learns_of_it_and_may_fail(run, tmp_path, capsys):
     command = (
         'echo "$(basename "$STUDY_CELL") $STUDY_CELL_DONE $(ls "$STUDY_CELL" | grep -c rows)" >> "$STUDY_RUN/../told"'
