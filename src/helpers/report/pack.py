@@ -56,15 +56,18 @@ def write(run: Path, target: Path | None = None) -> Path:
     texts = [name for name, kind in results.COLUMNS.items() if kind == "str" and name not in JSON]
     rows = rows.assign(**{name: [_without_paths(value) for value in rows[name]] for name in texts})
     rows = rows.assign(**{name: [_of_json(value) for value in rows[name]] for name in JSON})
-    with files.scratch("pack") as work:
-        results.write_table(work / results.TABLE, rows)
-        for each in opened:
-            if each.machine:
-                files.write_json(work / f"machine-{each.machine_id}.json", _without_paths(each.machine))
-        files.make_folder(target.resolve().parent)
-        for left in target.parent.glob(f".{target.name}.*{files.PART}"):  # of one that was killed
-            left.unlink()
-        files.write_whole(target, functools.partial(_zip, work=work))
+    try:
+        with files.scratch("pack") as work:
+            results.write_table(work / results.TABLE, rows)
+            for each in opened:
+                if each.machine:
+                    files.write_json(work / f"machine-{each.machine_id}.json", _without_paths(each.machine))
+            files.make_folder(target.resolve().parent)
+            for left in target.parent.glob(f".{target.name}.*{files.PART}"):  # of one that was killed
+                left.unlink()
+            files.write_whole(target, functools.partial(_zip, work=work))
+    except OSError as error:
+        raise StudyError(f"a pack must be written whole ({first_line(error)}); give --out on another disk") from error
     return target
 
 

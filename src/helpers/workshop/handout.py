@@ -112,33 +112,38 @@ def write(
     given = [] if archives is None else _official(archives)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise StudyError(f"a handout goes into a new or empty folder (got {folder}); name another")
-    with files.working_folder(folder.resolve().parent) as work:
-        made = work / folder.resolve().name
-        complete = [name for name in wanted if _download(made / WHEELS, root, name, python, progress)]
-        if not complete:
-            raise StudyError(
-                "the index must have the wheels of one platform (got none, see above); is a network there?"
-            )
-        for path in _sources(root):
-            (made / KIT / path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(root / path, made / KIT / path)
-        data = "Real data: `.venv/bin/study prepare mnist cifar10 --archives ../archives`."
-        for path in given:
-            (made / ARCHIVES).mkdir(exist_ok=True)
-            shutil.copy2(path, made / ARCHIVES / path.name)
-        if not given:
-            data = "They read stand-ins, which are in the folder and called so."
-            for name in STAND_INS:
-                preparing.prepare(name, data_dir=made / KIT / "data", progress=progress)
-        told = HOW.format(python=python, platforms=", ".join(complete), kit=KIT, wheels=WHEELS, data=data)
-        (made / START).write_text(told, encoding="utf-8")
-        size = sum(path.stat().st_size for path in made.rglob("*") if path.is_file())
-        if folder.is_dir():
-            folder.rmdir()
-        files.move_whole(made, folder)
-    progress(
-        f"{folder} is ready, {size / 1e9:.1f} GB, for {', '.join(complete)} and Python {python}; see {START} there"
-    )
+    try:
+        with files.working_folder(folder.resolve().parent) as work:
+            made = work / folder.resolve().name
+            complete = _fill(made, root, wanted, python, given, progress)
+            size = sum(path.stat().st_size for path in made.rglob("*") if path.is_file())
+            if folder.is_dir():
+                folder.rmdir()
+            files.move_whole(made, folder)
+    except OSError as error:
+        raise StudyError(f"{folder} must be on a disk with room ({first_line(error)}); give another") from error
+    progress(f"{folder} is ready, {size / 1e9:.1f} GB, for {', '.join(complete)}, Python {python}; see {START} there")
+    return complete
+
+
+def _fill(made, root, wanted, python, given, progress):
+    """Makes what is in the folder; returns the platforms that are complete."""
+    complete = [name for name in wanted if _download(made / WHEELS, root, name, python, progress)]
+    if not complete:
+        raise StudyError("the index must have the wheels of one platform (got none, see above); is a network there?")
+    for path in _sources(root):
+        (made / KIT / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(root / path, made / KIT / path)
+    data = "Real data: `.venv/bin/study prepare mnist cifar10 --archives ../archives`."
+    for path in given:
+        (made / ARCHIVES).mkdir(exist_ok=True)
+        shutil.copy2(path, made / ARCHIVES / path.name)
+    if not given:
+        data = "They read stand-ins, which are in the folder and called so."
+        for name in STAND_INS:
+            preparing.prepare(name, data_dir=made / KIT / "data", progress=progress)
+    told = HOW.format(python=python, platforms=", ".join(complete), kit=KIT, wheels=WHEELS, data=data)
+    (made / START).write_text(told, encoding="utf-8")
     return complete
 
 
