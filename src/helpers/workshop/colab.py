@@ -15,8 +15,8 @@ import subprocess
 import sys
 
 if "COLAB_RELEASE_TAG" in os.environ:
-    address = os.environ.get({variable!r}) or {address!r}
-    assert address, "tell where the kit is: os.environ[{variable!r}] = 'https://…'"
+    address = os.environ.get("{variable}") or "{address}"
+    assert address, "tell where the kit is: os.environ['{variable}'] = 'https://…'"
     kit = os.path.abspath("study-kit")
     if not os.path.isdir(kit):
         subprocess.run(["git", "clone", "--depth=1", address, kit], check=True)
