@@ -27,4 +27,4 @@ if "COLAB_RELEASE_TAG" in os.environ:
 def cell() -> Any:
     """Returns the cell; the address in it is that of the environment variable `ADDRESS`, else `REPOSITORY`."""
     source = SOURCE.format(variable=ADDRESS, address=os.environ.get(ADDRESS, REPOSITORY))
-    return nbformat.v4.new_code_cell(source, id=COLAB, metadata={"tags": [COLAB], "cellView": "form"})
+    return nbformat.v4.new_code_cell(source, id=COLAB, metadata={"tags": [COLAB]})
