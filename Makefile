@@ -1,26 +1,38 @@
-# make study · make test · make test-all · make lab · make bench   (each sets up what it needs, once)
+# make taste · make study · make lab · make test · make test-all · make bench   (each sets up what it needs, once)
 PYTHON ?= python3
 BIN := .venv/bin
 RUN ?= data/runs/quick
 GRID ?= notebooks/sweeps/quick.yml
 
-.PHONY: setup study test test-all lab bench torture lint lock notebooks pictures clean
+.PHONY: setup taste study handout test test-all lab bench torture lint lock notebooks pictures clean
+
+# Everything comes from the locks, hashes checked; the kit itself is installed in place. TENSORFLOW=full keeps the wheel
+# with CUDA where no NVIDIA driver is seen; WHEELS=FOLDER asks no network.
+SET_UP = @command -v $(PYTHON) >/dev/null || { echo "Python 3.11 to 3.13 must be installed (got no $(PYTHON)); \
+  take it from python.org or your system, or name another: make PYTHON=python3.12" >&2; exit 2; }; \
+  $(PYTHON) set_up.py --tensorflow $(or $(TENSORFLOW),auto) $(if $(WHEELS),--wheels $(WHEELS))
 
 setup: .venv/.ready
+.venv/.ready: requirements.lock requirements-cpu.lock pyproject.toml
+	$(SET_UP)
 
-# Everything comes from the lock, hashes checked; the kit itself is installed in place.
-.venv/.ready: requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v < (3, 14) else f"Python must be 3.11 to 3.13 (got {v[0]}.{v[1]}); name one: make PYTHON=python3.12")'
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@touch $@
+for-tests: .venv/.ready-for-tests
+.venv/.ready-for-tests: requirements-dev.lock requirements-cpu.lock pyproject.toml
+	$(SET_UP) --dev
+
+# One comparison in half a minute, three lines.
+taste: setup
+	@$(BIN)/study taste
+
+# A folder for a class without network; PLATFORMS="linux windows mac" and ARCHIVES=DIR say what goes in.
+handout: setup
+	$(BIN)/study handout $(or $(HANDOUT),handout) $(PLATFORMS:%=--platform %) $(if $(ARCHIVES),--archives $(ARCHIVES))
 
 # The report comes also where a cell failed; the sweep's exit code is the target's.
 study: setup
 	$(BIN)/study sweep $(GRID) --out $(RUN) --resume; swept=$$?; $(BIN)/study report $(RUN) && exit $$swept
 
-test: setup
+test: for-tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/nbstripout --verify --keep-count notebooks/*.ipynb notebooks/*/*.ipynb
@@ -39,7 +51,7 @@ lab: setup
 	$(BIN)/jupyter lab --ip=127.0.0.1 notebooks
 
 # Keeps counts and the outputs of cells tagged keep_output, which nbval checks.
-notebooks: setup
+notebooks: for-tests
 	$(BIN)/nbstripout --keep-count notebooks/*.ipynb notebooks/*/*.ipynb
 	$(BIN)/ruff format notebooks
 	$(BIN)/study exercises
@@ -48,14 +60,18 @@ notebooks: setup
 pictures: setup
 	$(BIN)/python notebooks/pictures/make.py
 
-lint: setup
+lint: for-tests
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-# Needs uv (https://docs.astral.sh/uv/); writes hashes for every platform that TensorFlow supports.
+# Needs uv (https://docs.astral.sh/uv/); writes hashes for every platform that TensorFlow supports. What `study` and `lab`
+# need; the same and what tests need; TensorFlow's wheel without CUDA, in the same version.
+LOCKING = uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 lock:
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-	  --extra dev pyproject.toml -o requirements.lock
+	$(LOCKING) --extra install pyproject.toml -o requirements.lock
+	$(LOCKING) --extra install --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	sed -n 's/^tensorflow==\([^ ]*\).*/tensorflow-cpu==\1/p' requirements.lock \
+	  | $(LOCKING) --no-deps --no-annotate - -o requirements-cpu.lock
 
 clean:
 	rm -rf .venv data/standin data/runs

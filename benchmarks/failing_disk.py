@@ -31,8 +31,10 @@ import trivial_cells
 from PIL import Image
 from tqdm.auto import tqdm
 
-from helpers import cli, datasets, machine, results
+from helpers import cli, datasets, files, machine, paths, results
 from helpers.datasets import folders
+from helpers.report import pack
+from helpers.sweep import folder as run_folder
 
 WRONG = 97  # exit code of a run that ended well with something wrong in hand
 ENDS = {cli.DONE, cli.SOME_FAILED, cli.BAD_INPUT, -9}  # how a disturbed run may end: told in words, or killed
@@ -154,7 +156,54 @@ class Sweep(Part):
         return {name: digest for name, digest in super().all_of_it().items() if not name.endswith(".ipynb")}
 
 
-PARTS = {"prepare": Prepare, "cache": Cache, "sweep": Sweep}
+class Gather(Part):
+    """`study gather` of two runs, whose folders are given."""
+
+    def __init__(self, base: Path):
+        super().__init__(base)
+        self.runs, self.seeds, self.out = [self.given / "1", self.given / "2"], {}, self.work / "all"
+        for number, run in enumerate(self.runs):
+            ids = [f"cell{seed}" for seed in range(3)]
+            run_folder.check(run, "mine", resume=True)
+            (run / run_folder.GRID).write_text("name: mine")
+            run_folder.add_order(run, {"0000000a": ids})
+            files.write_json(run / "machine.json", {"id": "0000000a"})
+            for seed in range(number, 3, 2):
+                cell = run / run_folder.CELLS / ids[seed]
+                cell.mkdir()
+                trivial_cells.write(cell, cell_id=ids[seed], seed=seed)
+                self.seeds[ids[seed]] = seed
+
+    def run(self, mark):
+        code = cli.main(["gather", *map(str, self.runs), "--out", str(self.out)])
+        for cell in self.finished() if code == cli.DONE else ():
+            mark(cell)
+        return WRONG if code == cli.DONE and trivial_cells.wrong(self.out, self.seeds) else code
+
+    def finished(self):
+        done = [cell for cell in self.seeds if results.read_cell(self.out / "cells" / cell, cell) is not None]
+        return {cell: _hash_of(self.out / "cells" / cell / results.ROWS) for cell in done}
+
+
+class Pack(Part):
+    """`study pack` of a run that is given."""
+
+    def __init__(self, base: Path):
+        super().__init__(base)
+        shutil.copytree(paths.project_root() / "data" / "results" / "quick-2-cores", self.given / "quick")
+
+    def run(self, mark):
+        code = cli.main(["pack", str(self.given / "quick"), "--out", str(self.work / "sent.zip")])
+        if code == cli.DONE:
+            mark("sent")
+        return code
+
+    def finished(self):
+        sent = self.work / "sent.zip"
+        return {"sent": _hash_of(sent)} if sent.exists() and pack.read(sent) else {}
+
+
+PARTS = {"prepare": Prepare, "cache": Cache, "sweep": Sweep, "gather": Gather, "pack": Pack}
 
 
 def _hash_of(path):

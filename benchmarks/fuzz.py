@@ -24,6 +24,7 @@ import tarfile
 import tempfile
 import time
 import traceback
+import zipfile
 from collections import Counter
 from pathlib import Path
 
@@ -38,7 +39,8 @@ from helpers import cli, datasets, files, paths, report, results
 from helpers.claims import evidence
 from helpers.datasets import preparing
 from helpers.errors import StudyError
-from helpers.sweep import grid as grids, loop
+from helpers.report import pack
+from helpers.sweep import folder, grid as grids
 
 DEADLINE_S = 30
 MEMORY_BYTES = 16 << 30  # of address space: a file of some kilobytes that takes more is a finding
@@ -80,7 +82,7 @@ class Grids(Kind):
         self.case = mutations.of_text(chance, chance.choice(self.originals))
         Path("grid.yml").write_bytes(self.case)
         if chance.random() < 0.1:
-            loop._name_in(Path("grid.yml"), "mine")
+            folder.name_in(Path("grid.yml"), "mine")
         else:
             grids.load("grid.yml")
 
@@ -117,6 +119,28 @@ class Tables(Kind):
             known = evidence.kept_for(Path("evidence.json"), run.machine_id)
             if judges and len(known) == len(evidence.names()):  # else it would be tried, which takes half a minute
                 report.judge(run)
+
+
+class Packs(Kind):
+    """Files of `study pack`, as a room opens what a class sent."""
+
+    def __init__(self):
+        self.original = pack.write(TABLE, Path("whole.zip")).read_bytes()
+        with zipfile.ZipFile(io.BytesIO(self.original)) as whole:
+            self.members = {name: whole.read(name) for name in whole.namelist()}
+
+    def try_one(self, chance):
+        self.case = mutations.of_bytes(chance, self.original)
+        if chance.random() < 0.5:  # a sound archive of unsound members
+            content = io.BytesIO()
+            with zipfile.ZipFile(content, "w") as made:
+                for name, member in self.members.items():
+                    other = chance.choice((name, f"../{name}", f"/{name}", "x.py")) if chance.random() < 0.3 else name
+                    made.writestr(other, mutations.of_bytes(chance, member) if chance.random() < 0.7 else member)
+            self.case = content.getvalue()
+        Path("sent.zip").write_bytes(self.case)
+        for run in pack.read(Path("sent.zip")):
+            run.facts()
 
 
 class Machines(Tables):
@@ -170,6 +194,10 @@ COMMANDS = (
      ["--reference=nobody", "--reference=nobody"]),
     ("sweep bad.yml --out run --resume --launcher stock --scheduler tcp://localhost:1", ["--out=", "--out="]),
     ("sweep bad.yml --out run", []),
+    ("sweep bad.yml --list --shard 1/2 --only seed=1 --set budget_s=30 --cell-timeout 30s --after-cell true", []),
+    ("gather run run --out other", ["--out=", "--out="]),
+    ("pack run --out run.zip", []),
+    ("handout run --platform linux --python 3.11 --archives run", ["--python=2", "--python=2"]),
     ("report run", []),
     ("report run run", []),
     ("prepare folder:flowers --archives bad.tar.gz --data-dir data", []),
@@ -285,8 +313,8 @@ class Pictures(Kind):
 
 
 # Kind -> its share of the 10,000, or of the 1,000.
-MANY = {"grid": (Grids, 0.3), "command": (Commands, 0.3), "table": (Tables, 0.15), "rows": (Rows, 0.15),
-        "machine": (Machines, 0.05), "evidence": (Kept, 0.05)}  # fmt: skip
+MANY = {"grid": (Grids, 0.3), "command": (Commands, 0.3), "table": (Tables, 0.1), "rows": (Rows, 0.15),
+        "machine": (Machines, 0.05), "evidence": (Kept, 0.05), "pack": (Packs, 0.05)}  # fmt: skip
 FEW = {"archive": (Archives, 0.5), "picture": (Pictures, 0.5)}
 
 

@@ -39,7 +39,7 @@ from helpers.claims import evidence
 from helpers.claims.evidence import collection
 from helpers.datasets import decoded_cache, preparing
 from helpers.errors import StudyError
-from helpers.sweep import grid, kernels, loop
+from helpers.sweep import folder as run_folder, grid, kernels, loop
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 import trivial_cells
@@ -426,7 +426,7 @@ def test_39_a_name_that_yaml_reads_as_a_number_can_be_resumed(tmp_path):
     (tmp_path / "run" / "cells").mkdir(parents=True)
     (tmp_path / "grid.yml").write_text(GRID.format(**(GOOD | {"name": "2026"})))
     shutil.copyfile(tmp_path / "grid.yml", tmp_path / "run" / "grid.yml")
-    loop._check_folder(tmp_path / "run", grid.load(tmp_path / "grid.yml"), True)
+    run_folder.check(tmp_path / "run", grid.load(tmp_path / "grid.yml").name, resume=True)
 
 
 def test_44_a_lock_that_is_a_folder_is_refused(refused, tmp_path):

@@ -1,8 +1,10 @@
+import re
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -32,13 +34,32 @@ def test_every_line_of_the_conda_file_says_why_it_is_there():
     assert unexplained == []
 
 
-def test_the_lock_pins_every_dependency_with_hashes():
-    lock = (ROOT / "requirements.lock").read_text()
-    for extra in project()["optional-dependencies"]["dev"] + project()["dependencies"]:
-        name = extra.split(">")[0].split("=")[0].strip().lower().replace("_", "-")
-        assert f"\n{name}==" in f"\n{lock}", name
-    assert lock.count("--hash=sha256:") > 500
-    assert "http" not in "".join(line for line in lock.splitlines() if "--index" in line or "@ " in line)
+def pins(name):
+    """The requirements of a lock: name with marker -> version."""
+    lines = re.findall(r"^([A-Za-z0-9._-]+)==([^ ;]+)(.*?)\\?$", (ROOT / name).read_text(), re.M)
+    return {f"{package}{marker.strip()}": version for package, version, marker in lines}
+
+
+@pytest.mark.parametrize(
+    ("lock", "extras"), [("requirements.lock", ["install"]), ("requirements-dev.lock", ["install", "dev"])]
+)
+def test_a_lock_pins_every_dependency_with_hashes(lock, extras):
+    text, pinned = (ROOT / lock).read_text(), pins(lock)
+    declared = [line for extra in extras for line in project()["optional-dependencies"][extra]]
+    for line in declared + project()["dependencies"]:
+        name = line.split(">")[0].split("=")[0].strip().lower().replace("_", "-")
+        assert any(pin.startswith(name) for pin in pinned), name
+    assert text.count("--hash=sha256:") > 500
+    assert "http" not in "".join(line for line in text.splitlines() if "--index" in line or "@ " in line)
+
+
+def test_what_tests_need_is_added_to_what_everybody_needs_in_the_same_versions():
+    small, large = pins("requirements.lock"), pins("requirements-dev.lock")
+    assert {name: large.get(name) for name in small} == small
+    assert not {"jax", "playwright", "ruff", "mypy", "hypothesis", "distributed"} & {
+        name.split(";")[0].strip() for name in small
+    }
+    assert pins("requirements-cpu.lock") == {"tensorflow-cpu": small["tensorflow"]}
 
 
 def test_help_imports_nothing_heavy():

@@ -90,7 +90,7 @@ def test_a_write_that_fails_leaves_the_file_as_it_was(tmp_path, fault):
         ("prepare", 40),
         ("cache", 12),
         ("sweep", 90),
-        *(pytest.param(part, 1, marks=pytest.mark.slow) for part in ("prepare", "cache", "sweep")),
+        *(pytest.param(part, 1, marks=pytest.mark.slow) for part in ("prepare", "cache", "sweep", "gather", "pack")),
     ],
 )
 def test_nothing_is_lost_and_nothing_wrong_whichever_call_fails(part, every):

@@ -34,7 +34,7 @@ NO_ROW_DEPENDS_ON = (
     "cli/__init__.py",
     "cli/commands.py",
     "setup_check.py",
-    "workshop.py",
+    "workshop/exercises.py",
     "plots/results.py",
     "report/run.py",
     "claims/rules.py",

@@ -11,7 +11,7 @@ from jupyter_client.manager import AsyncKernelManager
 
 from helpers import machine, results, sweep
 from helpers.errors import StudyError
-from helpers.sweep import kernels, loop
+from helpers.sweep import folder, kernels
 from helpers.sweep.cell import run_cell
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
@@ -163,7 +163,7 @@ def test_line_72_a_kernel_that_is_stopped_is_ended_at_its_time_limit_and_the_swe
 def test_two_sweeps_into_one_folder_are_kept_apart(quick_cells, tmp_path):
     out = tmp_path / "run"
     (out / "cells").mkdir(parents=True)
-    with loop._locked(out), pytest.raises(StudyError, match="another sweep is running"):
+    with folder.locked(out), pytest.raises(StudyError, match="another sweep is running"):
         run(quick_cells([0]), out, resume=True)
 
 

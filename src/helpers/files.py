@@ -1,7 +1,6 @@
 """Files and folders that are whole or not there, also after the power was lost."""
 
 import errno
-import fcntl
 import functools
 import hashlib
 import json
@@ -10,14 +9,21 @@ import platform
 import secrets
 import shutil
 import stat
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+try:
+    import fcntl
+except ImportError:  # Windows: as on a disk without locks
+    fcntl = None  # type: ignore[assignment]
+
+HAS_LOCKS = fcntl is not None
 PART = ".part"  # how the name of a file that is being written ends
 WORK, SCRATCH = ".preparing-", "study-"  # how the names of working folders begin, in a data and the temporary folder
 OWNER = ".owner"  # in each of them: locked while its process lives, and says on what system that runs
@@ -50,7 +56,9 @@ def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
 
 def _sync(path):
     """Returns once a file's content, or the names in a folder, are safe on the disk."""
-    opened = os.open(path, os.O_RDONLY)
+    if os.name == "nt" and path.is_dir():  # Windows opens no folders, and keeps their names by itself
+        return
+    opened = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
     try:
         os.fsync(opened)
     except OSError as error:
@@ -58,6 +66,18 @@ def _sync(path):
             raise
     finally:
         os.close(opened)
+
+
+def lock(opened: IO) -> None:
+    """Takes the lock of an open file, which the system frees when the file is closed or the process ends.
+
+    Raises:
+        BlockingIOError: where another process holds it.
+        OSError: where the disk, or the system, has no locks.
+    """
+    if fcntl is None:
+        raise OSError(errno.ENOLCK, f"{sys.platform} has no flock")
+    fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def make_folder(path: Path) -> None:
@@ -100,7 +120,7 @@ def read_json(path: Path) -> Any:
         ValueError: where it is no JSON, or nested too deeply.
     """
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8"))
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
@@ -121,7 +141,7 @@ def working_folder(root: Path, prefix: str = WORK) -> Iterator[Path]:
         open(Path(work, OWNER), "w") as owner,
     ):
         with suppress(OSError):  # a disk without locks
-            fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(owner)
         owner.write(_running_system())  # after the lock: until it is there, nobody else judges by the lock
         owner.flush()
         yield Path(work)
@@ -137,20 +157,25 @@ def remove_orphans(root: Path) -> None:
     for left in (*root.glob(f"{WORK}*"), *root.glob(f"{SCRATCH}*")):
         with suppress(OSError):  # not the kit's, or gone meanwhile
             state = left.lstat()
-            if stat.S_ISDIR(state.st_mode) and state.st_uid == os.geteuid() and _is_orphan(left):
+            if stat.S_ISDIR(state.st_mode) and state.st_uid == _user() and _is_orphan(left):
                 shutil.rmtree(left, ignore_errors=True)
+
+
+def _user():
+    """Returns this user's number; on Windows, which has none, 0, as `stat` tells there for every file."""
+    return os.geteuid() if hasattr(os, "geteuid") else 0
 
 
 def _is_orphan(folder):
     unused_s = time.time() - max(path.lstat().st_mtime for path in (folder, *folder.rglob("*")))
     try:
-        opened = os.open(folder / OWNER, os.O_RDWR | os.O_NOFOLLOW)
+        opened = os.open(folder / OWNER, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
     except FileNotFoundError:  # in the temporary folder it may be of somebody else's making
         return folder.name.startswith(WORK) and unused_s > ORPHAN_S
     with open(opened, "r+") as owner:
         named = owner.read()
         try:
-            fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(owner)
             if named == _running_system():
                 return True
         except BlockingIOError:

@@ -12,12 +12,13 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from helpers import datasets, machine, paths
-from helpers.machine import noise
+from helpers.machine import limits, noise, power
 
 LEAST_CORES = 2
 LEAST_MEMORY_BYTES = 4 * machine.GIB
 LEAST_DISK_BYTES = 5 * machine.GIB
 DATASETS = ("mnist", "cifar10")
+ALIKE = {"tensorflow": "tensorflow-cpu"}  # the same without CUDA, which set_up.py takes where no driver is
 
 
 class Check(NamedTuple):
@@ -37,7 +38,7 @@ class Check(NamedTuple):
 
 
 def check(*, noise_s: float = 0.5) -> list[Check]:
-    """Checks Python, packages, cores, memory, disk, data, quiet, Jupyter and the browser.
+    """Checks Python, packages, cores, memory, disk, data, power, quiet, Jupyter and the browser.
 
     Args:
         noise_s: how long to watch the machine for others' work, seconds; the rest takes well under a second.
@@ -46,6 +47,8 @@ def check(*, noise_s: float = 0.5) -> list[Check]:
         *_software(),
         *_hardware(),
         *(_dataset(name) for name in DATASETS),
+        _power(),
+        *_core_kinds(),
         _quiet(noise_s),
         _jupyter(),
         _browser(),
@@ -66,12 +69,21 @@ def failed_requirements(
         if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
             continue
         try:
-            version = installed(requirement.name)
+            version = _version(requirement.name, installed)
             if not requirement.specifier.contains(version, prereleases=True):
                 failed.append(f"{requirement.name} {version} is not {requirement.specifier}")
         except metadata.PackageNotFoundError:
             failed.append(f"{requirement.name} is missing")
     return failed
+
+
+def _version(name, installed):
+    try:
+        return installed(name)
+    except metadata.PackageNotFoundError:
+        if name not in ALIKE:
+            raise
+        return installed(ALIKE[name])
 
 
 def _software():
@@ -91,7 +103,7 @@ def _software():
             "packages",
             not failed,
             "; ".join(failed) or "all there, in the declared versions",
-            "run `make study`, or `pip install -e .` in your environment" if failed else "",
+            "run `make setup`, or `pip install -e .` in your environment" if failed else "",
         ),
     ]
 
@@ -124,6 +136,26 @@ def _dataset(name):
         return Check(name, True, f"the stand-in {available} is prepared", f"`study prepare {name}` for the real one")
     remedy = f"`study prepare {name}`, or offline `study prepare {name}-standin`"
     return Check(name, True, "not prepared (synthetic data needs no preparation)", remedy)
+
+
+def _power():
+    charge, saving = power.on_battery(), power.saving()
+    if charge is not None:
+        return Check("power", False, f"on battery, {charge:.0f}%", "plug it in: a battery changes the CPU's speed")
+    if saving:
+        return Check("power", False, "; ".join(saving), "switch power saving off while it measures")
+    return Check("power", True, "no battery in use, no power saving that the system tells of")
+
+
+def _core_kinds():
+    usable = limits.core_numbers()
+    slow = power.efficiency_cores(usable)
+    if not slow or len(slow) == len(usable):
+        return []
+    fast = ",".join(str(core) for core in usable if core not in slow)
+    detail = f"{len(slow)} of {len(usable)} are efficiency cores, slower by design"
+    remedy = f"taskset -c {fast} study …"
+    return [Check("kinds of cores", True, f"{detail}; `{remedy}` leaves them out", remedy)]
 
 
 def _quiet(seconds):

@@ -82,7 +82,7 @@ def load(path: str | Path | None = None) -> list[Claim]:
 
     path = Path(path) if path else paths.project_root() / "data" / "claims.yml"
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise StudyError(f"claims must be a file that can be read (got {path}: {error}); see data/claims.yml") from None
     except yaml.YAMLError as error:

@@ -25,8 +25,11 @@ from helpers.cli.commands import (
     study,
 )
 from helpers.cli.doctor_command import doctor as doctor
-from helpers.cli.room_command import room as room
+from helpers.cli.handout_command import handout as handout
+from helpers.cli.room_command import pack as pack, room as room
 from helpers.cli.signals import unwound_by_signals
+from helpers.cli.sweep_commands import gather as gather, sweep as sweep
+from helpers.cli.taste_command import taste as taste
 from helpers.errors import StudyError, first_line
 
 # Why a path that was given cannot be used, whoever finds that out.
@@ -87,7 +90,9 @@ def with_exit_code(command: Callable[[], int | None], *, debug: bool = False) ->
     except Exception as error:
         if debug:
             raise
-        with tempfile.NamedTemporaryFile("w", prefix="study-error-", suffix=".log", delete=False) as log:
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", prefix="study-error-", suffix=".log", delete=False
+        ) as log:
             traceback.print_exc(file=log)
         if isinstance(error, OSError) and error.errno in UNUSABLE and error.filename is not None:
             print(f"study: a path must be usable (got {shown(error.filename)}: {error.strerror})", file=sys.stderr)

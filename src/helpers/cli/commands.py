@@ -193,28 +193,6 @@ def _compare_own(
     return own_feeds.run(own_feeds.request_of(feeds, model, *given, debug=debug, **settings))
 
 
-@study.command()
-@click.argument("grid", type=PATH)
-@click.option("--out", type=PATH, required=True, help="The run's folder.")
-@click.option("--resume", is_flag=True, help="Run only what is missing or failed.")
-@click.option("--scheduler", metavar="ADDRESS", help="Send the cells to a Dask cluster: tcp://host:8786.")
-@click.option(
-    "--launcher",
-    type=click.Choice(["auto", "warm", "stock"]),
-    default="auto",
-    help="How kernels start: warm, forked from a process that has imported TensorFlow, or stock.",
-)
-def sweep(grid: Path, out: Path, resume: bool, scheduler: str | None, launcher: str) -> int:
-    """Run a grid of comparisons.
-
-    GRID is a file such as notebooks/sweeps/quick.yml; each of its cells is one run of papermill. A Dask cluster at
-    tcp:// runs what anybody sends it: use one that only you reach, or tls://.
-    """
-    from helpers import sweep
-
-    return sweep.run(grid, out, resume=resume, scheduler=scheduler, launcher=launcher).exit_code
-
-
 @study.group(no_args_is_help=False)
 def service() -> None:
     """Run tf.data service, or a part of it.

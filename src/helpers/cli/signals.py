@@ -14,12 +14,13 @@ GRACE_S = 20.0  # for cleaning up; a call into TensorFlow that hangs lets no Pyt
 def unwound_by_signals(received: list[signal.Signals]) -> Iterator[None]:
     """Has SIGTERM and SIGHUP raise KeyboardInterrupt inside, and end the process where that is not over in time.
 
-    A signal that is ignored, as by nohup, stays so. Outside the main thread nothing is done.
+    A signal that is ignored, as by nohup, stays so. Outside the main thread nothing is done, nor on Windows, where a
+    process that is ended learns nothing of it.
 
     Args:
         received: the signal is appended.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "SIGHUP"):
         yield
         return
 

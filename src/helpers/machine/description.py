@@ -97,8 +97,12 @@ class Machine:
 
         Keras' backend is one of the settings. Memory counts to the nearest GiB; kernel, git commit, TensorFlow's
         thread counts and the devices that it and JAX see do not count, so that a run may be resumed, and be read
-        before they are imported.
+        before they are imported. Of several GPUs that are alike it does not count which are used, but how many.
         """
+        settings = dict(self.settings)
+        used = settings.get("CUDA_VISIBLE_DEVICES", "-1").split(",")
+        if "-1" not in used and len(self.gpus) > 1 and len(set(self.gpus)) == 1:
+            settings["CUDA_VISIBLE_DEVICES"] = f"{len(used)} of {len(self.gpus)}"
         facts = {
             "cpu": self.cpu,
             "cores": self.cores,
@@ -106,7 +110,7 @@ class Machine:
             "gpus": self.gpus,
             "system": self.system,
             "versions": self.versions,
-            "settings": self.settings,
+            "settings": settings,
         }
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:8]
 

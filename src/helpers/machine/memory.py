@@ -1,17 +1,21 @@
-"""Resident memory of this process, from Linux's /proc; NaN where the system does not tell.
+"""Resident memory of this process; its peak from Linux's /proc, NaN where the system does not tell.
 
 `getrusage` is no help: a child's peak carries its parent's.
 """
 
 import math
 import re
-import resource
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
 from helpers.machine import limits
+
+try:
+    import resource
+except ImportError:  # Windows, which sets a process no such limits
+    resource = None  # type: ignore[assignment]
 
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
@@ -26,7 +30,8 @@ def _field_bytes(name):
 
 def resident_bytes() -> float:
     """Returns the resident memory now, bytes."""
-    return _field_bytes("VmRSS")
+    told = _field_bytes("VmRSS")
+    return float(psutil.Process().memory_info().rss) if math.isnan(told) else told
 
 
 def tree_bytes() -> float:
@@ -56,7 +61,7 @@ def available_bytes() -> float:
     """Returns how much more memory this process may take: the machine's, its control group's or its own limit."""
     free = [float(psutil.virtual_memory().available)]
     free += [limit - used for limit, used in limits.memory_groups()]
-    for kind, field in ((resource.RLIMIT_DATA, "VmData"), (resource.RLIMIT_AS, "VmSize")):
+    for kind, field in ((resource.RLIMIT_DATA, "VmData"), (resource.RLIMIT_AS, "VmSize")) if resource else ():
         soft, _ = resource.getrlimit(kind)
         used = _field_bytes(field)
         if soft != resource.RLIM_INFINITY and not math.isnan(used):

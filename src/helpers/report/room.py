@@ -8,6 +8,7 @@ import pandas as pd
 from helpers import files, plots
 from helpers.errors import StudyError
 from helpers.ratios import Verdict
+from helpers.report import pack
 from helpers.report.run import Run, open_runs
 from helpers.results import TABLE
 from helpers.results.pairs import CONDITIONS, fair_rows
@@ -19,7 +20,7 @@ QUESTION = (*(name for name in CONDITIONS if name != "cores"), "pipeline", "refe
 
 
 def laptops(folder: Path) -> dict[str, Run]:
-    """Returns each laptop's results by its name: a run's folder, or a table NAME.parquet, in `folder`.
+    """Returns each laptop's results by its name: a run's folder, a NAME.zip of `study pack`, or a NAME.parquet.
 
     Args:
         folder: of the class; what is no table in it is left alone.
@@ -29,20 +30,21 @@ def laptops(folder: Path) -> dict[str, Run]:
     """
     if not folder.is_dir():
         raise StudyError(f"a room must be a folder with one results table per laptop (got {folder}, which is not)")
-    tables = [path.parent for path in folder.glob(f"*/{TABLE}")] + list(folder.glob("*.parquet"))
+    tables = [path.parent for path in folder.glob(f"*/{TABLE}")]
+    tables += [*folder.glob("*.parquet"), *folder.glob("*.zip")]
     found: dict[str, Run] = {}
     for path in sorted(tables):
-        runs = open_runs(path)
+        runs = pack.read(path) if path.suffix == ".zip" else open_runs(path)
         for run in runs:
-            name = path.stem if path.suffix == ".parquet" else path.name
+            name = path.stem if path.suffix in (".parquet", ".zip") else path.name
             name = name if len(runs) == 1 else f"{name} ({run.machine_id})"
             if name in found:
                 raise StudyError(f"each laptop needs a name of its own (got {name} twice in {folder}); rename one")
             found[name] = run
     if len(found) < 2:
         raise StudyError(
-            f"a room needs two laptops or more (got {len(found)} in {folder}); put one folder or NAME.parquet per "
-            "laptop there, as `study sweep` wrote it"
+            f"a room needs two laptops or more (got {len(found)} in {folder}); put one folder, or one file of "
+            "`study pack`, per laptop there"
         )
     seen: dict[tuple, str] = {}
     for name, run in found.items():

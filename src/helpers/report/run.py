@@ -18,7 +18,7 @@ from helpers.results.winners import by_cores
 EVIDENCE, MACHINE = "evidence.json", "machine.json"
 # Verdicts are told by a word and a sign, never by colour alone.
 SIGNS = {"supported": "✓", "refuted": "✗", "depends": "≈", "undecided yet": "?", "not testable": "–"}
-VERSIONS = ("python", "tensorflow", "keras", "numpy")
+VERSIONS = ("python", "tensorflow", "tensorflow-cpu", "keras", "numpy")
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ def run_cell(
     reason = "".join(traceback.format_exception_only(error)) if error else "the cell wrote no whole rows file"
     for name in (results.DONE, results.ROWS):
         (folder / name).unlink(missing_ok=True)
-    (folder / "error.txt").write_text(f"{json.dumps(cell.parameters, indent=2)}\n\n{reason}\n")
+    (folder / "error.txt").write_text(f"{json.dumps(cell.parameters, indent=2)}\n\n{reason}\n", encoding="utf-8")
     return False
 
 

@@ -3,7 +3,6 @@
 Dask exchanges pickles and asks nobody for a password: use a scheduler that you trust, on a network that you trust.
 """
 
-import fcntl
 import hashlib
 import os
 import platform
@@ -14,7 +13,7 @@ import tempfile
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -91,9 +90,9 @@ def alone_on_host(*, deadline_s: float) -> Iterator[None]:
         opened = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise StudyError(f"{lock} must be a plain file (got {error.strerror}); remove it") from error
-    with open(opened, "rb+", buffering=0):
+    with open(opened, "rb+", buffering=0) as held:
         wait_until = time.monotonic() + deadline_s
-        while not _taken(opened):
+        while not _taken(held):
             if time.monotonic() > wait_until:
                 raise StudyError(f"another cell must leave {host()} within {deadline_s:g} s (it runs on); end it")
             time.sleep(POLL_S)
@@ -102,7 +101,7 @@ def alone_on_host(*, deadline_s: float) -> Iterator[None]:
 
 def _taken(lock):
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        files.lock(lock)
     except BlockingIOError:
         return False
     return True
@@ -116,6 +115,7 @@ def run_cells(
     progress: bool,
     *,
     scheduler: str,
+    after: Callable[[grids.Cell, bool], None] = lambda cell, done: None,
 ) -> list[str]:
     """Sends cells to a cluster and writes what comes back; this process alone writes.
 
@@ -128,6 +128,7 @@ def run_cells(
         cell_timeout_s: a cell that takes longer is ended and counts as failed.
         progress: show a progress bar.
         scheduler: the address of Dask's scheduler, such as tcp://host:8786.
+        after: called here with each cell that has come to its end, and whether its rows are there.
 
     Returns:
         The ids of the cells that failed.
@@ -139,7 +140,7 @@ def run_cells(
 
     waiting = deque(wanted)
     with _client(scheduler) as client, tqdm(total=len(waiting), unit="cell", disable=not progress) as bar:
-        return _Sweep(client, scheduler, plan, out, cell_timeout_s).run(waiting, bar)
+        return _Sweep(client, scheduler, plan, out, cell_timeout_s, after).run(waiting, bar)
 
 
 @contextmanager
@@ -184,13 +185,14 @@ def _answer(ask, asked, answers):
 class _Sweep:
     """The cells on their way: which wait, which run where, which failed."""
 
-    def __init__(self, client, scheduler, plan, out, cell_timeout_s):
+    def __init__(self, client, scheduler, plan, out, cell_timeout_s, after):
         self.client = client
         self.scheduler = scheduler
         self.software = software()
         self.notebook = plan.notebook.read_bytes()
         self.out = out
         self.cell_timeout_s = cell_timeout_s
+        self.after = after
         self.hosts: dict[str, str] = {}  # a worker's address -> the host that it shares with others
         self.refused: dict[str, str] = {}  # a worker's address -> why it is refused
         self.asked: set[str] = set()  # workers' addresses
@@ -283,6 +285,7 @@ class _Sweep:
         if failed:
             self.failed.append(cell.id)
         bar.update()
+        self.after(cell, not failed)
 
     def _send(self, present):
         busy = {self.hosts[address] for _, address in self.running.values()}

@@ -46,7 +46,7 @@ def cells_of_others(out: Path, here: Machine, plan_on: Callable[[str], Grid]) ->
         here: this machine.
         plan_on: machine id -> the grid as it was planned there.
     """
-    ids = [machine["id"] for machine in map(_machine_in, sorted(out.glob("machine-*.json"))) if machine]
+    ids = [machine["id"] for machine in machines_in(out)]
     done = {
         other: [
             cell.id for cell in plan_on(other).cells if results.read_cell(out / "cells" / cell.id, cell.id) is not None
@@ -57,10 +57,28 @@ def cells_of_others(out: Path, here: Machine, plan_on: Callable[[str], Grid]) ->
     return {other: cells for other, cells in done.items() if cells}
 
 
-def tell(out: Path, plan: Grid, missing: Sequence[Cell], others: Mapping[str, Sequence[str]], here: Machine) -> None:
-    """Says what of earlier sweeps stays in the table, what runs again, and what stays out of it."""
-    if before := len(plan.cells) - len(missing):
-        print(f"{before} of {len(plan.cells)} cells were done before")
+def tell(
+    out: Path,
+    plan: Grid,
+    wanted: Sequence[Cell],
+    missing: Sequence[Cell],
+    others: Mapping[str, Sequence[str]],
+    here: Machine,
+) -> None:
+    """Says what of earlier sweeps stays in the table, what runs again, and what stays out of it.
+
+    Args:
+        out: the run's folder.
+        plan: the grid.
+        wanted: those of its cells that are to be done now.
+        missing: those of them that are not done yet.
+        others: of `cells_of_others`.
+        here: this machine.
+    """
+    if len(wanted) < len(plan.cells):
+        print(f"{len(wanted)} of the grid's {len(plan.cells)} cells are asked for")
+    if before := len(wanted) - len(missing):
+        print(f"{before} of {len(wanted)} cells were done before")
     for other, cells in others.items():
         print(f"{len(cells)} cells of machine {other} stay in the table, as its own; this is machine {here.id}")
     damaged = [cell.id for cell in missing if (out / "cells" / cell.id / results.ROWS).exists()]
@@ -69,6 +87,12 @@ def tell(out: Path, plan: Grid, missing: Sequence[Cell], others: Mapping[str, Se
     used = {cell.id for cell in plan.cells}.union(*others.values())
     if unused := {folder.name for folder in (out / "cells").iterdir()} - used:
         print(f"{len(unused)} cells of another kit, grid or state of the data stay in {out / 'cells'}, unused")
+
+
+def machines_in(run: Path) -> list[dict]:
+    """Returns what a run's folder tells of the machines that measured, each once."""
+    told = filter(None, map(_machine_in, [run / MACHINE, *sorted(run.glob("machine-*.json"))]))
+    return list({machine["id"]: machine for machine in told}.values())
 
 
 def _machine_in(path: Path) -> dict:

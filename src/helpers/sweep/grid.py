@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import json
 import math
+from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +63,7 @@ class Grid:
         name: its own.
         notebook: what is run for each cell.
         cells: the points, in order.
-        text: the file's text.
+        text: the file's text, after a comment for each change.
     """
 
     name: str
@@ -89,13 +90,16 @@ class _PlainLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def load(path: Path | str, *, machine_id: str = "", notebook: Path | None = None) -> Grid:
+def load(
+    path: Path | str, *, machine_id: str = "", notebook: Path | None = None, changes: Mapping[str, Any] | None = None
+) -> Grid:
     """Reads, checks and plans a grid.
 
     Args:
         path: the YAML file.
         machine_id: goes into the cells' names, so that no result of another machine counts as done.
         notebook: what is run for each cell; None: what the grid names, else the kit's own.
+        changes: key of a cell -> the value, or list of values, that stands in place of the grid's, in all cells.
 
     Raises:
         StudyError: for anything that is not right, naming the key, what it got, and what it may be.
@@ -116,7 +120,7 @@ def load(path: Path | str, *, machine_id: str = "", notebook: Path | None = None
     points = [
         parameters
         for number, block in enumerate(content["cells"], start=1)
-        for parameters in _points(block, defaults, f"{path.name}: cells, entry {number}", stand_in)
+        for parameters in _points(block, defaults, f"{path.name}: cells, entry {number}", stand_in, changes or {})
     ]
     pictures = {name: datasets.named(name).fingerprint() for name in {point["dataset"] for point in points}}
     cells = {}
@@ -124,7 +128,8 @@ def load(path: Path | str, *, machine_id: str = "", notebook: Path | None = None
         depends_on = version + pictures[parameters["dataset"]] + json.dumps(parameters, sort_keys=True)
         cell_id = hashlib.sha256(depends_on.encode()).hexdigest()[:16]
         cells[cell_id] = Cell(cell_id, {**parameters, "grid": name, "cell_id": cell_id})
-    return Grid(name, notebook, tuple(cells.values()), text)
+    set_to = [f"# with --set {key}={json.dumps(value)}\n" for key, value in sorted((changes or {}).items())]
+    return Grid(name, notebook, tuple(cells.values()), "".join(set_to) + text)
 
 
 def _read(path):
@@ -165,9 +170,10 @@ def _only(mapping, allowed, where):
     checks.known(f"{where} has an unknown key", mapping, allowed)
 
 
-def _points(block, defaults, where, stand_in):
+def _points(block, defaults, where, stand_in, changes):
     """Yields the parameters of every point of one block: the product of its lists. Each value is checked once."""
     _only(block, {*TASK_KEYS, *RUN_KEYS, "pipelines"}, where)
+    block = {**block, **changes}
     merged = {**DEFAULTS, **defaults, **block}
     for key in ("dataset", "transform", "pipelines"):
         if key not in merged:

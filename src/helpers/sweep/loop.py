@@ -1,21 +1,29 @@
 """Runs a grid: one papermill run per cell, resumable, and nothing lost when it is killed."""
 
-import fcntl
+import os
 import sys
 import tempfile
 import time
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
+from subprocess import TimeoutExpired
 
-from helpers import checks, datasets, files, machine, results
+from helpers import datasets, files, machine, results
 from helpers.datasets import preparing
-from helpers.errors import StudyError
-from helpers.sweep import earlier, grid as grids, kernels
+from helpers.errors import StudyError, first_line
+from helpers.machine import processes
+from helpers.sweep import earlier, folder, grid as grids, kernels
 from helpers.sweep.cell import run_cell
+from helpers.sweep.selection import Selection, lines
 
 CELL_TIMEOUT_S = 1800
+HOOK_S = 600
+After = Callable[[grids.Cell, bool], None]
+ALL = Selection()
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,8 @@ def run(
     scheduler: str | None = None,
     launcher: str = "auto",
     notebook: Path | None = None,
+    selection: Selection = ALL,
+    after_cell: str = "",
 ) -> SweepSummary:
     """Runs every cell of a grid that is not done yet.
 
@@ -68,51 +78,95 @@ def run(
         scheduler: address of a Dask scheduler whose workers run the cells; None: this process does.
         launcher: how the kernels are started, see `kernels.Supply`.
         notebook: what is run for each cell; None: what the grid names.
+        selection: which cells are run, with which values set. What other selections did in the folder stays.
+        after_cell: a command of the shell's, run after each cell that was run; see `_run_hook`.
 
     Raises:
-        StudyError: before anything runs, for a bad grid or folder, or data that is not there; later, where the
-            folder can no longer be written.
+        StudyError: before anything runs, for a bad grid or folder, data that is not there, or a system without locks;
+            later, where the folder can no longer be written.
     """
+    if not files.HAS_LOCKS:
+        raise StudyError(
+            f"a sweep needs Linux or macOS (this is {sys.platform}); run it in WSL 2, as notebooks/workshop/setup.md "
+            "tells, or one comparison here: study compare"
+        )
     here = machine.describe()
-    plan = grids.load(grid_path, machine_id=here.id, notebook=notebook)
-    _provide_data(plan)
+    plan_on = partial(_plan_on, grid_path, notebook, selection)
+    plan = plan_on(here.id)
+    wanted = selection.of(plan.cells)
+    _provide_data(replace(plan, cells=tuple(wanted)))
     out = Path(out)
-    _check_folder(out, plan, resume)
+    folder.check(out, plan.name, resume=resume)
     start = time.monotonic()
-    with _locked(out), _explaining_disk_errors(out):
-        for left in out.glob(f".*{files.PART}"):  # of a sweep that was killed while it wrote
-            left.unlink()
+    with folder.locked(out), folder.explaining_disk_errors(out):
+        folder.tidy(out)
         files.remove_orphans(Path(tempfile.gettempdir()))
         earlier.check_schema(out)
         earlier.write_machine(out, here)
-        files.write_whole(out / "grid.yml", lambda part: part.write_text(plan.text, encoding="utf-8"))
-        missing = [cell for cell in plan.cells if results.read_cell(out / "cells" / cell.id, cell.id) is None]
-        others = earlier.cells_of_others(
-            out, here, lambda other: grids.load(grid_path, machine_id=other, notebook=notebook)
-        )
-        earlier.tell(out, plan, missing, others, here)
+        files.write_whole(out / folder.GRID, lambda part: part.write_text(plan.text, encoding="utf-8"))
+        folder.add_order(out, {here.id: [cell.id for cell in plan.cells]})
+        missing = [cell for cell in wanted if results.read_cell(out / "cells" / cell.id, cell.id) is None]
+        others = earlier.cells_of_others(out, here, plan_on)
+        earlier.tell(out, plan, wanted, missing, others, here)
+        after = partial(_run_hook, after_cell, out)
         try:
-            failed = _run_cells(plan, missing, out, cell_timeout_s, progress, launcher, scheduler)
+            failed = _run_cells(plan, missing, out, cell_timeout_s, progress, launcher, scheduler, after)
         finally:  # also when interrupted: what is done may be looked at
             table = results.gather(out, [*(cell.id for cell in plan.cells), *chain.from_iterable(others.values())])
     wall_s = time.monotonic() - start
     ran = table[table["cell_id"].isin([cell.id for cell in missing])]
     timed_s = ran.drop_duplicates("cell_id")["timed_s"].sum()
-    before = len(plan.cells) - len(missing)
+    before = len(wanted) - len(missing)
     summary = SweepSummary(len(missing) - len(failed), before, tuple(failed), wall_s, timed_s / wall_s)
     _say(summary, out)
     return summary
 
 
+def listing(grid_path: Path | str, selection: Selection = ALL, *, out: Path | None = None) -> list[str]:
+    """Returns the cells that a sweep would run, as text: one line each, then what they take. Runs and writes nothing.
+
+    Args:
+        grid_path: the grid.
+        selection: which cells, with which values set.
+        out: a run's folder, where there is one: the lines then tell which cells are done.
+
+    Raises:
+        StudyError: for a bad grid.
+    """
+    return lines(_plan_on(grid_path, None, selection, machine.describe().id), selection, out=out)
+
+
+def _plan_on(grid_path, notebook, selection, machine_id):
+    return grids.load(grid_path, machine_id=machine_id, notebook=notebook, changes=selection.changes)
+
+
+def _run_hook(command, out, cell, done):
+    """Runs a command of the user's after a cell; where it fails it is told, and the sweep goes on.
+
+    It finds in its environment: STUDY_RUN, the run's folder; STUDY_CELL, the cell's; STUDY_CELL_DONE, 1 or 0.
+    """
+    if not command:
+        return
+    told = {"STUDY_RUN": str(out.resolve()), "STUDY_CELL": str((out / folder.CELLS / cell.id).resolve())}
+    environment = {**os.environ, **told, "STUDY_CELL_DONE": str(int(done))}
+    try:
+        ended = processes.run(["/bin/sh", "-c", command], deadline_s=HOOK_S, env=environment)
+        reason = f"exit code {ended.returncode}: {first_line(ended.stderr)}" if ended.returncode else ""
+    except TimeoutExpired:
+        reason = f"it took longer than {HOOK_S} s and was ended"
+    if reason:
+        print(f"--after-cell failed after cell {cell.id} ({reason}); the sweep goes on", file=sys.stderr)
+
+
 def _say(summary, out):
     if not summary.done and not summary.failed:
-        print(f"nothing to do: all {summary.before} cells of {out} are done")
+        print(f"nothing to do: all {summary.before} cells that are asked for are done in {out}")
         return
     print(
         f"{summary.done} cells done in {summary.wall_s / 60:.1f} min, {summary.timed_share:.0%} of it timed or warm-up"
     )
     for cell in summary.failed:
-        error = (out / "cells" / cell / "error.txt").read_text().strip().splitlines()
+        error = (out / "cells" / cell / "error.txt").read_text(encoding="utf-8").strip().splitlines()
         print(f"failed: {out / 'cells' / cell}: {error[-1] if error else 'no reason given'}", file=sys.stderr)
 
 
@@ -129,64 +183,13 @@ def _provide_data(plan):
         datasets.require(name)
 
 
-def _check_folder(out, plan, resume):
-    """Refuses a folder that holds something else, or a run that was not to be resumed."""
-    try:
-        if out.exists() and not out.is_dir():
-            raise StudyError(f"--out must be a folder (got the file {out})")
-        if (out / "cells").is_dir() and not resume:
-            raise StudyError(f"{out} holds a run already; give --resume to go on with it, or another folder")
-        if (out / "grid.yml").is_file() and _name_in(out / "grid.yml", plan.name) != plan.name:
-            raise StudyError(f"{out} holds a run of another grid; give another folder")
-        if out.is_dir() and not (out / "cells").is_dir() and any(p.name != ".lock" for p in out.iterdir()):
-            raise StudyError(f"{out} must be new, empty, or the folder of a run (it holds something else)")
-        files.make_folder(out / "cells")
-        tempfile.TemporaryFile(dir=out).close()
-    except OSError as error:
-        raise StudyError(f"{out} must be a folder that can be written ({error.strerror}); give another") from error
-
-
-def _name_in(grid, unnamed):
-    """Returns the name in a run's grid, or `unnamed` where it has none."""
-    try:
-        return str(checks.plain_yaml(grid.read_text(encoding="utf-8-sig")).get("name", unnamed))
-    except (ValueError, AttributeError):
-        raise StudyError(f"{grid} must be the grid of this run (it is damaged); put the grid there again") from None
-
-
-@contextmanager
-def _locked(out):
-    """Keeps a second sweep out of the folder for as long as this process lives."""
-    with ExitStack() as stack:
-        try:
-            lock = stack.enter_context(open(out / ".lock", "a"))
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise StudyError(f"another sweep is running in {out}; wait for it, or give another folder") from error
-        except OSError as error:
-            raise StudyError(f"{out} must be on a disk with locks ({error.strerror}); give another folder") from error
-        yield
-
-
-@contextmanager
-def _explaining_disk_errors(out):
-    """Says in one line that the folder can no longer be used: a full disk, one that was made read-only or is gone."""
-    try:
-        yield
-    except OSError as error:
-        raise StudyError(
-            f"the sweep stopped, since {out} must be writable ({error}); "
-            "the cells that are done stay: mend that, then go on with --resume"
-        ) from error
-
-
-def _run_cells(plan, cells, out, cell_timeout_s, progress, launcher, scheduler):
+def _run_cells(plan, cells, out, cell_timeout_s, progress, launcher, scheduler, after):
     from tqdm.auto import tqdm
 
     if scheduler:
         from helpers.sweep import cluster
 
-        return cluster.run_cells(plan, cells, out, cell_timeout_s, progress, scheduler=scheduler)
+        return cluster.run_cells(plan, cells, out, cell_timeout_s, progress, scheduler=scheduler, after=after)
     failed = []
     bar = tqdm(cells, unit="cell", disable=not progress, desc=plan.name)
     with closing(kernels.Supply(launcher)) as supply:
@@ -194,6 +197,7 @@ def _run_cells(plan, cells, out, cell_timeout_s, progress, launcher, scheduler):
             p = cell.parameters
             bar.set_postfix_str(f"{p['dataset']} {p['transform']} batch {p['batch_size']}")
             starter = supply.next_starter(p["server"])
-            if not run_cell(plan.notebook, cell, out / "cells" / cell.id, cell_timeout_s, starter=starter):
-                failed.append(cell.id)
+            done = run_cell(plan.notebook, cell, out / folder.CELLS / cell.id, cell_timeout_s, starter=starter)
+            failed += [] if done else [cell.id]
+            after(cell, done)
     return failed

@@ -20,6 +20,7 @@ import nbformat
 
 from helpers import files, paths
 from helpers.errors import StudyError
+from helpers.workshop import colab
 
 MANIFEST = ".written-by-study.json"
 HEADING = re.compile(r"^### Exercise: (.+)$", re.M)
@@ -75,6 +76,8 @@ def exercises_of(notebook: Any, name: str = "the notebook") -> list[Exercise]:
 def learners_version(notebook: Any, name: str = "the notebook") -> Any:
     """Returns a copy of a lesson for learners: no outputs, no answers to its quiz, solutions emptied to one line each.
 
+    After the heading it has a cell for Google Colab, `colab.cell`, which does nothing elsewhere.
+
     Args:
         notebook: as `nbformat.read` gives it.
         name: its file's name.
@@ -94,6 +97,7 @@ def learners_version(notebook: Any, name: str = "the notebook") -> Any:
             # Lessons link to each other, which holds here too; what else they link to is two folders up.
             cell.source = re.sub(r"\]\((?!http|#|\d\d[a-z]?_)([^)]+)\)", r"](../../\1)", cell.source)
     first = learners.cells[0]
+    learners.cells.insert(1, colab.cell())
     first.source += f"\n\nThe learner's version: the exercises at the end are yours. [With solutions](../../{name})"
     return learners
 
