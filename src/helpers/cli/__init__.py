@@ -25,6 +25,7 @@ from helpers.cli.commands import (
     study,
 )
 from helpers.cli.doctor_command import doctor as doctor
+from helpers.cli.facts_command import facts as facts
 from helpers.cli.room_command import room as room
 from helpers.cli.signals import unwound_by_signals
 from helpers.errors import StudyError, first_line

@@ -109,7 +109,7 @@ def one_iterator(case: Case) -> Remedy | None:
     batches = len(case.epochs[0].epoch.sizes)
     if int(case.feed.data.cardinality()) != batches:
         return None
-    told = f"Feed(data.repeat(), steps_per_epoch={batches}): one iterator for all epochs"
+    told = f"Feed(data.repeat(), steps_per_epoch={batches}): one iterator for all epochs [fact: two-iterators]"
     return Remedy(ONE_ITERATOR, told, lambda: Feed(case.feed.data.repeat(), batches, False), gain=_of_starts(case))
 
 
