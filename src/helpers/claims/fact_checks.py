@@ -42,7 +42,7 @@ class Answer:
     """A fact, what came of trying it, and why it is not true, or was not tried."""
 
     fact: Fact
-    truth: Truth
+    truth: Truth = Truth.NOT_TRIED
     why: str = ""
 
 

@@ -13,6 +13,9 @@ from helpers.errors import StudyError
 
 FIELDS = {"id", "says", "check", "needs", "alone", "seen"}
 CITED = re.compile(r"\[facts?: ([\w-]+(?:, [\w-]+)*)\]")
+PIECES = re.compile(r'"\s*\n\s*f?"')
+STARTS = re.compile(r'[.!?:]["\')*_]*\s+|\n\s*\n|\n\s*(?:- |\d\. )|"|>-\s*\n|#+ ')
+ENDS = re.compile(r'[.!?](?=["\')*_]*\s|$)|\n\s*\n|(?=")')
 CITING = (
     "notebooks/[0-9]*.ipynb",
     "notebooks/workshop/*.md",
@@ -141,26 +144,32 @@ def citations(root: Path | None = None) -> dict[str, list[Citation]]:
     cited: dict[str, list[Citation]] = {}
     for pattern in CITING:
         for path in sorted(root.glob(pattern)):
-            for at, text in _texts(path):
-                for found in CITED.finditer(text):
-                    citation = Citation(path.relative_to(root).as_posix(), at, _sentence(text, found.start()))
-                    for id_ in found[1].split(", "):
-                        cited.setdefault(id_, []).append(citation)
+            for at, sentence, ids in citations_in(path):
+                for id_ in ids:
+                    cited.setdefault(id_, []).append(Citation(path.relative_to(root).as_posix(), at, sentence))
     return cited
 
 
-def _texts(path: Path) -> Iterator[tuple[str, str]]:
-    """The texts of a file, each with its line, or with its cell in a notebook."""
-    if path.suffix == ".ipynb":
-        for number, cell in enumerate(json.loads(path.read_text(encoding="utf-8"))["cells"]):
-            yield f"cell {number}", "".join(cell["source"])
-    else:
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-            yield f"line {number}", line
+def citations_in(path: Path) -> Iterator[tuple[str, str, list[str]]]:
+    """Yields where in a file facts are cited, the sentence, and the facts' ids.
+
+    Args:
+        path: of a notebook, or of another text.
+    """
+    content = path.read_text(encoding="utf-8")
+    is_notebook = path.suffix == ".ipynb"
+    texts = ["".join(cell["source"]) for cell in json.loads(content)["cells"]] if is_notebook else [content]
+    for number, text in enumerate(texts):
+        # The pieces of one string of Python are one text; of the same length, so that lines can be counted.
+        plain = PIECES.sub(lambda found: " " * len(found[0]), text) if path.suffix == ".py" else text
+        for found in CITED.finditer(plain):
+            line = text.count("\n", 0, found.start()) + 1
+            at = f"cell {number}" if is_notebook else f"line {line}"
+            yield at, _sentence(plain, found.start()), found[1].split(", ")
 
 
 def _sentence(text: str, at: int) -> str:
-    """The sentence of a text, without line breaks, in which a position lies."""
-    start = max([0, *(found.end() for found in re.finditer(r"[.!?:]\s+|\n", text[:at]))])
-    end = re.compile(r"[.!?](?=\s|$)|\n").search(text, at)
+    """The sentence of a text in which a position lies."""
+    start = max([0, *(found.end() for found in STARTS.finditer(text, 0, at))])
+    end = ENDS.search(text, at)
     return " ".join(text[start : end.end() if end else len(text)].split())

@@ -102,7 +102,7 @@ def single_worker(case: Case) -> Finding | None:
     return measured(
         "single_worker",
         f"It waits for {1 - whole.cpu_s / whole.wall_s:.0%} of its time, with one worker.",
-        "give it workers=8, and max_queue_size=16 [fact: workers-wait-together]",
+        "give it workers=8, and max_queue_size=16 [facts: workers-belong-to-the-object, workers-wait-together]",
         where=whole.where,
         gain=gain_of(case, whole, left=1.0, calls=py_dataset_remedies.WORKERS),
         can_apply=True,
