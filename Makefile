@@ -1,10 +1,10 @@
-# make study · make test · make test-all · make lab · make bench   (each sets up what it needs, once)
+# make study · make test · make test-all · make lab · make bench · make compat   (each sets up what it needs, once)
 PYTHON ?= python3
 BIN := .venv/bin
 RUN ?= data/runs/quick
 GRID ?= notebooks/sweeps/quick.yml
 
-.PHONY: setup study test test-all lab bench torture lint lock notebooks pictures clean
+.PHONY: setup study test test-all compat canary lab bench torture lint lock notebooks pictures clean
 
 setup: .venv/.ready
 
@@ -35,6 +35,16 @@ test: setup
 test-all: test
 	$(BIN)/python -m pytest -q -m slow tests
 
+# The library half beside the oldest versions that pyproject.toml allows, the newest release and the newest candidate,
+# each in an environment of its own in .compat/ (1.3 to 2.2 GB, made once). One alone: make compat VERSIONS=oldest
+VERSIONS ?= oldest newest candidate
+compat: setup
+	$(BIN)/python tests/other_versions.py compat $(VERSIONS)
+
+# What differs with the newest candidate: facts, private names, tests. It goes to data/results/canary-VERSION.md.
+canary: setup
+	$(BIN)/python tests/other_versions.py canary
+
 lab: setup
 	$(BIN)/jupyter lab --ip=127.0.0.1 notebooks
 
@@ -58,7 +68,7 @@ lock:
 	  --extra dev pyproject.toml -o requirements.lock
 
 clean:
-	rm -rf .venv data/standin data/runs
+	rm -rf .venv .compat data/standin data/runs
 
 # Kills a running sweep 200 times, lets every call to the disk fail and the power go after each, and throws 11,000
 # damaged files and command lines at the kit; 45 minutes or so. A part alone: python benchmarks/NAME.py --help

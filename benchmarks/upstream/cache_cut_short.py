@@ -3,8 +3,8 @@
 A `prefetch` stands before the cache, a parallel map behind it, and somebody stops after one element: the iterator is
 cancelled while the map reads ahead, the prefetch then says that its input has ended, and the cache believes it. There
 is no error and no warning. Without the prefetch the cache is discarded, as its warning promises.
-Threads: we found none on elements that are lost (searched for cache, truncated, partially read, prefetch); on the warning:
-https://github.com/tensorflow/tensorflow/issues/122752, https://github.com/tensorflow/tensorflow/issues/45609
+Threads: we found none on elements that are lost (searched for cache, truncated, partially read, prefetch); on the
+warning: https://github.com/tensorflow/tensorflow/issues/122752, https://github.com/tensorflow/tensorflow/issues/45609
 """
 
 import tensorflow as tf

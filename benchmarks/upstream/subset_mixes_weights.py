@@ -1,7 +1,7 @@
 """The training subset of `ImageDataGenerator.flow` gets the sample weights of the validation subset's rows.
 
-`NumpyArrayIterator` cuts `x` and `y` to the subset and leaves `sample_weight` whole, so that row 0 of the training subset
-gets the weight of row 0 of all data. Nothing is raised.
+`NumpyArrayIterator` cuts `x` and `y` to the subset and leaves `sample_weight` whole, so that row 0 of the training
+subset gets the weight of row 0 of all data. Nothing is raised.
 Threads: we found none (searched for flow, subset, sample_weight, validation_split); the weights came with
 https://github.com/keras-team/keras/pull/10092
 """

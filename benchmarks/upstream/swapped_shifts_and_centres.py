@@ -3,9 +3,9 @@
 `apply_transform` takes axis 0 for x and axis 1 for y; shears, shifts and the centre of a turn follow.
 Threads, on the shifts: https://github.com/keras-team/keras/issues/1690 (2016, mended then),
 https://github.com/keras-team/keras/issues/17398, https://github.com/keras-team/tf-keras/issues/310,
-https://github.com/tensorflow/tensorflow/issues/82838, https://github.com/keras-team/keras/pull/17421 (not merged). On the
-centre: we found none (searched for rotation, not square, offset centre); near it, on a centre that was a pixel off:
-https://github.com/keras-team/keras-preprocessing/pull/314
+https://github.com/tensorflow/tensorflow/issues/82838, https://github.com/keras-team/keras/pull/17421 (not merged).
+On the centre: we found none (searched for rotation, not square, offset centre); near it, on a centre that was a pixel
+off: https://github.com/keras-team/keras-preprocessing/pull/314
 """
 
 import numpy as np

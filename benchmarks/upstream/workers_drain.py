@@ -1,7 +1,7 @@
 """With workers > 1, every epoch of a PyDataset ends with a wait of 0.1 s, whatever its length.
 
-`PyDatasetEnqueuer.stop` empties its queue by `get(block=True, timeout=0.1)` until that times out, also where every batch
-was delivered already and nothing can come any more. In epochs of a few batches that hides what the workers gain.
+`PyDatasetEnqueuer.stop` empties its queue by `get(block=True, timeout=0.1)` until that times out, also where every
+batch was delivered already and nothing can come any more. In epochs of a few batches that hides what the workers gain.
 Threads: we found none on the wait (searched for OrderedEnqueuer, drain, future_queue, end of epoch); the draining came
 with https://github.com/keras-team/keras/pull/20123
 """

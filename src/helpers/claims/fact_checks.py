@@ -1,7 +1,7 @@
 """Tries facts on the TensorFlow, Keras and the like that are installed, in processes of their own.
 
-`python -m helpers.claims.fact_checks FILE ANSWERS ID…` is such a process: it tries one fact after the other, and
-writes each answer as a line of JSON. One that takes too long ends it.
+`python -m helpers.claims.fact_checks FILE ANSWERS SECONDS ID…` is such a process: it tries one fact after the other,
+and writes each answer as a line of JSON. One that takes more seconds ends it.
 """
 
 import ast
@@ -26,7 +26,7 @@ from helpers.errors import first_line
 from helpers.machine import processes
 
 DEADLINE_S = 60.0  # for each fact
-IMPORT_S = 120.0  # for a process that must import TensorFlow first
+IMPORT_S = 120.0  # for TensorFlow to be imported, and for a process to die
 
 
 class Truth(StrEnum):
@@ -46,7 +46,7 @@ class Answer:
     why: str = ""
 
 
-def tried(wanted: Sequence[Fact], *, path: Path | None = None) -> Iterator[Answer]:
+def tried(wanted: Sequence[Fact], *, path: Path | None = None, deadline_s: float = DEADLINE_S) -> Iterator[Answer]:
     """Tries facts on what is installed, and yields an answer for each as it comes.
 
     A fact that seems false is tried once more, in a process of its own: it is false only if it is so twice.
@@ -54,6 +54,7 @@ def tried(wanted: Sequence[Fact], *, path: Path | None = None) -> Iterator[Answe
     Args:
         wanted: the facts.
         path: their file; None: the project's.
+        deadline_s: seconds that each may take.
     """
     lacking = {fact.id: [name for name in fact.needs if importlib.util.find_spec(name) is None] for fact in wanted}
     for fact in wanted:
@@ -62,24 +63,25 @@ def tried(wanted: Sequence[Fact], *, path: Path | None = None) -> Iterator[Answe
     here = [fact for fact in wanted if not lacking[fact.id]]
     together = [fact for fact in here if not fact.alone]
     for group in ([together] if together else []) + [[fact] for fact in here if fact.alone]:
-        for answer in _in_process(group, path):
+        for answer in _in_process(group, path, deadline_s):
             if answer.truth == Truth.TRUE:
                 yield answer
             else:
-                yield from _in_process([answer.fact], path)
+                yield from _in_process([answer.fact], path, deadline_s)
 
 
-def _in_process(group: list[Fact], path: Path | None) -> Iterator[Answer]:
+def _in_process(group: list[Fact], path: Path | None, deadline_s: float) -> Iterator[Answer]:
     """Tries facts in one process, and in another one from the fact on that ended it."""
     waiting = {fact.id: fact for fact in group}
     while waiting:
         first = next(iter(waiting))
         with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as said:
             answers = Path(folder, "answers")
-            command = [sys.executable, "-m", __spec__.name, str(path or facts.default_path()), str(answers), *waiting]
+            file = str((path or facts.default_path()).resolve())
+            command = [sys.executable, "-m", __spec__.name, file, str(answers), str(deadline_s), *waiting]
             process = subprocess.Popen(command, stdout=said, stderr=said, cwd=folder)
             try:
-                for told in _lines(process, answers):
+                for told in _lines(process, answers, deadline_s + IMPORT_S):
                     yield Answer(waiting.pop(told["id"]), Truth(told["truth"]), told["why"])
                     first = next(iter(waiting), "")
             finally:
@@ -89,15 +91,15 @@ def _in_process(group: list[Fact], path: Path | None) -> Iterator[Answer]:
                 said.seek(0)
                 lines = said.read().decode(errors="replace").splitlines() or [""]
                 late = any(line.startswith("Timeout (") for line in lines)
-                why = f"it took over {DEADLINE_S:.0f} s" if late else f"its process died: {lines[-1]}"
+                why = f"it took over {deadline_s:g} s" if late else f"its process died: {lines[-1]}"
                 yield Answer(waiting.pop(first), Truth.FALSE, why)
 
 
-def _lines(process: subprocess.Popen[bytes], path: Path) -> Iterator[dict[str, Any]]:
+def _lines(process: subprocess.Popen[bytes], path: Path, most_s: float) -> Iterator[dict[str, Any]]:
     """The lines of a file as a process writes them, until it ends; ends it where none comes for long."""
     read, ended, last = 0, False, time.monotonic()
     while not ended:
-        ended = process.poll() is not None or time.monotonic() - last > DEADLINE_S + IMPORT_S
+        ended = process.poll() is not None or time.monotonic() - last > most_s
         written = path.read_bytes() if path.exists() else b""
         whole = written[read : written.rfind(b"\n") + 1]
         for line in whole.splitlines():
@@ -158,7 +160,7 @@ def try_here(fact: Fact, names: dict[str, Any]) -> Answer:
 
 def main() -> None:
     """Tries the facts that the command line names."""
-    path, answers, *ids = sys.argv[1:]
+    path, answers, deadline_s, *ids = sys.argv[1:]
     file = facts.load(Path(path))
     by_id = {fact.id: fact for fact in file.facts}
     faulthandler.dump_traceback_later(IMPORT_S, exit=True)
@@ -166,7 +168,7 @@ def main() -> None:
     exec(compile(file.shared, "<shared>", "exec"), names)
     with open(answers, "w") as written:
         for id_ in ids:
-            faulthandler.dump_traceback_later(DEADLINE_S, exit=True)
+            faulthandler.dump_traceback_later(float(deadline_s), exit=True)
             with contextlib.redirect_stdout(sys.stderr):
                 answer = try_here(by_id[id_], names)
             print(json.dumps({"id": id_, "truth": answer.truth, "why": answer.why}), file=written, flush=True)
