@@ -1,9 +1,9 @@
 """The library half (parity, comparison, the port, the doctor) beside other versions of TensorFlow than the lock's.
 
 `python tests/other_versions.py compat` runs its tests with the oldest versions that pyproject.toml allows, the newest
-release and the newest candidate; `compat oldest` with one of them. `canary` tries the facts, the private names and the
-tests with the newest candidate, and writes what differs to data/results/canary-VERSION.md. `record` notes in
-data/facts.yml with which versions a fact was true. Environments are kept in .compat/ and made once; uv makes them
+release and the newest candidate; `compat oldest` with one of them, `compat 2.20.0` with another version. `canary` tries the
+facts, the private names and the tests with the newest candidate, and writes what differs to
+data/results/canary-VERSION.md. `record` notes in data/facts.yml with which versions a fact was true. Environments are kept in .compat/ and made once; uv makes them
 where it is there, pip otherwise.
 """
 
@@ -60,14 +60,14 @@ def newest(candidate):
 
 
 def wanted(which):
-    """(TensorFlow's version, the packages to install) of one environment."""
+    """(TensorFlow's version, the packages to install) of one environment: a name, or a version."""
     asked = dependencies()
     if which == "oldest":
         least = {name: re.sub(r">=([\w.]+).*", r"==\1", ranges) for name, ranges in asked.items()}
         version = least.pop("tensorflow").removeprefix("==")
         packages = [name + pin for name, pin in least.items()] + [*BESIDE_OLD_PROTOBUF]
     else:
-        version = newest(candidate=which == "candidate")
+        version = which if which[0].isdigit() else newest(candidate=which == "candidate")
         packages = [name + ranges for name, ranges in asked.items() if name not in ("tensorflow", "keras")]
     return version, [f"{wheel()}=={version}", *packages, *TEST_TOOLS]
 
@@ -75,7 +75,7 @@ def wanted(which):
 def environment(which):
     """(TensorFlow's version, the Python) of an environment, which is made where it is not there yet."""
     version, packages = wanted(which)
-    folder = KEPT / f"{which}-{version}"
+    folder = KEPT / (version if which == version else f"{which}-{version}")
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     ready, listed = folder / "ready", "\n".join(packages)
     if not ready.exists() or ready.read_text() != listed:
@@ -202,7 +202,7 @@ def record(python, version):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=["compat", "canary", "record"])
-    parser.add_argument("which", nargs="*", metavar="oldest|newest|candidate|here", default=[])
+    parser.add_argument("which", nargs="*", metavar="oldest|newest|candidate|2.20.0|here", default=[])
     arguments = parser.parse_args()
     KEPT.mkdir(exist_ok=True)
     if arguments.what == "compat":
