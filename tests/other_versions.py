@@ -1,10 +1,10 @@
 """The library half (parity, comparison, the port, the doctor) beside other versions of TensorFlow than the lock's.
 
 `python tests/other_versions.py compat` runs its tests with the oldest versions that pyproject.toml allows, the newest
-release and the newest candidate; `compat oldest` with one of them, `compat 2.20.0` with another version. `canary` tries the
-facts, the private names and the tests with the newest candidate, and writes what differs to
-data/results/canary-VERSION.md. `record` notes in data/facts.yml with which versions a fact was true. Environments are kept in .compat/ and made once; uv makes them
-where it is there, pip otherwise.
+release and the newest candidate; `compat oldest` with one of them, `compat 2.20.0` with another version. `canary` tries
+the facts, the private names and the tests with the newest candidate, and writes what differs to
+data/results/canary-VERSION.md. It notes in data/facts.yml which facts were true, as `record` does for any version.
+Environments are kept in .compat/ and made once; uv makes them where it is there, pip otherwise.
 """
 
 import argparse
@@ -90,7 +90,7 @@ def environment(which):
         subprocess.run([*install, *packages], check=True)
         subprocess.run([*install, "--no-deps", "-e", ROOT], check=True)
         ready.write_text(listed)
-    return version, python
+    return versions(python)[wheel()], python
 
 
 def quiet():
@@ -152,6 +152,7 @@ def canary():
     failed = {test: why for test, why in outcome.items() if why}
     page = ROOT / "data" / "results" / f"canary-{version}.md"
     page.write_text(told(version, versions(python), answers, failed, len(outcome)), encoding="utf-8")
+    record(python, version, answers)
     print(f"\n{page.relative_to(ROOT)} is written: {len(failed)} of {len(outcome)} tests differ")
     return not failed and all(answer["truth"] != "false" for answer in answers)
 
@@ -182,7 +183,7 @@ def told(version, installed, answers, failed, count):
     return "\n".join([*lines, "", f"{count} tests in {len(LIBRARY_HALF)} files.", ""])
 
 
-def record(python, version):
+def record(python, version, answers):
     """Notes in data/facts.yml which facts are true with a version, and what is installed beside it."""
     path = ROOT / "data" / "facts.yml"
     text, installed = path.read_text(encoding="utf-8"), versions(python)
@@ -191,7 +192,7 @@ def record(python, version):
     line = f'  "{version}": {{{", ".join(f"{name}: {each}" for name, each in beside.items())}}}\n'
     text = re.sub(rf'^  "{re.escape(version)}": .*\n', "", text, flags=re.M)
     text = text.replace("environments:\n", f"environments:\n{line}", 1)
-    for answer in facts(python):
+    for answer in answers:
         if answer["truth"] != "not tried":
             seen = sorted({*answer["seen"], version} if answer["truth"] == "true" else {*answer["seen"]} - {version})
             block = re.compile(rf"(^  - id: {answer['id']}\n(?:(?!^  - id: ).*\n)*?)(    seen: .*\n)?(?=\n|\Z)", re.M)
@@ -212,7 +213,7 @@ def main():
     for which in arguments.which or ["here"]:
         here = versions(sys.executable).get("tensorflow")
         version, python = (here, sys.executable) if which == "here" else environment(which)
-        record(python, version)
+        record(python, version, facts(python))
 
 
 if __name__ == "__main__":

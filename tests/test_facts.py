@@ -231,3 +231,26 @@ def test_the_page_of_a_candidate_names_what_differs():
     assert "- **a**: It is so. (it is not)\n  - to rewrite: README.md, line 1: so" in page and "**b**" not in page
     private, tests = page.split("## Private names")[1].split("## The library's tests")
     assert "test_a_name" in private and "test_pixels" in tests and "7 tests" in page
+
+
+def test_what_was_seen_true_is_noted_and_nothing_else_changes(tmp_path, monkeypatch):
+    monkeypatch.setattr(other_versions, "ROOT", tmp_path)
+    monkeypatch.setattr(other_versions, "versions", lambda python: {"keras": "9.1", "numpy": "99.0"})
+    (tmp_path / "data").mkdir()
+    path = tmp_path / "data" / "facts.yml"
+    path.write_text(facts.default_path().read_text())
+    before = facts.load(path)
+    first, second, third, *_ = before.facts
+    answers = [
+        {"id": first.id, "truth": "true", "seen": ["2.1.0"]},
+        {"id": second.id, "truth": "false", "seen": ["9.0.0", "2.1.0"]},
+        {"id": third.id, "truth": "not tried", "seen": []},
+    ]
+    for _ in range(2):
+        other_versions.record("python", "9.0.0", answers)
+    after = facts.load(path)
+    assert after.environments == {"9.0.0": {"keras": 9.1, "numpy": 99.0}} | before.environments
+    seen = {fact.id: fact.seen for fact in after.facts}
+    assert seen.pop(first.id) == ("2.1.0", "9.0.0") and seen.pop(second.id) == ("2.1.0",)
+    assert seen == {fact.id: fact.seen for fact in before.facts if fact.id in seen}
+    assert [fact.check for fact in after.facts] == [fact.check for fact in before.facts]
