@@ -189,7 +189,7 @@ def record(python, version, answers):
     text, installed = path.read_text(encoding="utf-8"), versions(python)
     names = ("tensorflow-datasets", "papermill", "numpy")
     beside = {"keras": keras_of(installed)} | {name: installed[name] for name in names if name in installed}
-    line = f'  "{version}": {{{", ".join(f"{name}: {each}" for name, each in beside.items())}}}\n'
+    line = f'  "{version}": {json.dumps(beside)}\n'
     text = re.sub(rf'^  "{re.escape(version)}": .*\n', "", text, flags=re.M)
     text = text.replace("environments:\n", f"environments:\n{line}", 1)
     for answer in answers:

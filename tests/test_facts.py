@@ -249,7 +249,7 @@ def test_what_was_seen_true_is_noted_and_nothing_else_changes(tmp_path, monkeypa
     for _ in range(2):
         other_versions.record("python", "9.0.0", answers)
     after = facts.load(path)
-    assert after.environments == {"9.0.0": {"keras": 9.1, "numpy": 99.0}} | before.environments
+    assert after.environments == {"9.0.0": {"keras": "9.1", "numpy": "99.0"}} | before.environments
     seen = {fact.id: fact.seen for fact in after.facts}
     assert seen.pop(first.id) == ("2.1.0", "9.0.0") and seen.pop(second.id) == ("2.1.0",)
     assert seen == {fact.id: fact.seen for fact in before.facts if fact.id in seen}
