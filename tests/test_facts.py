@@ -20,7 +20,7 @@ MOST_WORDS = 35
 THEIRS = re.compile(
     r"TensorFlow|tf\.data|Keras|TFDS|tfds|papermill|autotune|\bfit\b|Sequence|PyDataset|ImageDataGenerator|\bcache|"
     r"prefetch|shuffl|steps_per_epoch|repeat\(|drop_remainder|deterministic|XLA|worker|num_parallel|from_generator|"
-    r"interleave|threadpool|multiprocessing|Rescaling|preprocess_input|\bbuffer|iterator|\blayers?\b",
+    r"interleave\(|threadpool|multiprocessing|Rescaling|preprocess_input|\bbuffer|iterator|\blayers?\b",
     re.IGNORECASE,
 )
 # Sentences of takeaways that name TensorFlow or Keras and do not rely on what it does, and why.
@@ -44,7 +44,6 @@ NO_FACT = {
 # Functions of the doctor that name TensorFlow or Keras in what they tell, and rely on nothing of it.
 NO_FACT_OF_THE_DOCTOR = {
     "biased_split": "arithmetic of a split",
-    "_by_workers": "the name of what is done",
 }
 
 

@@ -230,7 +230,7 @@ def wrong_length(case: Case) -> Finding | None:
     return measured(
         "wrong_length",
         f"steps_per_epoch is {steps}, of {batch} examples each: {epoch} in an epoch, and the data has {known}.",
-        f"steps_per_epoch={-(-known // batch)}",
+        f"steps_per_epoch={-(-known // batch)} [facts: too-many-steps-cut-the-epoch, too-few-steps-go-on]",
     )
 
 

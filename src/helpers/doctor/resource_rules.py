@@ -142,7 +142,8 @@ def unsafe_workers(case: Case) -> Finding | None:
     return measured(
         "unsafe_workers",
         f"Asked by {data.workers} threads at once, {what} than one after the other.",
-        "share nothing that changes between calls of __getitem__: no buffer, no file handle, no counter",
+        "share nothing that changes between calls of __getitem__: no buffer, no file handle, no counter "
+        "[fact: workers-wait-together]",
         where=case.stages.outer[0].where if case.stages.outer else "",
         examples=together.first(index[counts > 1]),
     )
