@@ -1,10 +1,10 @@
-# make taste · make study · make lab · make test · make test-all · make bench   (each sets up what it needs, once)
+# make taste · make study · make lab · make test · make test-all · make compat · make bench   (each sets up what it needs, once)
 PYTHON ?= python3
 BIN := .venv/bin
 RUN ?= data/runs/quick
 GRID ?= notebooks/sweeps/quick.yml
 
-.PHONY: setup taste study handout test test-all lab bench torture lint lock notebooks pictures clean
+.PHONY: setup taste study handout test test-all compat canary lab bench torture lint lock notebooks pictures clean
 
 # Everything comes from the locks, hashes checked; the kit itself is installed in place. TENSORFLOW=full keeps the wheel
 # with CUDA where no NVIDIA driver is seen; WHEELS=FOLDER asks no network.
@@ -47,6 +47,16 @@ test: for-tests
 test-all: test
 	$(BIN)/python -m pytest -q -m slow tests
 
+# The library half beside the oldest versions that pyproject.toml allows, the newest release and the newest candidate,
+# each in an environment of its own in .compat/ (1.3 to 2.2 GB, made once). One alone: make compat VERSIONS=oldest
+VERSIONS ?= oldest newest candidate
+compat: setup
+	$(BIN)/python tests/other_versions.py compat $(VERSIONS)
+
+# What differs with the newest candidate: facts, private names, tests. It goes to data/results/canary-VERSION.md.
+canary: setup
+	$(BIN)/python tests/other_versions.py canary
+
 lab: setup
 	$(BIN)/jupyter lab --ip=127.0.0.1 notebooks
 
@@ -74,7 +84,7 @@ lock:
 	  | $(LOCKING) --no-deps --no-annotate - -o requirements-cpu.lock
 
 clean:
-	rm -rf .venv data/standin data/runs
+	rm -rf .venv .compat data/standin data/runs
 
 # Kills a running sweep 200 times, lets every call to the disk fail and the power go after each, and throws 11,000
 # damaged files and command lines at the kit; 45 minutes or so. A part alone: python benchmarks/NAME.py --help

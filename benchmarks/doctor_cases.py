@@ -229,7 +229,8 @@ def with_zeros(self, number, chosen):
 
 def in_python(image, label):
     return tf.ensure_shape(
-        tf.numpy_function(lambda each: np.sort(each, axis=0) * sum(range(2000)), [image], tf.float32), image.shape
+        tf.numpy_function(lambda each: np.sort(each, axis=0) * np.float32(sum(range(2000))), [image], tf.float32),
+        image.shape,
     ), label
 
 

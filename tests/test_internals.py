@@ -166,7 +166,7 @@ def test_what_the_doctor_trains_is_built_as_fit_builds_it():
     model = keras.Sequential([keras.layers.Dense(2)])
     model.compile("adam", "mse", metrics=["mae"])
     internals.build_as_fit_does(model, (np.zeros((4, 3), np.float32), np.zeros((4, 2), np.float32)))
-    assert model.built and model.optimizer.built and int(model.optimizer.iterations) == 0
+    assert model.built and model.optimizer.built and int(model.optimizer.iterations.numpy()) == 0
 
 
 def test_seeds_that_nobody_gave_are_put_back():

@@ -32,7 +32,7 @@ def test_each_part_of_an_epoch_lies_between_its_two_readings_of_the_clock():
 
 def test_the_clock_is_read_when_the_first_step_and_the_last_have_ended():
     model = models.smallest(BATCH)
-    steps_taken = lambda: int(model.optimizer.iterations)  # noqa: E731
+    steps_taken = lambda: int(model.optimizer.iterations.numpy())  # noqa: E731
     timed = timing.time_epochs(model, timing.held(BATCH, 7), 3, clock=lambda: steps_taken() * SECOND)
     assert [(epoch.steady_s, epoch.end_s, epoch.first_batch_s) for epoch in timed] == [pytest.approx((6, 0, 1))] * 3
     assert [epoch.batches for epoch in timed] == [7] * 3
@@ -73,11 +73,11 @@ def test_a_feed_that_repeats_is_read_by_one_iterator_with_the_steps_that_it_tell
     endless = tf.data.Dataset.from_generator(batches, output_signature=forms)
     model = models.smallest(BATCH)
     seconds_per_step = 0.05
-    by_steps = lambda: round(int(model.optimizer.iterations) * seconds_per_step * SECOND)  # noqa: E731
+    by_steps = lambda: round(int(model.optimizer.iterations.numpy()) * seconds_per_step * SECOND)  # noqa: E731
     timed = timing.time_epochs(model, Feed(endless, steps_per_epoch=4), 3, clock=by_steps)
     assert [epoch.batches for epoch in timed] == [4] * 3
     assert len(made) == 1
-    steps_before = int(model.optimizer.iterations) - 4 * (3 + 1)
+    steps_before = int(model.optimizer.iterations.numpy()) - 4 * (3 + 1)
     assert steps_before * seconds_per_step == pytest.approx(epochs.LEAD_S, abs=4 * seconds_per_step)
 
 

@@ -2,6 +2,7 @@
 
 `CancellationManager::StartCancel` calls its callbacks, one of which wakes the thread of `Model::OptimizeLoop`, and sets
 `is_cancelled_` after them. A thread that is quicker than that finds nothing cancelled and sleeps for its whole period.
+Threads: we found none (searched for iterator deletion, autotune, OptimizeLoop, cancellation, destructor).
 """
 
 import time

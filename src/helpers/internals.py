@@ -162,6 +162,11 @@ def py_dataset_adapter(sequence: Any) -> Any:
     return PyDatasetAdapter(sequence, class_weight=None)
 
 
+def begin_epoch(sequence: Any) -> None:
+    """Tells a PyDataset that an epoch begins, as Keras' `fit` does from 3.5 on; before, it told the end alone."""
+    getattr(sequence, "on_epoch_begin", lambda: None)()
+
+
 def running_frames() -> dict[int, Any]:
     """Returns the frame in which each thread is now, by the thread's identity.
 

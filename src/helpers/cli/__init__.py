@@ -25,6 +25,7 @@ from helpers.cli.commands import (
     study,
 )
 from helpers.cli.doctor_command import doctor as doctor
+from helpers.cli.facts_command import facts as facts
 from helpers.cli.handout_command import handout as handout
 from helpers.cli.room_command import pack as pack, room as room
 from helpers.cli.signals import unwound_by_signals

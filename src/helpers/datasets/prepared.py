@@ -90,6 +90,7 @@ class Prepared(Source):
 
         builder = tfds.builder_from_directory(str(self._required_folder()))
         part = split if examples is None else f"{split}[:{examples}]"
+        # A cache of its own would hide what is measured [fact: tfds-reads-ahead-and-caches].
         config = tfds.ReadConfig(try_autocache=False, assert_cardinality=whole)
         try:
             return builder.as_dataset(split=part, as_supervised=True, shuffle_files=False, read_config=config)

@@ -14,7 +14,10 @@ SORTED = 0.5  # Cramér's V of label and batch, at which batches are called sort
 def label_mismatch(case: Case) -> Finding | None:
     """Targets that are not those of their inputs."""
     first, second = case.epochs
-    remedy = "shuffle, filter and map inputs and targets together, as one dataset of pairs or with one index"
+    remedy = (
+        "shuffle, filter and map inputs and targets together, as one dataset of pairs or with one index "
+        "[fact: shuffles-come-apart]"
+    )
     if case.source is not None and (found := _against_source(case, remedy)):
         return found
     if first.targets is None or second.targets is None:
@@ -88,7 +91,8 @@ def weak_shuffle(case: Case) -> Finding | None:
     return measured(
         "weak_shuffle",
         f"The first batches hold {classes:.1f} classes each, of {len(np.unique(reading.labels))}: they come sorted.",
-        "shuffle the examples (or their file names or indices) with a buffer as large as the data, before batch",
+        "shuffle the examples (or their file names or indices) with a buffer as large as the data, before batch "
+        "[fact: shuffle-reaches-its-buffer]",
         where=case.where_of("Shuffle"),
     )
 
@@ -127,7 +131,8 @@ def frozen_order(case: Case) -> Finding | None:
     return measured(
         "frozen_order",
         "Both epochs came in the same order, though the data is shuffled.",
-        "shuffle after cache(), with reshuffle_each_iteration left on",
+        "shuffle after cache(), with reshuffle_each_iteration left on "
+        "[facts: shuffle-before-cache-freezes, reshuffled-each-iteration]",
         where=case.where_of("Shuffle"),
     )
 
@@ -144,7 +149,9 @@ def shuffle_after_batch(case: Case) -> Finding | None:
         return measured(
             "shuffle_after_batch",
             "The same examples meet in the same batch in both epochs: only the batches are shuffled.",
-            "shuffle before batch()" if case.kind == "tf.data" else "shuffle an index of examples in on_epoch_end",
+            "shuffle before batch() [fact: shuffle-after-batch-keeps-neighbours]"
+            if case.kind == "tf.data"
+            else "shuffle an index of examples in on_epoch_end [fact: fit-shuffles-batches]",
             where=case.where_of("Shuffle"),
         )
     return None
@@ -162,7 +169,9 @@ def epochs_mixed(case: Case) -> Finding | None:
     places = {name: [place for place, each in enumerate(order) if each == name] for name in ("Repeat", "Shuffle")}
     if not places["Repeat"] or not any(place > places["Repeat"][0] for place in places["Shuffle"]):
         return None
-    remedy = "put repeat() after shuffle() (or leave it out, and let fit repeat)"
+    remedy = (
+        "put repeat() after shuffle() (or leave it out, and let fit repeat) [fact: repeat-before-shuffle-mixes-epochs]"
+    )
     first = case.epochs[0]
     keys = case.identities(0)
     if keys is None:
@@ -192,7 +201,11 @@ def frozen_augmentation(case: Case) -> Finding | None:
     evidence = "Both epochs hold the very same inputs, though random numbers are drawn for them" + (
         ", before a cache." if cached else "."
     )
-    remedy = "augment behind cache()" if cached else "draw anew for every example in every epoch: no fixed seed there"
+    remedy = (
+        "augment behind cache() [fact: random-map-before-cache-freezes]"
+        if cached
+        else "draw anew for every example in every epoch: no fixed seed there [fact: seeded-map-repeats-every-epoch]"
+    )
     return (measured if proved else suspected)("frozen_augmentation", evidence, remedy, where=drawn)
 
 
@@ -233,7 +246,10 @@ def shared_draws(case: Case) -> Finding | None:
 
 def lost_examples(case: Case) -> Finding | None:
     """Examples that came in neither epoch."""
-    remedy = "keep the last partial batch (drop_remainder=False, ceil in __len__), or shuffle before it is dropped"
+    remedy = (
+        "keep the last partial batch (drop_remainder=False, ceil in __len__), or shuffle before it is dropped "
+        "[fact: remainder-dropped]"
+    )
     if not case.whole:
         return None
     if case.source is None:

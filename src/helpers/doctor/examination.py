@@ -167,7 +167,7 @@ def _settled(given):
             return [], inner.steps_per_epoch, parts.of_generator(data, inner.steps_per_epoch, LEAST_READ_S)
         return _settled(made if isinstance(made, Feed) else replace(inner, data=made))
     steps = inner.steps_per_epoch
-    remedy = "leave steps_per_epoch out, or let the data repeat"
+    remedy = "leave steps_per_epoch out, or let the data repeat [fact: too-many-steps-cut-the-epoch]"
     length = parts.length(Feed(data)) if feeds.kind(data) in ("tf.data", "PyDataset") else None
     if steps is not None and length is not None and length % steps:
         told = f"steps_per_epoch is {steps}, and the data has {length} batches: fit runs out of data"

@@ -46,7 +46,7 @@ def unstable_order(case: Case) -> Finding | None:
     return measured(
         "unstable_order",
         "The order is not that of the source." if _is_moved(case) else "The two epochs came in different orders.",
-        "leave shuffle out where predictions are held against labels",
+        "leave shuffle out where predictions are held against labels [fact: reshuffled-each-iteration]",
         where=case.where_of("Shuffle"),
     )
 
@@ -70,7 +70,8 @@ def split_leak(case: Case) -> Finding | None:
     return measured(
         "split_leak",
         f"{both.sum()} of {validated.count} validation examples are trained on.",
-        "split before shuffling (or shuffle once, with reshuffle_each_iteration=False), then shuffle the training part",
+        "split before shuffling (or shuffle once, with reshuffle_each_iteration=False), then shuffle the training part "
+        "[fact: split-behind-shuffle-leaks]",
         examples=validated.first(np.flatnonzero(both)),
     )
 
@@ -86,7 +87,12 @@ def _leak_by_source(case):
     if len(both) < max(3, 0.05 * case.validation[0].count):
         return None
     told = f"{len(both)} of {case.validation[0].count} validation examples are made from the source of training ones."
-    return measured("split_leak", told, "split before shuffling", examples=case.validation[0].first(both))
+    return measured(
+        "split_leak",
+        told,
+        "split before shuffling [fact: split-behind-shuffle-leaks]",
+        examples=case.validation[0].first(both),
+    )
 
 
 def biased_split(case: Case) -> Finding | None:
@@ -176,11 +182,19 @@ def wrong_scale(case: Case) -> Finding | None:
     if any(kind in OWN_SCALE for kind in kinds[:3]) or reading.high <= 20:
         name = case.model.name.lower() + " ".join(layer.name for layer in layers[:3]).lower()
         if any(each in name for each in CAFFE) and reading.low >= 0 and reading.high <= 1.01:
-            return suspected("wrong_scale", f"{told}; {name} expects its own preprocess_input.", "use preprocess_input")
+            return suspected(
+                "wrong_scale",
+                f"{told}; {name} expects its own preprocess_input.",
+                "use preprocess_input [fact: resnet-takes-its-own-scale]",
+            )
         return None
     known = {"InputLayer", "Conv2D", "Dense", "Flatten", "SeparableConv2D", "DepthwiseConv2D", "ZeroPadding2D"}
     make: Any = measured if kinds and set(kinds[:2]) <= known else suspected
-    return make("wrong_scale", f"{told}, and the model does not rescale.", "divide by 255, or add Rescaling(1 / 255)")
+    return make(
+        "wrong_scale",
+        f"{told}, and the model does not rescale.",
+        "divide by 255, or add Rescaling(1 / 255) [fact: rescaling-is-one]",
+    )
 
 
 def _layers(model):
@@ -197,7 +211,7 @@ def unfitted_statistics(case: Case) -> Finding | None:
     for option, needed in (("featurewise_center", "mean"), ("featurewise_std_normalization", "std")):
         if getattr(generator, option, False) and getattr(generator, needed, None) is None:
             told = f"{option} is on, and its statistics were never computed: nothing is normalised."
-            return measured("unfitted_statistics", told, "call generator.fit(x_train) first")
+            return measured("unfitted_statistics", told, "call generator.fit(x_train) first [fact: idg-unfitted]")
     return None
 
 
@@ -216,7 +230,7 @@ def wrong_length(case: Case) -> Finding | None:
     return measured(
         "wrong_length",
         f"steps_per_epoch is {steps}, of {batch} examples each: {epoch} in an epoch, and the data has {known}.",
-        f"steps_per_epoch={-(-known // batch)}",
+        f"steps_per_epoch={-(-known // batch)} [facts: too-many-steps-cut-the-epoch, too-few-steps-go-on]",
     )
 
 

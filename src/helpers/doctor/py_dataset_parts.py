@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from helpers import internals
 from helpers.pipelines import feeds
 
 
@@ -73,7 +74,7 @@ class Wrapped(keras.utils.PyDataset):
 
     def on_epoch_begin(self) -> None:
         """As the other one."""
-        self.whole.on_epoch_begin()
+        internals.begin_epoch(self.whole)
 
     def on_epoch_end(self) -> None:
         """As the other one."""

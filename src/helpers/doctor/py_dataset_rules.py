@@ -24,7 +24,8 @@ def per_item_python(case: Case) -> Finding | None:
         return measured(
             "per_item_python",
             f"ImageDataGenerator makes its pictures one after the other in Python: {1e3 * each_s:.2f} ms each.",
-            "take helpers.tf_image_data_generator.TFImageDataGenerator, which makes the same pictures in tf.data",
+            "take helpers.tf_image_data_generator.TFImageDataGenerator, which makes the same pictures in tf.data "
+            "[fact: idg-one-picture-at-a-time]",
             where=whole.name,
             gain=gain_of(case, whole, left=0.15),
         )
@@ -35,7 +36,8 @@ def per_item_python(case: Case) -> Finding | None:
     return measured(
         "per_item_python",
         f"Its examples are made one after the other in Python: {1e3 * each_s:.2f} ms each.",
-        "work on whole batches in NumPy, or make it a tf.data.Dataset with a parallel map",
+        "work on whole batches in NumPy, or make it a tf.data.Dataset with a parallel map "
+        "[fact: plain-map-runs-parallel]",
         where=line or whole.where,
         gain=gain_of(case, whole, left=0.1),
     )
@@ -100,7 +102,10 @@ def single_worker(case: Case) -> Finding | None:
     waiting = 1 - (whole.cpu_s + whole.queued_s) / whole.wall_s
     if waiting < 0.7 or whole.of_lock > 0.3 or whole.wall_s < 1e-3 * case.stages.batches:
         return None
-    remedy = f"give it workers={py_dataset_remedies.WORKERS}, and max_queue_size=16"
+    remedy = (
+        f"give it workers={py_dataset_remedies.WORKERS}, and max_queue_size=16 "
+        "[facts: workers-belong-to-the-object, workers-wait-together]"
+    )
     return measured(
         "single_worker",
         f"It waits for {waiting:.0%} of its time, with one worker.",
@@ -118,7 +123,12 @@ def processes_misused(case: Case) -> Finding | None:
     if each_s > 5e-3:
         return None
     told = f"A batch takes {1e3 * each_s:.1f} ms, less than sending it from another process does."
-    return suspected("processes_misused", told, "use_multiprocessing=False", where=case.stages.outer[0].where)
+    return suspected(
+        "processes_misused",
+        told,
+        "use_multiprocessing=False [fact: workers-anew-every-epoch]",
+        where=case.stages.outer[0].where,
+    )
 
 
 RULES = (per_item_python, no_cache, reload_per_batch, single_worker, processes_misused)

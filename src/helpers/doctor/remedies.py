@@ -110,7 +110,7 @@ def one_iterator(case: Case) -> Remedy | None:
     batches = len(case.epochs[0].epoch.sizes)
     if int(case.feed.data.cardinality()) != batches:
         return None
-    told = f"Feed(data.repeat(), steps_per_epoch={batches}): one iterator for all epochs"
+    told = f"Feed(data.repeat(), steps_per_epoch={batches}): one iterator for all epochs [fact: two-iterators]"
     gain = gain_of_one_iterator(case)
     predicted = math.nan if gain is None else gain.ratio
     return Remedy(ONE_ITERATOR, told, lambda: Feed(case.feed.data.repeat(), batches, False), gain=predicted)

@@ -71,7 +71,8 @@ def heavy_shuffle_buffer(case: Case) -> Finding | None:
                 "heavy_shuffle_buffer",
                 f"Its {count} examples take {count * made / 1e6:.1f} MB, and are made before the first batch comes; "
                 f"what they are made from is {made / max(read, 1):.0f} times as small.",
-                "shuffle names or indices, before the map that makes examples of them",
+                "shuffle names or indices, before the map that makes examples of them "
+                "[fact: shuffle-fills-its-buffer-first]",
                 where=case.where_of("Shuffle"),
                 place=place,
             )
@@ -105,7 +106,7 @@ def stale_cache(case: Case) -> Finding | None:
                 "stale_cache",
                 f"The cache file {os.path.basename(name)} is of an earlier pipeline: its example {differing} differs "
                 "from the one that is made now.",
-                f"delete {name}.*, or name the file after what is in it",
+                f"delete {name}.*, or name the file after what is in it [fact: cache-in-a-file-stays]",
                 where=case.where_of("Cache"),
             )
     return None
@@ -141,7 +142,8 @@ def unsafe_workers(case: Case) -> Finding | None:
     return measured(
         "unsafe_workers",
         f"Asked by {data.workers} threads at once, {what} than one after the other.",
-        "share nothing that changes between calls of __getitem__: no buffer, no file handle, no counter",
+        "share nothing that changes between calls of __getitem__: no buffer, no file handle, no counter "
+        "[fact: workers-wait-together]",
         where=case.stages.outer[0].where if case.stages.outer else "",
         examples=together.first(index[counts > 1]),
     )
@@ -150,7 +152,7 @@ def unsafe_workers(case: Case) -> Finding | None:
 def _by_workers(data: Any, count: int) -> Iterator[Any]:
     """Yields an epoch's batches as NumPy arrays; as many are held as a queue of Keras' holds."""
     waiting = max(2, data.max_queue_size)
-    data.on_epoch_begin()
+    internals.begin_epoch(data)
     with ThreadPoolExecutor(data.workers) as pool:
         for start in range(0, count, waiting):
             batches = list(pool.map(data.__getitem__, range(start, min(count, start + waiting))))

@@ -71,7 +71,7 @@ def python_in_map(case: Case) -> Finding | None:
             return measured(
                 "python_in_map",
                 f"{case.stages.share(stage):.0%} of the input's CPU is Python, called for every example.",
-                "write it in TensorFlow's operations, or call Python once for a whole batch",
+                "write it in TensorFlow's operations, or call Python once for a whole batch [fact: python-takes-turns]",
                 where=stage.where or stage.name,
                 place=place,
                 gain=gain_of(case, stage, with_earlier=True),
@@ -87,7 +87,8 @@ def slow_generator(case: Case) -> Finding | None:
             return measured(
                 "slow_generator",
                 f"{case.stages.share(stage):.0%} of the input's CPU goes to a generator of single examples.",
-                "have the generator yield whole batches, or make arrays or files of the data",
+                "have the generator yield whole batches, or make arrays or files of the data "
+                "[fact: generator-pays-per-element]",
                 where=stage.where or "from_generator",
                 place=place,
                 gain=gain_of(case, stage),
@@ -109,7 +110,7 @@ def map_per_element(case: Case) -> Finding | None:
             return measured(
                 "map_per_element",
                 f"It takes {1e6 * cost:.0f} µs of CPU per example, much of it for the call; {per_batch} in a batch.",
-                "put batch() before it, and have it take whole batches",
+                "put batch() before it, and have it take whole batches [fact: map-pays-per-call]",
                 where=stage.where or stage.name,
                 place=place,
                 gain=gain_of(case, stage, left=max(LEAST_LEFT, 1 - CALL_S / cost)),
@@ -132,7 +133,7 @@ def sequential_map(case: Case) -> Finding | None:
             return measured(
                 "sequential_map",
                 f"{case.stages.share(stage):.0%} of the input's CPU in one thread: {why}.",
-                "give it num_parallel_calls=tf.data.AUTOTUNE",
+                "give it num_parallel_calls=tf.data.AUTOTUNE [fact: random-map-stays-sequential]",
                 where=stage.where or stage.name,
                 place=place,
                 gain=gain_of(case, stage, left=1.0, calls=int(prediction.cores())),
@@ -162,7 +163,8 @@ def sequential_read(case: Case) -> Finding | None:
             return suspected(
                 "sequential_read",
                 "Its files are read one after the other.",
-                "interleave(…, cycle_length=8, num_parallel_calls=tf.data.AUTOTUNE, deterministic=False)",
+                "interleave(…, cycle_length=8, num_parallel_calls=tf.data.AUTOTUNE, deterministic=False) "
+                "[fact: interleave-reads-several]",
                 where=stage.where or stage.name,
                 place=place,
                 gain=gain_of(case, stage, left=1.0, calls=int(prediction.cores())),
@@ -178,7 +180,12 @@ def no_prefetch(case: Case) -> Finding | None:
     if any(node.name.startswith(("Prefetch", "ParallelMap", "MapAndBatch", "ParallelBatch")) for node in nodes[-2:]):
         return None
     gain = prediction.gain(case, lambda place, stage: stage, ahead=True)
-    return measured("no_prefetch", "The graph as it ran ends without a prefetch.", "add prefetch(AUTOTUNE)", gain=gain)
+    return measured(
+        "no_prefetch",
+        "The graph as it ran ends without a prefetch.",
+        "add prefetch(AUTOTUNE) [fact: prefetch-works-ahead]",
+        gain=gain,
+    )
 
 
 def no_cache(case: Case) -> Finding | None:
@@ -203,7 +210,7 @@ def no_cache(case: Case) -> Finding | None:
     return measured(
         "no_cache",
         f"{case.stages.share(costly[-1]):.0%} of its CPU makes the same {held[-1] / 1e6:.0f} MB in every epoch.",
-        "put cache() right behind it, before shuffle() and augmentation",
+        "put cache() right behind it, before shuffle() and augmentation [fact: cache-keeps-what-comes-before]",
         where=costly[-1].where or costly[-1].name,
         place=before.index(costly[-1]),
         gain=gain_of(case, costly[-1], with_earlier=True),
@@ -243,7 +250,12 @@ def thread_starvation(case: Case) -> Finding | None:
     asked = [stage for stage in case.stages.stages if (stage.calls or 1) > 1 or "Parallel" in stage.name]
     if threads and asked and threads < max(2, *(stage.calls or 1 for stage in asked)):
         told = f"private_threadpool_size is {threads}, for {max(stage.calls or 1 for stage in asked)} parallel calls."
-        return suspected("thread_starvation", told, "leave private_threadpool_size out", where=asked[-1].where)
+        return suspected(
+            "thread_starvation",
+            told,
+            "leave private_threadpool_size out [fact: threads-limit-parallel-calls]",
+            where=asked[-1].where,
+        )
     return None
 
 
@@ -256,7 +268,11 @@ def cache_too_large(case: Case) -> Finding | None:
             available = psutil.virtual_memory().available
             if stage.bytes > 0.5 * available:
                 told = f"It holds {stage.bytes / 1e9:.1f} GB; {available / 1e9:.1f} GB are free."
-                return measured("cache_too_large", told, "cache the files' bytes or uint8, before the conversion")
+                return measured(
+                    "cache_too_large",
+                    told,
+                    "cache the files' bytes or uint8, before the conversion [fact: cache-keeps-what-comes-before]",
+                )
     return None
 
 
@@ -292,7 +308,11 @@ def retracing(case: Case) -> Finding | None:
         different = len({shapes[start] for start in starts})
         if len(starts) >= 8 and different > max(4, 0.3 * len(starts)):
             told = f"{different} different shapes of {name} in {len(starts)} batches."
-            return suspected("retracing", told, "pad to a few lengths: bucket_by_sequence_length, or one size")
+            return suspected(
+                "retracing",
+                told,
+                "pad to a few lengths: bucket_by_sequence_length, or one size [fact: new-shapes-compile-anew]",
+            )
     return None
 
 

@@ -83,11 +83,15 @@ class Watch(keras.callbacks.Callback):
         _short_calls[self.model] = calls
         if calls == MOST_SHORT_CALLS:
             told = f"fit was called {calls} times for one epoch each: iterators and threads are made anew every time."
-            self.findings += (measured("rebuilt_each_epoch", told, "call fit once, with epochs=…"),)
+            self.findings += (
+                measured(
+                    "rebuilt_each_epoch", told, "call fit once, with epochs=… [fact: fit-anew-makes-iterators-anew]"
+                ),
+            )
         if held := resource_rules.growth(np.array(self.resident_bytes), 0.0):
             told = f"Each epoch leaves about {held / 1e6:.1f} MB behind."
             remedy = "keep no batches, tensors or datasets from epoch to epoch"
             self.findings += (measured("memory_growth", told, remedy),)
 
     def _steps(self):
-        return int(self.model.optimizer.iterations)
+        return int(self.model.optimizer.iterations.numpy())  # Keras before 3.5 makes no int of a variable itself

@@ -3,8 +3,9 @@
 glibc keeps freed memory by a rule that adapts to what a program frees. As soon as anything reads a generator dataset,
 as `fit` does from a PyDataset, TensorFlow 2.21 replaces that rule for the whole process and for good (its log:
 "Memory patch applied: M_TRIM_THRESHOLD=128 kb", `generator_dataset_op.cc`): what lies free beyond 128 kB at the top of
-a heap goes back at once. `tf.io.read_file` then asks for the same pages again for every file, and pipelines that read
-small files take up to twice as long, though they themselves use no generator: `benchmarks/freed_memory.py`.
+a heap goes back at once [fact: generator-gives-memory-back]. `tf.io.read_file` then asks for the same pages again for
+every file, and pipelines that read small files take up to twice as long, though they themselves use no generator:
+`benchmarks/freed_memory.py`.
 """
 
 import ctypes

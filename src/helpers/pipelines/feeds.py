@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from helpers import checks, service
+from helpers import checks, internals, service
 from helpers.errors import StudyError
 
 
@@ -262,7 +262,7 @@ def _one_epoch(feed, batches):
     """Yields one epoch of a pass, between the calls that a PyDataset gets from `fit`."""
     has_hooks, steps, read = kind(feed.data) == "PyDataset", feed.steps_per_epoch, 0
     if has_hooks:
-        feed.data.on_epoch_begin()
+        internals.begin_epoch(feed.data)
     for batch in itertools.islice(batches, steps):
         read += 1
         yield batch

@@ -106,6 +106,8 @@ def build(
             f"backend opencv decodes, and does {' and '.join(opencv.APPLY)} (got {task.transform} on decoded images); "
             "use backend numpy"
         )
+    if backend == "opencv":
+        opencv.require_exact(task.transform)
     if reads:
         load, labels = _coded(task)
         read = _Decoder(load, opencv.decode if backend == "opencv" else _decode_by_pillow, *_form(task))

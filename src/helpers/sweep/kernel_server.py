@@ -5,8 +5,8 @@ holds the socket's other end sends three file descriptors for each kernel wanted
 what is to be its standard output and error. The child reads what it is to be from its channel. There are no files, and
 all ends when the socket closes, however its owner died.
 
-A fork is safe as long as TensorFlow has run nothing: children of a process with a TensorFlow context hang. The
-server looks before each fork and refuses.
+A fork is safe as long as TensorFlow has run nothing: children of a process with a TensorFlow context hang
+[facts: fork-before-first-use-works, tensorflow-hangs-after-a-fork]. The server looks before each fork and refuses.
 """
 
 import contextlib

@@ -65,7 +65,8 @@ def run(
 ) -> SweepSummary:
     """Runs every cell of a grid that is not done yet.
 
-    A cell is done when its rows file is whole; papermill's own metadata is no sign of it. A cell that fails keeps
+    A cell is done when its rows file is whole; papermill's own metadata is no sign of it
+    [fact: papermill-calls-dead-cells-completed]. A cell that fails keeps
     its notebook and its traceback, and the sweep goes on. What another machine finished of the same grid stays in the
     table, as that machine's, and runs here again.
 

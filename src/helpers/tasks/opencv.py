@@ -40,6 +40,21 @@ def decode(file: str | bytes, *, image_size: tuple[int, int] | None = None, chan
     return picture.reshape(*picture.shape[:2], channels)
 
 
+def require_exact(transform: str) -> None:
+    """Checks that the OpenCV that is installed works on exact positions: before 5 it warps by a 32nd of a pixel.
+
+    Args:
+        transform: to be done.
+
+    Raises:
+        StudyError: where it would not do the task's work.
+    """
+    import cv2
+
+    if transform in WARPS and int(cv2.__version__.split(".")[0]) < 5:
+        raise StudyError(f"to warp, OpenCV must be 5 or newer (got {cv2.__version__}); update it, or use backend numpy")
+
+
 def _resize_standardize(images: np.ndarray, draws: dict | None = None) -> np.ndarray:
     import cv2
 
@@ -69,6 +84,7 @@ def _shear_zoom_flip(images: np.ndarray, draws: dict) -> np.ndarray:
     return warped
 
 
+WARPS = {"shear_zoom_flip"}
 APPLY: dict[str, Callable[[np.ndarray, dict], np.ndarray]] = {
     "resize_standardize": _resize_standardize,
     "shear_zoom_flip": _shear_zoom_flip,

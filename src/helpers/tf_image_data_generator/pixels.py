@@ -87,14 +87,19 @@ def change_brightness(images: Any, factor: Any, white: Any, one: Any, *, within:
     low, high = _bounds(images)
     leaves = (low < 0) | (high > 255)
     span = high - low
-    stretched = (images - low) / tf.where(span == 0, tf.ones_like(span), span) * white
+    stretched = _divided(images - low, tf.where(span == 0, tf.ones_like(span), span)) * white
     brighter = _brighter(tf.floor(tf.where(leaves, stretched, images)), factor)
-    return tf.where(leaves, brighter / white * span * one + low, brighter)
+    return tf.where(leaves, _divided(brighter, white) * span * one + low, brighter)
 
 
 def _brighter(whole, factor):
     brighter = tf.floor(tf.clip_by_value(_per_image(factor, whole) * whole, 0.0, 255.0))
     return tf.concat([brighter[..., :3], whole[..., 3:]], axis=-1) if whole.shape[-1] == 4 else brighter
+
+
+def _divided(images, divisor):
+    """Divides as NumPy does: from TensorFlow 2.22 on, XLA makes a product of a division, which float64 rounds away."""
+    return tf.cast(tf.cast(images, tf.float64) / tf.cast(divisor, tf.float64), images.dtype)
 
 
 def multiply_brightness(images: Any, factor: Any, white: Any) -> Any:
@@ -131,7 +136,7 @@ def _scale(given, images):
         images = images - tf.cast(tf.reduce_mean(tf.cast(images, tf.float64), **over), images.dtype)
     if given.samplewise_std_normalization:
         deviation = tf.cast(tf.math.reduce_std(tf.cast(images, tf.float64), **over), images.dtype)
-        images = images / (deviation + 1e-6)
+        images = _divided(images, deviation + 1e-6)
     return images
 
 
@@ -166,7 +171,7 @@ def _use_statistics(images, constants):
         images = tf.cast(tf.cast(tf.minimum(images, tf.cast(constants["infinity"], kind)), mean.dtype) - mean, kind)
     if "divisor" in constants:
         divisor = constants["divisor"]
-        images = tf.cast(tf.cast(images, divisor.dtype) / divisor, kind)
+        images = tf.cast(_divided(tf.cast(images, divisor.dtype), divisor), kind)
     return images
 
 

@@ -1,7 +1,8 @@
 """Times the epochs of one pipeline within a longer `fit`, each as its start and its rate; the step alone; the wait.
 
-Keras' batch callbacks do not see the input stalls, because the batch is fetched inside the train function;
-the parts are therefore told apart by timing `fit` on the pipeline and `fit` on one batch held ready.
+Keras' batch callbacks do not see the input stalls, because the batch is fetched inside the train function
+[fact: callbacks-miss-waiting]; the parts are therefore told apart by timing `fit` on the pipeline and `fit` on one
+batch held ready.
 """
 
 import collections

@@ -15,6 +15,12 @@ from helpers.pipelines import feeds
 # Names that TensorFlow 2.21 gives to what a timeline needs (core/kernels/data/iterator_ops.cc, prefetch_dataset_op.cc).
 WAIT = "IteratorGetNextOp::DoCompute"
 STEP = "multi_step_on_iterator"
+# And what others give: Keras 3.4, and the candidate of 3.16, which asks for a batch before the step and not within it.
+OTHER_NAMES = {
+    "one_step_on_iterator": STEP,
+    "one_step_on_data": STEP,
+    "IteratorGetNextAsOptionalOp::DoCompute": WAIT,
+}
 PRODUCED, CONSUMED = "PrefetchProduce", "PrefetchConsume"
 COLUMNS = ("thread", "event", "stage", "start_s", "end_s", "parallelism", "buffer_limit")
 PICOSECOND = 1e-12
@@ -126,7 +132,7 @@ def read(path: Path) -> pd.DataFrame:
         for line in plane.lines:
             thread = f"{line.name.split('/')[0]} {line.id % 1000:03}"
             for event in line.events:
-                name = names[event.metadata_id]
+                name = OTHER_NAMES.get(names[event.metadata_id], names[event.metadata_id])
                 if not name.startswith(("Iterator::", "Prefetch", "PyFunc")) and name not in (WAIT, STEP):
                     continue
                 stats = {keys[stat.metadata_id]: _value(stat, keys) for stat in event.stats}
