@@ -12,8 +12,10 @@ from pathlib import Path
 from helpers import checks, datasets, files, machine, results
 from helpers.datasets import preparing
 from helpers.errors import StudyError
+from helpers.machine import processes
 from helpers.sweep import earlier, grid as grids, kernels
 from helpers.sweep.cell import run_cell
+from helpers.sweep.progress import TimeLeft
 
 CELL_TIMEOUT_S = 1800
 
@@ -73,11 +75,12 @@ def run(
         StudyError: before anything runs, for a bad grid or folder, or data that is not there; later, where the
             folder can no longer be written.
     """
-    here = machine.describe()
-    plan = grids.load(grid_path, machine_id=here.id, notebook=notebook)
-    _provide_data(plan)
     out = Path(out)
-    _check_folder(out, plan, resume)
+    with processes.libraries_into(out / processes.LIBRARIES):
+        here = machine.describe()
+        plan = grids.load(grid_path, machine_id=here.id, notebook=notebook)
+        _provide_data(plan)
+        _check_folder(out, plan, resume)
     start = time.monotonic()
     with _locked(out), _explaining_disk_errors(out):
         for left in out.glob(f".*{files.PART}"):  # of a sweep that was killed while it wrote
@@ -188,12 +191,16 @@ def _run_cells(plan, cells, out, cell_timeout_s, progress, launcher, scheduler):
 
         return cluster.run_cells(plan, cells, out, cell_timeout_s, progress, scheduler=scheduler)
     failed = []
-    bar = tqdm(cells, unit="cell", disable=not progress, desc=plan.name)
-    with closing(kernels.Supply(launcher)) as supply:
-        for cell in bar:
+    left = TimeLeft(cells)
+    looks = "{desc}: {n_fmt} of {total_fmt} cells |{bar:20}| {elapsed}{postfix}"
+    bar = tqdm(total=len(cells), disable=not progress, desc=plan.name, bar_format=looks)
+    with closing(kernels.Supply(launcher)) as supply, bar:
+        for cell in cells:
             p = cell.parameters
-            bar.set_postfix_str(f"{p['dataset']} {p['transform']} batch {p['batch_size']}")
+            bar.set_postfix_str(f"{left}: {p['dataset']} {p['transform']} batch {p['batch_size']}")
             starter = supply.next_starter(p["server"])
             if not run_cell(plan.notebook, cell, out / "cells" / cell.id, cell_timeout_s, starter=starter):
                 failed.append(cell.id)
+            left.done(cell)
+            bar.update()
     return failed
