@@ -1,6 +1,7 @@
 """The page of a run, or of several side by side: the answer first, then the verdicts, then everything behind them."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,13 +51,20 @@ class Examined:
     untold: str
 
 
-def examine(run: str | Path, other: str | Path | None = None, *, retry: bool = False) -> Examined:
+def examine(
+    run: str | Path,
+    other: str | Path | None = None,
+    *,
+    retry: bool = False,
+    link: Callable[[str], str] | None = None,
+) -> Examined:
     """Works out what a report says.
 
     Args:
         run: the run's folder, or a Parquet file.
         other: a second run, put beside the first.
         retry: whether evidence that was kept undecided is tried again.
+        link: name of a notebook -> where the page is to link to; None: to the notebooks, as seen from the run's folder.
 
     Raises:
         StudyError: where there are no results.
@@ -67,7 +75,7 @@ def examine(run: str | Path, other: str | Path | None = None, *, retry: bool = F
     names = tuple(opened.name if different else f"{opened.name} ({opened.machine_id})" for opened in runs)
     judged = tuple(cards(runs, retry=retry))
     verdicts = [{card.claim.id: card.judged[which].verdict for card in judged} for which in range(len(runs))]
-    screen = first_screen(runs, [list(of_run.values()) for of_run in verdicts], link=_to_lessons(folder))
+    screen = first_screen(runs, [list(of_run.values()) for of_run in verdicts], link=link or _to_lessons(folder))
     found, untold = None, ""
     if second:
         try:
