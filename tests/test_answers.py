@@ -1,4 +1,4 @@
-"""Which pipeline to use: planted answers are found, none is made up, and what it takes to change over runs as it stands."""
+"""Which pipeline to use: planted answers are found, none is made up, and the lines to change over run as they stand."""
 
 import json
 import math
@@ -100,7 +100,7 @@ def test_from_the_step_that_is_named_on_less_than_the_margin_is_gained():
 def test_the_unit_of_time_changes_no_answer_and_what_is_recommended_is_shown_to_be_faster(seconds, scale, noise):
     labels = ("py_dataset", "tf_data", "tf_data, batch map", "tf_data, one iterator")
     found = [
-        answers(table([cell(seconds={l: s * by for l, s in zip(labels, seconds, strict=False)}, noise=noise)]))[0]
+        answers(table([cell(seconds=dict(zip(labels, [by * s for s in seconds], strict=False)), noise=noise)]))[0]
         for by in (1.0, scale)
     ]
     assert found[0].pipeline == found[1].pipeline
@@ -135,6 +135,8 @@ WAYS = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:.shuffle=True. was passed:UserWarning")
+@pytest.mark.filterwarnings("ignore:.*oddit.*:UserWarning")
 @pytest.mark.parametrize("way", WAYS, ids=str)
 def test_the_lines_that_it_takes_train_a_model_as_they_stand(way, picture_folder, tmp_path, own_seed):
     import keras
@@ -184,7 +186,10 @@ def test_every_lesson_that_is_named_is_there():
         (SEQUENCE, "Sequence"),
         (ELEMENT, "tf.data with a map per image"),
         (feeder("tf_data", repeat=True), "tf.data with one iterator for all epochs"),
-        (feeder("tf_data", cache="memory", prefetch=0, inject_prefetch=False), "tf.data with a cache in memory and no prefetch"),
+        (
+            feeder("tf_data", cache="memory", prefetch=0, inject_prefetch=False),
+            "tf.data with a cache in memory and no prefetch",
+        ),
         (feeder("tf_data", deterministic=False), "the grid's label"),
         (("mine", "{}"), "the grid's label"),
     ],

@@ -146,7 +146,7 @@ def fades_at(pairs: pd.DataFrame, results: pd.DataFrame, *, margin: float = 0.05
     surely, at_most, lasting = [], [], 0
     for pair in pairs.itertuples():
         differences = log_ratios(results.loc[pair.row], results.loc[pair.reference_row], lengths)
-        if differences is None:
+        if not np.isfinite(differences).all():
             continue
         _, low, high, _ = ratios.log_ratio_interval(differences, 0.95)
         leads, may_lead = high < -math.log1p(margin), low < -math.log1p(margin)

@@ -16,7 +16,7 @@ from helpers.report.run import SIGNS, Run, shown_for
 from helpers.results.answers import feeder_of, times_by_round
 from helpers.results.pairs import MEASURES, TIMED, seconds_of
 
-MOST_BARS = 10
+MOST_BARS = 6
 TRIED = "it is tried anew on every machine, and may turn with another version of Python, TensorFlow or Keras"
 
 
@@ -112,8 +112,7 @@ def _judged(claim, run, shown):
 def _sentence(claim: Claim, outcomes: list[RuleOutcome]) -> str:
     """What came of a claim, in one sentence."""
     if len(outcomes) == 1:
-        told = outcomes[0].evidence.split("; ")[0]
-        return f"{told[:1].upper()}{told[1:]}."
+        return f"{outcomes[0].evidence.split('; ')[0]}."
     counts = [(sum(outcome.verdict == verdict for outcome in outcomes), verdict) for verdict in Judgement]
     told = ", ".join(f"{count} {verdict}" for count, verdict in counts if count)
     return f"Of its {len(outcomes)} parts: {told}."

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 from helpers import plots
 
-MOST_TICKS = 7
+# The numbers that a scale may have, the most wanted first, and how far apart they are, percent of its width.
+STEPS = (1, 0.1, 10, 100, 2, 0.5, 5, 0.2, 20, 0.01, 0.02, 0.05, 50, 1.5, 3, 0.7, 0.3, 1.25, 0.8, 4, 0.6, 1.1, 0.9, 0.4)
+APART = 9
 
 
 @dataclass(frozen=True)
@@ -54,10 +56,12 @@ def scale(values: Iterable[float]) -> Scale:
     Args:
         values: those drawn; infinite ones and NaN have no say.
     """
-    low, high, steps = plots.ratio_scale(values)
-    bare = Scale(low, high, ())
-    shown = [step for step in steps if step in (0.1, 0.2, 0.5, 1, 2, 5, 10)] if len(steps) > MOST_TICKS else steps
-    return Scale(low, high, tuple((bare.at(step), f"{step:g}") for step in shown))
+    low, high, _ = plots.ratio_scale(values)
+    bare, ticks = Scale(low, high, ()), dict[float, str]()
+    for step in (step for step in STEPS if low <= step <= high):
+        if all(abs(bare.at(step) - other) > APART for other in ticks):
+            ticks[bare.at(step)] = f"{step:g}"
+    return Scale(low, high, tuple(sorted(ticks.items())))
 
 
 def interval(

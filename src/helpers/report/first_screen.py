@@ -79,7 +79,7 @@ def first_screen(
         title = next(wording.title(answer) for answer in of_runs if answer)
         name = "-".join("".join(letter if letter.isalnum() else " " for letter in title.lower()).split())
         ids.add(name := next(other for other in (name, *(f"{name}-{n}" for n in range(2, 99))) if other not in ids))
-        kinds.append(Kind(name, title, tuple(answer and _told(answer, on, link) for answer in of_runs)))
+        kinds.append(Kind(name, title, tuple(_told(answer, on, link) if answer else None for answer in of_runs)))
     return FirstScreen(
         tuple(kinds), on, tuple(_unknown(run, of_run) for run, of_run in zip(runs, verdicts, strict=True))
     )
@@ -96,7 +96,7 @@ def lines(run: Run, screen: FirstScreen, *, which: int = 0) -> list[str]:
     known = run.machine
     machine = f"{known.get('cpu', 'machine')}, {known.get('cores', 0):g} cores" if known else run.machine_id
     told = [f"On this machine ({machine}; {run.name}):"]
-    answered = [(kind.title, kind.told[which]) for kind in screen.kinds if kind.told[which]]
+    answered = [(kind.title, told_of_it) for kind in screen.kinds if (told_of_it := kind.told[which])]
     room = MOST_LINES - 3  # beside the head, what is not known, and where the report is
     shown = answered if len(answered) <= room else answered[: room - 1]
     for title, answer in shown:

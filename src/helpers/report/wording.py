@@ -140,7 +140,9 @@ def slower_model(answer: Answer) -> str:
     """
     told = []
     if answer.step_s == answer.step_s:
-        told.append(f"where your model's step takes over {1e3 * answer.step_s:.2g} ms per batch (predicted gain: under 5%)")
+        told.append(
+            f"where your model's step takes over {1e3 * answer.step_s:.2g} ms per batch (predicted gain: under 5%)"
+        )
     if answer.waiting:
         told.append("a small CNN here waited {:.0%} of its time, with this {:.0%}".format(*answer.waiting))
     return "; ".join(told)
@@ -155,8 +157,6 @@ def unknown(answer: Answer) -> list[str]:
     told = []
     if answer.next and answer.next.verdict == Verdict.UNDECIDED:
         told.append(f"whether {name_of(answer.next.over_feeder, answer.next.over)} is faster")
-    if len(answer.cells) == 1:
-        told.append("other data: this is one cell")
     if stand_ins := [label for label in answer.among("dataset_label") if "stand-in" in label]:
         told.append(f"real pictures: {few(stand_ins)}")
     return told

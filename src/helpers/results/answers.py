@@ -188,25 +188,29 @@ def _usual(work, feeders: Sequence[Feeder], cell):
     return next(feeder for feeder in (*wanted, *of_cell, *feeders) if feeder in feeders)
 
 
-def _lead(cells, mine, other, level, margin):
+def _lead(cells, mine: Feeder, other: Feeder, level: float, margin: float) -> Lead | None:
     rounds = [(seconds_of(cell[other]), seconds_of(cell[mine])) for cell in cells]
     found = [compare_rounds(*pair, confidence=level, margin=margin)[:3] for pair in rounds]
     # The same is told at the level of two one-sided tests, as `ratios.compared` does.
     milder = [compare_rounds(*pair, confidence=2 * level - 1)[:3] for pair in rounds]
     if not all(low > 0 for _, low, _ in [*found, *milder]):
         return None
-    weights = np.full(len(cells), 1 / len(cells))
-    times, low, high = np.exp(certainty.combined(*np.log(found).T, weights))
-    _, least, most = np.exp(certainty.combined(*np.log(milder).T, weights))
-    same = 1 / (1 + margin) <= least and most <= 1 + margin
-    verdict = Verdict.THE_SAME if same else Verdict.FASTER if low > 1 else Verdict.SLOWER
+    times, low, high = _mean(found)
+    _, least, most = _mean(milder)
+    verdict = Verdict.FASTER if low > 1 else Verdict.SLOWER if high < 1 else Verdict.UNDECIDED
+    verdict = Verdict.THE_SAME if 1 / (1 + margin) <= least and most <= 1 + margin else verdict
     by_cell = tuple(
-        (str(cell[mine]["cell_id"]), *map(float, figures), tuple(times_by_round(*pair)))
+        (str(cell[mine]["cell_id"]), *figures, tuple(times_by_round(*pair)))
         for cell, figures, pair in zip(cells, found, rounds, strict=True)
     )
-    verdict = verdict if same or low > 1 or high < 1 else Verdict.UNDECIDED
-    label = str(cells[0][other]["pipeline"])
-    return Lead(label, other, float(times), float(low), float(high), str(verdict), by_cell)
+    return Lead(str(cells[0][other]["pipeline"]), other, times, low, high, str(verdict), by_cell)
+
+
+def _mean(found: list[tuple[float, float, float]]) -> tuple[float, float, float]:
+    """The mean of ratios with their intervals, by their logarithms."""
+    centres, lows, highs = np.log(found).T
+    middle, low, high = certainty.combined(centres, lows, highs, np.full(len(found), 1 / len(found)))
+    return math.exp(middle), math.exp(low), math.exp(high)
 
 
 def times_by_round(other: np.ndarray, mine: np.ndarray) -> list[float]:
@@ -222,13 +226,16 @@ def times_by_round(other: np.ndarray, mine: np.ndarray) -> list[float]:
 
 def _shown(pairs, level):
     """For which numbers of examples about those measured the first of each pair is shown to be faster."""
-    differences = [log_ratios(row, reference, LENGTHS) for row, reference in pairs]
-    if not pairs or any(each is None for each in differences):
+    if not pairs:
         return math.nan, math.nan
-    intervals = [ratios.log_ratio_interval(each, level)[:3] for each in differences]
-    centre = np.mean([interval[0] for interval in intervals], axis=0)
-    above = np.sqrt(sum((interval[2] - interval[0]) ** 2 for interval in intervals)) / len(intervals)
-    leads = centre + above < 0
+    differences = [log_ratios(row, reference, LENGTHS) for row, reference in pairs]
+    told = np.all([np.isfinite(each).all(axis=-1) for each in differences], axis=0)
+    leads = np.zeros(len(LENGTHS), bool)
+    if told.any():
+        intervals = [ratios.log_ratio_interval(each[told], level)[:3] for each in differences]
+        centre = np.mean([interval[0] for interval in intervals], axis=0)
+        above = np.sqrt(sum((interval[2] - interval[0]) ** 2 for interval in intervals)) / len(intervals)
+        leads[told] = centre + above < 0
     measured = np.log([row["examples"] for row, _ in pairs]).mean()
     here = int(np.abs(np.log(LENGTHS) - measured).argmin())
     if not leads[here]:

@@ -21,20 +21,22 @@ def epochs_of(row: pd.Series, lengths: np.ndarray) -> np.ndarray:
     return start + lengths[:, None] * rate
 
 
-def log_ratios(row: pd.Series, reference: pd.Series, lengths: np.ndarray) -> np.ndarray | None:
-    """Returns the logarithms of the ratio of two rows' epochs, float64 (lengths, rounds); None where one has no parts.
+def log_ratios(row: pd.Series, reference: pd.Series, lengths: np.ndarray) -> np.ndarray:
+    """Returns the logarithms of the ratio of two rows' epochs, float64 (lengths, rounds).
+
+    A length at which a round has no epoch of more than no time, since its start was told as less than nothing, has
+    NaN in all rounds; so have all lengths where a row has no parts.
 
     Args:
         row: of the pipeline.
         reference: of the other one, of the same cell.
         lengths: (lengths,) examples.
     """
-    modelled = [epochs_of(each, lengths) for each in (row, reference)]
-    if not all(np.isfinite(epochs).all() and (epochs > 0).all() for epochs in modelled):
-        return None
-    common = min(epochs.shape[-1] for epochs in modelled)  # the rounds that both ran
-    mine, other = (np.log(epochs[:, :common]) for epochs in modelled)
-    return mine - other
+    mine, other = (epochs_of(each, lengths) for each in (row, reference))
+    common = min(mine.shape[-1], other.shape[-1])  # the rounds that both ran
+    mine, other = mine[:, :common], other[:, :common]
+    told = (np.isfinite(mine) & (mine > 0) & np.isfinite(other) & (other > 0)).all(axis=-1, keepdims=True)
+    return np.log(np.where(told, mine, np.nan)) - np.log(np.where(told, other, np.nan))
 
 
 def rounded(value: float) -> str:
