@@ -9,7 +9,7 @@ from hypothesis import given, settings, strategies as st
 from made_up_results import cell, quick_like, table
 
 from helpers.report import switching, wording
-from helpers.results.answers import feed_times, answers
+from helpers.results.answers import answers, feed_times
 
 SEQUENCE, ELEMENT = ("py_dataset", "{}"), ("tf_data", "{}")
 GENERATOR, PORT = ("image_data_generator", "{}"), ("tf_image_data_generator", "{}")

@@ -80,7 +80,12 @@ def test_the_first_screen_answers_every_kind_of_work_without_scrolling(reference
         box = kinds.nth(number).locator(".use").bounding_box()
         assert box["y"] + box["height"] <= FIRST_SCREEN["height"]
     light = kinds.first.inner_text()
-    assert "Light work" in light and "times as fast as a Sequence" in light and "To change:" in light
+    assert (
+        "Light work" in light
+        and "times as fast as a Sequence" in light
+        and "To change" in light
+        and "Holds from" in light
+    )
 
 
 def test_an_interval_shows_its_rounds_where_it_is_pointed_at_or_focused(reference, opened):

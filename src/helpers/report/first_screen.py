@@ -100,7 +100,7 @@ def lines(run: Run, screen: FirstScreen, *, which: int = 0) -> list[str]:
     room = MOST_LINES - 3  # beside the head, what is not known, and where the report is
     shown = answered if len(answered) <= room else answered[: room - 1]
     for title, answer in shown:
-        lengths = f" Shown {answer.lengths}." if answer.lengths else ""
+        lengths = f" Holds {answer.lengths}." if answer.lengths else ""
         told.append(f"  {title}: {answer.verb.lower()} {answer.name}: {answer.compared}{lengths}")
     if len(shown) < len(answered):
         told.append(f"  … and {len(answered) - len(shown)} more kinds of work, in the report")

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 
 from helpers.checks import few
 from helpers.ratios import Verdict
-from helpers.results import reading
 from helpers.results.answers import Answer, Feeder, Lead
 from helpers.results.lengths import rounded
+from helpers.results.pairs import READ_FROM
 
 BUILDERS = {
     "py_dataset": "Sequence",
@@ -80,13 +80,13 @@ def title(answer: Answer) -> str:
 
 
 def place(answer: Answer) -> str:
-    """Returns where a kind of work was measured: data, how it is read, and the length of the epochs.
+    """Returns on what a kind of work was measured: data, the length of the epochs, and where the pictures come from.
 
     Args:
         answer: to it.
     """
-    read = dict.fromkeys(map(reading, answer.rows["source"], answer.rows["decoding"]))
-    return f"{few(answer.among('dataset_label'))}; {_range(answer.among('examples'))} images; {'; '.join(read)}"
+    read = dict.fromkeys(READ_FROM[source] for source in answer.among("source"))
+    return f"{few(answer.among('dataset_label'))}; {_range(answer.among('examples'))} images from {', '.join(read)}"
 
 
 def recommended(answer: Answer) -> tuple[str, str, str]:
@@ -106,9 +106,9 @@ def recommended(answer: Answer) -> tuple[str, str, str]:
         return "Keep", chosen, f"no other is shown to be faster. Still possible: {possible}."
     told = f"{times(answer.lead)} times as fast as {_a(usual)}"
     if answer.next is None:
-        return "Use", chosen, f"{told}, which comes next."
+        return "Use", chosen, f"{told}, the next best."
     decided = {Verdict.UNDECIDED: ", undecided", Verdict.THE_SAME: ", the same"}.get(Verdict(answer.next.verdict), "")
-    return "Use", chosen, f"{told}; as the next, {nearest}: {times(answer.next)}{decided}."
+    return "Use", chosen, f"{told}; against the next, {nearest}: {times(answer.next)}{decided}."
 
 
 def _a(name):
@@ -129,7 +129,7 @@ def lengths(answer: Answer) -> str:
         return f"for the measured {_range(answer.among('examples'))} examples per epoch only"
     if first is None:
         return "for epochs of any length" if last is None else f"up to {rounded(last)} examples per epoch"
-    return f"from {rounded(first)} {f'to {rounded(last)} examples' if last else 'examples per epoch on'}"
+    return f"from {rounded(first)} {f'to {rounded(last)} examples per epoch' if last else 'examples per epoch on'}"
 
 
 def slower_model(answer: Answer) -> str:

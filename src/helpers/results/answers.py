@@ -157,10 +157,10 @@ def _answer(key, cells, feeders, margin):
     leads = {
         (mine, other): _lead(cells, mine, other, level, margin) for mine, other in itertools.permutations(ordered, 2)
     }
-    over_usual = {mine: leads[mine, usual] for mine in ordered if mine != usual and leads[mine, usual] is not None}
+    over_usual = {mine: lead for (mine, other), lead in leads.items() if other == usual and lead is not None}
     sure = [mine for mine, lead in over_usual.items() if lead.verdict == Verdict.FASTER]
     chosen = max(sure, key=lambda mine: over_usual[mine].times, default=usual)
-    others = [leads[chosen, other] for other in ordered if other != chosen and leads[chosen, other] is not None]
+    others = [lead for (mine, _), lead in leads.items() if mine == chosen and lead is not None]
     nearest = min(others, key=lambda lead: lead.times, default=None)
     pairs = [(cell[chosen], cell[usual]) for cell in cells] if chosen != usual else []
     rows = pd.DataFrame([row for cell in cells for row in cell.values()])
