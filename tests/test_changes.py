@@ -109,7 +109,7 @@ def test_a_cell_that_ran_on_two_servers_is_held_against_itself_on_each():
 
 
 def test_what_became_faster_or_stays_undecided_is_no_failure(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("helpers.report.page.write", lambda *runs: "not written")
+    monkeypatch.setattr("helpers.report.page.write", lambda *runs, **_: "not written")
     slow, quick = (
         table(cell(seconds={"tf_data": 1, "py_dataset": by}, transform=transform) for transform in ("noise", "rescale"))
         for by in (2.0, 1.5)
@@ -125,7 +125,7 @@ def test_what_became_faster_or_stays_undecided_is_no_failure(tmp_path, capsys, m
 
 @pytest.mark.slow
 def test_the_command_says_what_changed_and_its_exit_code_tells(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("helpers.report.page.write", lambda *runs: "not written")
+    monkeypatch.setattr("helpers.report.page.write", lambda *runs, **_: "not written")
     first = run_folder(tmp_path / "first", quick_like())
     later = quick_like()
     rows = later["pipeline"] == "tf_data, batch map"

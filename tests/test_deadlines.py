@@ -8,13 +8,9 @@ import subprocess
 import sys
 import time
 
-import nbformat
 import psutil
 import pytest
-from made_up_results import quick_like
 
-from helpers import paths, report, results
-from helpers.errors import StudyError
 from helpers.machine import processes
 
 SLEEP = f"{shlex.quote(sys.executable)} -c 'import time; time.sleep(600)'"
@@ -56,38 +52,6 @@ def test_nobody_waits_for_what_a_command_left_behind(last, deadline_s):
     left = psutil.Process(int(said))
     assert left.is_running() and time.monotonic() - start < 500  # it has outlived the wait for it
     left.kill()
-
-
-@pytest.fixture
-def finished_run(tmp_path):
-    run = tmp_path / "run"
-    run.mkdir()
-    results.write_table(run / results.TABLE, quick_like())
-    return run
-
-
-@pytest.mark.slow
-def test_a_report_whose_notebook_hangs_is_told_of_and_leaves_the_old_one_and_no_kernel(
-    finished_run, tmp_path, monkeypatch
-):
-    hanging = f"import os, time\nopen({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\ntime.sleep(600)"
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(hanging)])
-    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    (tmp_path / "notebooks").mkdir()
-    nbformat.write(notebook, tmp_path / "notebooks" / "10_read_the_verdicts.ipynb")
-    scratch = tmp_path / "tmp"
-    scratch.mkdir()
-    (finished_run / report.REPORT).write_text("old")
-    monkeypatch.setattr("tempfile.tempdir", str(scratch))
-    monkeypatch.setattr("helpers.report.page.judge", lambda *_, **__: None)  # it would take its evidence from here
-    monkeypatch.setattr(paths, "project_root", lambda: tmp_path)
-    monkeypatch.setattr("helpers.report.page.DEADLINE_S", 60.0)
-    with pytest.raises(StudyError, match="must end within 60 s") as refused:
-        report.write(finished_run)
-    assert "\n" not in str(refused.value)
-    assert is_gone(int((tmp_path / "pid").read_text()))
-    assert (finished_run / report.REPORT).read_text() == "old"
-    assert list(scratch.iterdir()) == []
 
 
 # A command that does, while it is told to end, what `act` says; it prints "ready" before.

@@ -1,17 +1,23 @@
 """The report: one page, self-contained, written whole or not at all."""
 
+import base64
+import errno
+import hashlib
 import json
 import re
+import shutil
 from dataclasses import asdict
+from html.parser import HTMLParser
 
 import pandas as pd
 import pytest
-from made_up_results import quick_like, table
+from made_up_results import cell, quick_like, table
 
-from helpers import files, machine, report, results
+from helpers import claims, files, machine, paths, report, results
 from helpers.claims import evidence
 from helpers.claims.evidence import Evidence, collection
 from helpers.errors import StudyError
+from helpers.report import first_screen
 
 
 def keep(path, machine_id, shown):
@@ -32,46 +38,102 @@ def run_folder(place, rows=None, *, shown=True):
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory):
+def written(tmp_path_factory):
     place = tmp_path_factory.mktemp("report")
     one, two = run_folder(place / "first"), run_folder(place / "second", table([quick_like("0therone")]))
     keep(two / report.EVIDENCE, "0therone", {name: Evidence("refuted", "made up") for name in evidence.names()})
-    return report.write(one, two).read_text(encoding="utf-8")
+    return report.write(one, two)
 
 
-def test_the_page_asks_nothing_of_the_network(page):
+@pytest.fixture(scope="module")
+def page(written):
+    return written.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def examined(tmp_path_factory):
+    return report.examine(run_folder(tmp_path_factory.mktemp("examined") / "run"))
+
+
+class Elements(HTMLParser):
+    """Every element of a page: (name, attributes), and what its links point at."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.all = []
+        self.feed(text)
+        self.ids = [attributes["id"] for _, attributes in self.all if "id" in attributes]
+        self.links = [attributes["href"] for name, attributes in self.all if name == "a"]
+
+    def handle_starttag(self, tag, attrs):
+        self.all.append((tag, dict(attrs)))
+
+
+def test_the_page_asks_nothing_of_the_network_and_runs_the_one_script_that_it_names_by_its_hash(page):
     assert not re.findall(r"""(?:src|href|url)\s*[=(]\s*["']?\s*(?:https?:)?//""", page)
-    assert "<script" not in page
-    assert "default-src 'none'" in page
+    assert "default-src 'none'" in page and "<img" not in page
+    (script,) = re.findall(r"<script>(.*?)</script>", page, flags=re.DOTALL)
+    named = re.search(r"script-src 'sha256-([^']+)'", page).group(1)
+    assert named == base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert not [name for _, attributes in Elements(page).all for name in attributes if name.startswith("on")]
 
 
-def test_the_page_holds_every_claim_and_its_verdict(page):
+def test_the_page_holds_every_claim_with_its_verdict_rule_and_what_would_turn_it_round(page):
     for claim in ["A1", "A12", "B8"]:
-        assert f">{claim}</th>" in page
+        assert f'id="{claim}"' in page
     for word in ("✓ supported", "✗ refuted", "≈ depends", "? undecided yet"):
         assert word in page
+    assert page.count("What would turn it round:") == 2 * sum(len(claim.tests) for claim in claims.load())
 
 
-def test_the_page_puts_two_runs_side_by_side_and_merges_nothing(page):
-    assert "verdict: first" in page
-    assert "verdict: second" in page
-    assert "0therone" in page
-    assert len(re.findall("<img", page)) == 2 * 5
+def test_every_card_cell_and_answer_has_a_link_that_leads_there_and_no_id_stands_twice(page):
+    found = Elements(page)
+    assert len(found.ids) == len(set(found.ids))
+    inside = [link[1:] for link in found.links if link.startswith("#")]
+    assert set(inside) <= set(found.ids)
+    cells = {id_ for id_ in found.ids if id_.startswith("cell-")}
+    assert len(cells) == 2 * 10 and cells <= set(inside)
+    assert {claim.id for claim in claims.load()} <= set(inside)
 
 
-def test_every_picture_of_the_page_is_inside_it_and_has_a_text_alternative(page):
-    pictures = re.findall(r"<img.*?>", page, flags=re.DOTALL)
-    assert pictures
-    for picture in pictures:
-        assert 'src="data:image/png;base64,' in picture
-        assert len(re.search(r'alt="([^"]*)"', picture).group(1)) > 60
+def test_a_link_to_a_lesson_leads_to_a_file_that_is_there(written, page):
+    outside = {link for link in Elements(page).links if not link.startswith("#")}
+    assert outside
+    for link in outside:
+        assert (written.parent / link).resolve().is_file()
+
+
+def test_the_page_puts_two_runs_side_by_side_merges_nothing_and_says_what_differs(page):
+    assert "<h3>first</h3>" in page and "<h3>second</h3>" in page
+    differs = page[page.index('id="differences"') : page.index('id="verdicts"')]
+    assert "0therone" in differs and machine.describe().id in differs
+    assert "all at 95% together" in differs
+
+
+def test_every_interval_of_the_page_says_in_words_what_it_shows_and_has_its_rounds(page):
+    drawn = [attributes for _, attributes in Elements(page).all if "iv" in attributes.get("class", "").split()]
+    assert len(drawn) > 100
+    for attributes in drawn:
+        assert attributes["role"] == "img" and attributes["tabindex"] == "0"
+        assert re.search(r"\d\.\d\d \(\d+\.\d\d to \d+\.\d\d\), .*\d+ rounds from", attributes["aria-label"])
+    assert len(re.findall(r"\d+ rounds: ", page)) == len(drawn)
 
 
 def test_the_page_is_a_report_and_no_lesson(page):
     assert "Exercises" not in page
-    assert "import " not in page
-    assert "VBox" not in page
     assert re.findall(r"<h1", page) == ["<h1"]
+
+
+def test_the_reference_results_make_a_page_of_under_two_megabytes_with_an_answer_for_each_kind_of_work(tmp_path):
+    reference = shutil.copytree(paths.project_root() / "data" / "results" / "quick-2-cores", tmp_path / "run")
+    (here,) = files.read_json(reference / report.EVIDENCE)["machines"].values()
+    keep(reference / report.EVIDENCE, machine.describe().id, {name: Evidence(**told) for name, told in here.items()})
+    page = report.write(reference).read_text(encoding="utf-8")
+    assert len(page.encode()) < 2e6
+    measured = report.examine(reference).screen
+    assert len(measured.kinds) == 7
+    for kind in measured.kinds:
+        assert f'id="{kind.id}"' in page
 
 
 def test_a_stand_in_is_called_one(tmp_path):
@@ -140,17 +202,41 @@ def test_what_a_measuring_machine_left_is_used_and_another_machines_is_named(tmp
     assert "tried on" not in report.judge(opened).set_index("id").loc["A9", "evidence"]
 
 
-def test_a_failing_notebook_leaves_the_old_report(tmp_path, monkeypatch):
-    run = run_folder(tmp_path / "run")
-    (run / report.REPORT).write_text("old")
-    monkeypatch.setattr("helpers.report.page.NOTEBOOK", "no_such_notebook.ipynb")
-    with pytest.raises(StudyError, match="the report's notebook failed"):
-        report.write(run)
-    assert (run / report.REPORT).read_text() == "old"
+def test_a_report_that_cannot_be_written_leaves_the_old_one_and_says_so(examined, monkeypatch):
+    old = examined.folder / report.REPORT
+    old.write_text("old")
+
+    def full(path, write):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files, "write_whole", full)
+    with pytest.raises(StudyError, match="cannot be written to"):
+        report.write(examined.folder, examined=examined)
+    assert old.read_text() == "old"
 
 
-def test_verdicts_are_printed_a_line_a_claim(tmp_path, capsys):
-    report.print_verdicts(run_folder(tmp_path / "run"))
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 23
-    assert lines[1].split()[0] == "A1"
+def test_a_run_without_two_pipelines_of_the_same_work_still_makes_a_report(tmp_path, capsys):
+    alone = table([cell(seconds={"tf_data": 1.0})])
+    run = run_folder(tmp_path / "run", alone)
+    assert not report.tell(run)
+    said = capsys.readouterr().out.splitlines()
+    assert "nothing can be compared" in said[1] and said[-1] == f"report: {run / report.REPORT}"
+
+
+def test_the_first_screen_is_told_in_lines_that_name_what_to_use_and_what_is_not_known(examined):
+    head, light, *_, last = first_screen.lines(examined.runs[0], examined.screen)
+    assert head.startswith("On this machine")
+    assert "use tf.data with a map per batch: " in light and "times as fast as a Sequence; " in light
+    assert last.strip().startswith("Not known yet: ")
+
+
+def test_many_kinds_of_work_are_told_in_ten_lines_too(tmp_path):
+    kinds = [
+        cell(seconds={"py_dataset": 1.0, "tf_data": 0.5}, transform=transform, batch_size=size, decoding=decoding)
+        for transform in ("noise", "resize_standardize", "shear_zoom_flip")
+        for size in (32, 256)
+        for decoding in ("once", "every epoch")
+    ]
+    runs = report.open_runs(run_folder(tmp_path / "run", table(kinds)))
+    lines = first_screen.lines(runs[0], first_screen.first_screen(runs, [[]]))
+    assert len(lines) + 1 == first_screen.MOST_LINES and "6 more kinds of work" in lines[-2]

@@ -1,5 +1,6 @@
-"""Files and folders that are whole or not there, also after the power was lost."""
+"""Files and folders that are whole or not there, also after the power was lost; and pages filled from templates."""
 
+import base64
 import errno
 import functools
 import hashlib
@@ -24,6 +25,7 @@ except ImportError:  # Windows: as on a disk without locks
     fcntl = None  # type: ignore[assignment]
 
 HAS_LOCKS = fcntl is not None
+TEMPLATES = Path(__file__).parent / "templates"
 PART = ".part"  # how the name of a file that is being written ends
 WORK, SCRATCH = ".preparing-", "study-"  # how the names of working folders begin, in a data and the temporary folder
 OWNER = ".owner"  # in each of them: locked while its process lives, and says on what system that runs
@@ -210,3 +212,48 @@ def move_whole(made: Path, target: Path) -> None:
         if not target.is_dir():
             raise
     _sync(target.parent)
+
+
+def filled(template: Path, **values: Any) -> str:
+    """Returns a template filled with values; what is not `markupsafe.Markup` is escaped.
+
+    Args:
+        template: the file; it may include those beside it and those in `helpers/templates`.
+        **values: what the template names.
+    """
+    return str(_templates(template.parent).get_template(template.name).render(values))
+
+
+def page(body: str, *, title: str, style: str = "", script: str = "") -> str:
+    """Returns a whole HTML page that needs no other file, and may load none and run no other script.
+
+    Args:
+        body: HTML.
+        title: of the page.
+        style: CSS of its own.
+        script: JavaScript of its own, which the page's policy names by its hash.
+    """
+    from markupsafe import Markup
+
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return filled(
+        TEMPLATES / "page.html",
+        title=title,
+        body=Markup(body),
+        style=Markup(style),
+        script=Markup(script),
+        script_hash=Markup(f"sha256-{digest}") if script else "",
+    )
+
+
+@functools.cache
+def _templates(folder):
+    import jinja2
+
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader([folder, TEMPLATES]),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )

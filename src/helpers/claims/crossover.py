@@ -7,7 +7,8 @@ import pandas as pd
 
 from helpers import ratios
 from helpers.ratios import Verdict
-from helpers.results.pairs import CONDITIONS, plain, seconds_of
+from helpers.results.lengths import log_ratios, rounded
+from helpers.results.pairs import CONDITIONS, plain
 
 CHANCE = 0.05
 PERMUTATIONS = 1999
@@ -129,7 +130,7 @@ def crossover(pairs: pd.DataFrame, along: str) -> str:
             crossings.append(math.exp(x[i] + (x[i + 1] - x[i]) * y[i] / (y[i] - y[i + 1])))
     if not crossings:
         return ""
-    ends = dict.fromkeys((_rounded(min(crossings)), _rounded(max(crossings))))
+    ends = dict.fromkeys((rounded(min(crossings)), rounded(max(crossings))))
     return f"the ratio passes 1 at {along} of about {' to '.join(ends)}"
 
 
@@ -144,13 +145,10 @@ def fades_at(pairs: pd.DataFrame, results: pd.DataFrame, *, margin: float = 0.05
     lengths = np.logspace(1, 7, 601)  # examples
     surely, at_most, lasting = [], [], 0
     for pair in pairs.itertuples():
-        rows = [results.loc[index] for index in (pair.row, pair.reference_row)]
-        modelled = [_epochs(row, lengths) for row in rows]
-        if not all(np.isfinite(epochs).all() and (epochs > 0).all() for epochs in modelled):
+        differences = log_ratios(results.loc[pair.row], results.loc[pair.reference_row], lengths)
+        if not np.isfinite(differences).all():
             continue
-        common = min(epochs.shape[-1] for epochs in modelled)  # the rounds that both ran
-        mine, other = (np.log(epochs[:, :common]) for epochs in modelled)
-        _, low, high, _ = ratios.log_ratio_interval(mine - other, 0.95)
+        _, low, high, _ = ratios.log_ratio_interval(differences, 0.95)
         leads, may_lead = high < -math.log1p(margin), low < -math.log1p(margin)
         surely.append(lengths[leads][-1] if leads.any() else 0.0)
         if may_lead[-1]:
@@ -164,19 +162,6 @@ def fades_at(pairs: pd.DataFrame, results: pd.DataFrame, *, margin: float = 0.05
     return said + (f"; {lasting} of {len(surely)} keep a lead in the rate" if lasting else "")
 
 
-def _epochs(row, lengths):
-    """Seconds of epochs of so many examples, (lengths, rounds), in each of a row's rounds."""
-    grows = np.nan_to_num(row["start_s_per_example"])
-    start = seconds_of(row, "start_s") - grows * row["examples"]
-    rate = seconds_of(row, "batch_s") / row["batch_size"] + grows
-    return start + lengths[:, None] * rate
-
-
 def _examples(lengths):
-    ends = dict.fromkeys(_rounded(length) if length else "0" for length in (min(lengths), max(lengths)))
+    ends = dict.fromkeys(rounded(length) if length else "0" for length in (min(lengths), max(lengths)))
     return " to ".join(ends)
-
-
-def _rounded(value):
-    digits = max(0, math.floor(math.log10(value)) - 1)
-    return plain(round(value, -digits))

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
+from markupsafe import escape
 
 from helpers import files
 from helpers.doctor.findings import Finding
@@ -18,13 +18,7 @@ WIDTH, LEAST_WIDTH, GAP, HEIGHT = 760, 74, 16, 66  # of the picture's boxes, in 
 LETTER = 6.2  # pixels of a letter
 SIDE = 72  # pixels of an example's picture
 MOST_NUMBERS = 6  # of an example that is no picture
-_TEMPLATES = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-    autoescape=True,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    undefined=jinja2.StrictUndefined,
-)
+TEMPLATES = Path(__file__).parent / "templates"
 
 
 @dataclass(frozen=True)
@@ -66,14 +60,13 @@ class Card:
     examples: tuple[tuple[int, str, str], ...]
 
 
-def render(template: str, **values: Any) -> str:
-    """Returns a template filled with values; what is not `markupsafe.Markup` is escaped.
+def report(**values: Any) -> str:
+    """Returns a report as HTML.
 
     Args:
-        template: name of a file in `templates/`.
-        **values: what the template names.
+        **values: what its template names.
     """
-    return _TEMPLATES.get_template(template).render(values)
+    return files.filled(TEMPLATES / "report.html", **values)
 
 
 def write_page(path: Path, body: str) -> None:
@@ -86,9 +79,8 @@ def write_page(path: Path, body: str) -> None:
     Raises:
         StudyError: where it cannot be written.
     """
-    from markupsafe import Markup
-
-    page = render("page.html", title=f"Examination: {path.stem}", body=Markup(body))
+    title = f"Examination: {path.stem}"
+    page = files.page(f"<main>\n<h1>{escape(title)}</h1>\n{body}\n</main>", title=title)
     files.write_whole(path, lambda place: place.write_text(page, encoding="utf-8"))
 
 

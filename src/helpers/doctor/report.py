@@ -112,7 +112,7 @@ class Report:
 
     def to_html(self) -> str:
         """Returns all of it, as a part of a page: the sentence, the graph, the findings as cards, the table."""
-        return face.render("report.html", report=self, drawing=face.drawing(self.stages), cards=face.cards(self))
+        return face.report(report=self, drawing=face.drawing(self.stages), cards=face.cards(self))
 
     def write(self, path: Path) -> None:
         """Writes a page that needs no other file.

@@ -1,14 +1,18 @@
 """A process with all its children: the CPU seconds that they spent, and their end."""
 
 import multiprocessing
+import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import psutil
+
+LIBRARIES = "libraries.log"  # in a run's folder: what TensorFlow and others wrote to stderr beside the cells
 
 try:
     import resource
@@ -70,6 +74,48 @@ def run(
             end_tree(process.pid)
             raise
         return subprocess.CompletedProcess(command, process.returncode, _text_in(said), _text_in(told))
+
+
+@contextmanager
+def libraries_into(file: Path) -> Iterator[None]:
+    """Sends what C++ libraries and children write to stderr into a file; what Python writes goes where it went.
+
+    TensorFlow tells on its start what no setting of it silences. The file is written at the end, where something was
+    said and its folder is there by then; what cannot be written is dropped.
+
+    Args:
+        file: gets what they said, after what it holds.
+    """
+    sys.stderr.flush()
+    kept, stream = os.dup(2), sys.stderr
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        if _is_descriptor(stream, 2):
+            sys.stderr = _stderr_of_its_own(kept)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            sys.stderr = stream
+            os.dup2(kept, 2)
+            os.close(kept)
+            said.seek(0)
+            if told := said.read():
+                with suppress(OSError), open(file, "ab") as log:
+                    log.write(told)
+
+
+def _is_descriptor(stream, descriptor):
+    try:
+        return stream.fileno() == descriptor
+    except (OSError, ValueError):  # it is none: a test, or a notebook, has put something else there
+        return False
+
+
+def _stderr_of_its_own(descriptor):
+    """Returns a stream to where a descriptor leads; it is never closed, since loggers keep what they find."""
+    stream = sys.stderr
+    return open(os.dup(descriptor), "w", buffering=1, encoding=stream.encoding, errors=stream.errors)
 
 
 def _text_in(file):

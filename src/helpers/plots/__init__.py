@@ -15,5 +15,11 @@ from helpers.plots.results import (
     room as room,
     start_and_rate as start_and_rate,
 )
-from helpers.plots.style import look as look, png as png, show as show, styled as styled
+from helpers.plots.style import (
+    look as look,
+    png as png,
+    ratio_scale as ratio_scale,
+    show as show,
+    styled as styled,
+)
 from helpers.plots.who_wins import crossover as crossover, heat_map as heat_map

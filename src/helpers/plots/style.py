@@ -75,12 +75,21 @@ def ratio_axis(axis: Any, values: Iterable[float]) -> None:
         axis: `axes.xaxis` or `axes.yaxis`.
         values: those drawn; infinite ones and NaN have no say.
     """
+    low, high, shown = ratio_scale(values)
+    axis.axes.set(**{f"{axis.axis_name}scale": "log", f"{axis.axis_name}lim": (low, high)})
+    axis.set_ticks(shown, [f"{step:g}" for step in shown])
+    axis.set_ticks([], minor=True)
+
+
+def ratio_scale(values: Iterable[float]) -> tuple[float, float, list[float]]:
+    """Returns (low end, high end, the numbers to write) of a logarithmic scale wide enough for these ratios.
+
+    Args:
+        values: those drawn; infinite ones and NaN have no say.
+    """
     finite = [value for value in values if math.isfinite(value) and value > 0]
     low, high = min([*finite, 0.9]) / 1.06, max([*finite, 1.1]) * 1.06
     steps = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]
     if high / low < 4 * 1.06**2:
         steps = sorted({*steps, 0.3, 0.4, 0.6, 0.7, 0.8, 0.9, 1.1, 1.25, 1.5, 1.75, 2.5, 3})
-    axis.axes.set(**{f"{axis.axis_name}scale": "log", f"{axis.axis_name}lim": (low, high)})
-    shown = [step for step in steps if low <= step <= high]
-    axis.set_ticks(shown, [f"{step:g}" for step in shown])
-    axis.set_ticks([], minor=True)
+    return low, high, [step for step in steps if low <= step <= high]

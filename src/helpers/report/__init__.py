@@ -1,13 +1,10 @@
 """The report of a run: its verdicts, and one self-contained HTML page."""
 
-from helpers.report.changes import (
-    print_changes as print_changes,
-    tell as tell,
-)
+from helpers.report.changes import print_changes as print_changes
 from helpers.report.page import (
-    NOTEBOOK as NOTEBOOK,
     REPORT as REPORT,
-    to_html as to_html,
+    examine as examine,
+    html as html,
     verdict_table as verdict_table,
     write as write,
 )
@@ -19,5 +16,5 @@ from helpers.report.run import (
     find as find,
     judge as judge,
     open_runs as open_runs,
-    print_verdicts as print_verdicts,
 )
+from helpers.report.telling import tell as tell

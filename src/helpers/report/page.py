@@ -1,25 +1,21 @@
-"""The page of a run: notebook 10 executed on its results, as one self-contained HTML file."""
+"""The page of a run, or of several side by side: the answer first, then the verdicts, then everything behind them."""
 
-import json
 import os
-import re
-import subprocess
-import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from markupsafe import Markup
 
-from helpers import files, paths
+from helpers import claims, files, paths
 from helpers.errors import StudyError
-from helpers.machine import processes
-from helpers.report.render import render
-from helpers.report.run import SIGNS, folder_of, judge, open_runs
+from helpers.report.cards import Card, cards
+from helpers.report.changes import Changed, changed
+from helpers.report.first_screen import FirstScreen, first_screen
+from helpers.report.run import SIGNS, TEMPLATES, Run, folder_of, open_runs
+from helpers.report.tables import differences_of_machines, tables
 
-NOTEBOOK = "10_read_the_verdicts.ipynb"
 REPORT = "report.html"
-DEADLINE_S = 600.0
-LEFT_OUT = {"lesson", "widgets", "solution", "check", "parameters", "injected-parameters"}
 
 
 def verdict_table(judged: dict[str, pd.DataFrame]) -> str:
@@ -29,94 +25,109 @@ def verdict_table(judged: dict[str, pd.DataFrame]) -> str:
         judged: name of the run -> its table from `claims.judge`; all of the same claims.
     """
     rows = zip(*(table.itertuples() for table in judged.values()), strict=True)
-    return render("verdicts.html", names=list(judged), claims=rows, signs=SIGNS)
+    return files.filled(TEMPLATES / "verdicts.html", names=list(judged), claims=rows, signs=SIGNS)
 
 
-def write(run: str | Path, other: str | Path | None = None) -> Path:
-    """Executes notebook 10 on a run's results and writes report.html into its folder, whole or not at all.
+@dataclass(frozen=True)
+class Examined:
+    """What a report says, before it is written.
+
+    Attributes:
+        folder: where the page goes.
+        runs: each machine's results, the first run's first.
+        names: of the runs, each its own.
+        cards: the claims, judged on each.
+        screen: the first screen.
+        changed: what changed from the first run to the second; None where there is one run, or it cannot be told.
+        untold: why it cannot be told; "" where it can, or there is one run.
+    """
+
+    folder: Path
+    runs: tuple[Run, ...]
+    names: tuple[str, ...]
+    cards: tuple[Card, ...]
+    screen: FirstScreen
+    changed: Changed | None
+    untold: str
+
+
+def examine(
+    run: str | Path,
+    other: str | Path | None = None,
+    *,
+    retry: bool = False,
+    link: Callable[[str], str] | None = None,
+) -> Examined:
+    """Works out what a report says.
 
     Args:
         run: the run's folder, or a Parquet file.
         other: a second run, put beside the first.
+        retry: whether evidence that was kept undecided is tried again.
+        link: name of a notebook -> where the page is to link to; None: to the notebooks, as seen from the run's folder.
+
+    Raises:
+        StudyError: where there are no results.
+    """
+    first, second = open_runs(Path(run).resolve()), open_runs(Path(other).resolve()) if other else []
+    runs, folder = (*first, *second), folder_of(Path(run).resolve())
+    different = len({opened.name for opened in runs}) == len(runs)
+    names = tuple(opened.name if different else f"{opened.name} ({opened.machine_id})" for opened in runs)
+    judged = tuple(cards(runs, retry=retry))
+    verdicts = [{card.claim.id: card.judged[which].verdict for card in judged} for which in range(len(runs))]
+    screen = first_screen(runs, [list(of_run.values()) for of_run in verdicts], link=link or _to_lessons(folder))
+    found, untold = None, ""
+    if second:
+        try:
+            found = changed(first, second, verdicts=[verdicts[0], verdicts[len(first)]])
+        except StudyError as error:
+            untold = str(error)
+    return Examined(folder, runs, names, judged, screen, found, untold)
+
+
+def _to_lessons(folder):
+    """Returns name of a notebook -> where it lies, as seen from the page."""
+    notebooks = paths.project_root() / "notebooks"
+    return lambda name: Path(os.path.relpath(notebooks / name, folder)).as_posix()
+
+
+def html(examined: Examined) -> str:
+    """Returns the page: no other file, nothing from the network, one script that it names by its hash.
+
+    Args:
+        examined: what it says.
+    """
+    body = files.filled(
+        TEMPLATES / "report.html",
+        report=examined,
+        runs=[tables(run) for run in examined.runs],
+        differences=differences_of_machines(examined.runs) if len(examined.runs) > 1 else [],
+        judgements=[str(verdict) for verdict in claims.Judgement],
+        signs=SIGNS,
+    )
+    style, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
+    title = f"Which pipeline? {', '.join(dict.fromkeys(examined.names))}"
+    return files.page(body, title=title, style=style, script=script)
+
+
+def write(run: str | Path, other: str | Path | None = None, *, examined: Examined | None = None) -> Path:
+    """Writes report.html into a run's folder, whole or not at all.
+
+    Args:
+        run: the run's folder, or a Parquet file.
+        other: a second run, put beside the first.
+        examined: what `examine` said of them, so that it is not asked again.
 
     Returns:
         The report.
 
     Raises:
-        StudyError: where there are no results, or the report cannot be made or written.
+        StudyError: where there are no results, or the report cannot be written.
     """
-    run = Path(run).resolve()
-    other = Path(other).resolve() if other else ""
-    runs = open_runs(run, other)
-    for opened in runs:
-        judge(opened, keeps=True)
-    with files.scratch("report") as folder:
-        executed = folder / NOTEBOOK
-        _execute(executed, results_path=run, other_path=other)
-        page = to_html(executed, title=f"Verdicts: {', '.join(dict.fromkeys(opened.name for opened in runs))}")
-    target = folder_of(run) / REPORT
+    examined = examined or examine(run, other)
+    page, target = html(examined), examined.folder / REPORT
     try:
         files.write_whole(target, lambda path: path.write_text(page, encoding="utf-8"))
     except OSError as error:
         raise StudyError(f"the report cannot be written to {target} ({error.strerror}); make room or access") from None
     return target
-
-
-def _execute(target, **parameters):
-    """Runs notebook 10 in a process of its own, which keeps what the kernel logs off the screen.
-
-    Its temporary folder is that of `target`, which is this user's alone.
-    """
-    notebook = paths.project_root() / "notebooks" / NOTEBOOK
-    options = {
-        "input_path": str(notebook),
-        "output_path": str(target),
-        "cwd": str(notebook.parent),
-        "parameters": {name: str(value) for name, value in parameters.items()},
-        "kernel_name": "python3",
-        "progress_bar": False,
-        "execution_timeout": int(DEADLINE_S),
-    }
-    code = (
-        "import json, sys, papermill; from helpers.sweep import kernels; "
-        "papermill.execute_notebook(**json.loads(sys.argv[1]), **kernels.STOCK.engine_options())"
-    )
-    try:
-        ran = processes.run(
-            [sys.executable, "-P", "-c", code, json.dumps(options)],
-            deadline_s=DEADLINE_S,
-            env={**os.environ, "TMPDIR": str(target.parent)},
-        )
-    except subprocess.TimeoutExpired:
-        raise StudyError(
-            f"the report's notebook must end within {DEADLINE_S:g} s (it was ended); run {NOTEBOOK} by hand"
-        ) from None
-    if ran.returncode:
-        told = (ran.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise StudyError(f"the report's notebook failed ({told}); run {NOTEBOOK} by hand to see where")
-
-
-def to_html(notebook: Path, *, title: str) -> str:
-    """Returns an executed notebook as one page: no code, no script, pictures inside, nothing from the network.
-
-    Args:
-        notebook: the file.
-        title: of the page.
-    """
-    from nbconvert import HTMLExporter
-    from traitlets.config import Config
-
-    exporter = HTMLExporter(
-        config=Config(
-            TagRemovePreprocessor={"remove_cell_tags": LEFT_OUT},
-            HTMLExporter={"preprocessors": ["nbconvert.preprocessors.TagRemovePreprocessor"]},
-        ),
-        template_name="basic",
-        exclude_input=True,
-        exclude_input_prompt=True,
-        exclude_output_prompt=True,
-        exclude_anchor_links=True,
-    )
-    body, _ = exporter.from_filename(str(notebook))
-    body = re.sub(r"<script\b.*?</script>", "", body, flags=re.DOTALL)
-    return render("page.html", title=title, body=Markup(body))

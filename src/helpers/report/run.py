@@ -10,12 +10,12 @@ import pandas as pd
 from helpers import claims, files, machine, paths, results
 from helpers.claims import evidence
 from helpers.errors import StudyError
-from helpers.report.render import render
 from helpers.results.pairs import reading
 from helpers.results.servers import between_servers
 from helpers.results.winners import by_cores
 
 EVIDENCE, MACHINE = "evidence.json", "machine.json"
+TEMPLATES = Path(__file__).parent / "templates"
 # Verdicts are told by a word and a sign, never by colour alone.
 SIGNS = {"supported": "✓", "refuted": "✗", "depends": "≈", "undecided yet": "?", "not testable": "–"}
 VERSIONS = ("python", "tensorflow", "tensorflow-cpu", "keras", "numpy")
@@ -48,6 +48,21 @@ class Run:
         labels = self.results.loc[~self.results["real"].astype(bool), "dataset_label"]
         return [label for label in dict.fromkeys(labels) if "stand-in" in label]
 
+    @property
+    def in_short(self) -> str:
+        """What measured, in one line."""
+        known, cells = self.machine, self.results["cell_id"].nunique()
+        versions = [
+            f"{name} {known['versions'][name]}" for name in ("tensorflow", "keras") if name in known.get("versions", {})
+        ]
+        machine = (
+            f"{known.get('cores', 0):g} cores of {known.get('cpu', '?')}" if known else f"machine {self.machine_id}"
+        )
+        gpus = f", {', '.join(known['gpus'])}" if known.get("gpus") else ", no GPU" if known else ""
+        day = max(self.results["started_at"])[:10]
+        told = [machine + gpus, ", ".join(versions), f"{cells} cells, {self._timed_epochs:,} timed epochs, {day}"]
+        return "; ".join(filter(None, told))
+
     def facts(self) -> dict[str, str]:
         """What measured, what was measured, and on which data, as people read it."""
         facts = {"run": self.name, "machine": self.machine_id}
@@ -78,7 +93,7 @@ class Run:
         return int((self.results["rounds"] * self.results["epochs_per_round"]).sum())
 
     def _repr_html_(self):
-        return render("run.html", facts=self.facts(), stand_ins=self.stand_ins)
+        return files.filled(TEMPLATES / "run.html", facts=self.facts(), stand_ins=self.stand_ins)
 
 
 def find(path: str | Path = "") -> Path:
@@ -150,15 +165,29 @@ def folder_of(run: Path) -> Path:
 def judge(run: Run, *, keeps: bool = False, retry: bool = False) -> pd.DataFrame:
     """Judges the project's claims on a run.
 
-    What is shown rather than timed is read from the run's evidence.json if the machine that measured left it
-    there; otherwise it is tried here and now, which takes about half a minute.
-
     Args:
         run: from `open_runs`.
         keeps: whether what was tried is kept beside the results, for the next time.
         retry: whether what was kept undecided is tried again.
     """
     asked = claims.load()
+    return claims.judge(asked, run.results, shown=shown_for(run, asked, keeps=keeps, retry=retry))
+
+
+def shown_for(
+    run: Run, asked: list[claims.Claim], *, keeps: bool = False, retry: bool = False
+) -> dict[str, evidence.Evidence]:
+    """Returns what claims rest on that is shown rather than timed.
+
+    It is read from the run's evidence.json if the machine that measured left it there; otherwise it is tried here and
+    now, which takes about half a minute.
+
+    Args:
+        run: from `open_runs`.
+        asked: the claims.
+        keeps: whether what was tried is kept beside the results, for the next time.
+        retry: whether what was kept undecided is tried again.
+    """
     keep = folder_of(run.path) / EVIDENCE
     shown = evidence.kept_for(keep, run.machine_id)
     here = machine.describe().id
@@ -170,17 +199,4 @@ def judge(run: Run, *, keeps: bool = False, retry: bool = False) -> pd.DataFrame
             writable = keeps and os.access(keep.parent, os.W_OK)
             tried = evidence.collect(missing, keep=keep if writable else None, retry=retry)
         shown |= {name: replace(tried[name], text=tried[name].text + where) for name in missing}
-    return claims.judge(asked, run.results, shown=shown)
-
-
-def print_verdicts(run: str | Path) -> None:
-    """Prints one line per claim, and how many of each verdict there are."""
-    for opened in open_runs(run):
-        judged = judge(opened, keeps=True, retry=True)
-        print(f"{opened.name}, machine {opened.machine_id}")
-        for claim in judged.itertuples():
-            tail = " ".join(filter(None, (claim.crossover, f"needs: {claim.needs}" if claim.needs else "")))
-            line = f"  {claim.id:4} {SIGNS[claim.verdict]} {claim.verdict:14} {claim.claim}"
-            print(f"{line} [{tail}]" if tail else line)
-        counts = judged["verdict"].value_counts()
-        print("  " + ", ".join(f"{counts[verdict]} {verdict}" for verdict in claims.Judgement if verdict in counts))
+    return shown

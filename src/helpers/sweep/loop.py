@@ -18,6 +18,7 @@ from helpers.errors import StudyError, first_line
 from helpers.machine import processes
 from helpers.sweep import earlier, folder, grid as grids, kernels
 from helpers.sweep.cell import run_cell
+from helpers.sweep.progress import TimeLeft
 from helpers.sweep.selection import Selection, lines
 
 CELL_TIMEOUT_S = 1800
@@ -91,13 +92,14 @@ def run(
             f"a sweep needs Linux or macOS (this is {sys.platform}); run it in WSL 2, as notebooks/workshop/setup.md "
             "tells, or one comparison here: study compare"
         )
-    here = machine.describe()
-    plan_on = partial(_plan_on, grid_path, notebook, selection)
-    plan = plan_on(here.id)
-    wanted = selection.of(plan.cells)
-    _provide_data(replace(plan, cells=tuple(wanted)))
     out = Path(out)
-    folder.check(out, plan.name, resume=resume)
+    with processes.libraries_into(out / processes.LIBRARIES):
+        here = machine.describe()
+        plan_on = partial(_plan_on, grid_path, notebook, selection)
+        plan = plan_on(here.id)
+        wanted = selection.of(plan.cells)
+        _provide_data(replace(plan, cells=tuple(wanted)))
+        folder.check(out, plan.name, resume=resume)
     start = time.monotonic()
     with folder.locked(out), folder.explaining_disk_errors(out):
         folder.tidy(out)
@@ -192,13 +194,17 @@ def _run_cells(plan, cells, out, cell_timeout_s, progress, launcher, scheduler, 
 
         return cluster.run_cells(plan, cells, out, cell_timeout_s, progress, scheduler=scheduler, after=after)
     failed = []
-    bar = tqdm(cells, unit="cell", disable=not progress, desc=plan.name)
-    with closing(kernels.Supply(launcher)) as supply:
-        for cell in bar:
+    left = TimeLeft(cells)
+    looks = "{desc}: {n_fmt} of {total_fmt} cells |{bar:20}| {elapsed}{postfix}"
+    bar = tqdm(total=len(cells), disable=not progress, desc=plan.name, bar_format=looks)
+    with closing(kernels.Supply(launcher)) as supply, bar:
+        for cell in cells:
             p = cell.parameters
-            bar.set_postfix_str(f"{p['dataset']} {p['transform']} batch {p['batch_size']}")
+            bar.set_postfix_str(f"{left}: {p['dataset']} {p['transform']} batch {p['batch_size']}")
             starter = supply.next_starter(p["server"])
             done = run_cell(plan.notebook, cell, out / folder.CELLS / cell.id, cell_timeout_s, starter=starter)
             failed += [] if done else [cell.id]
             after(cell, done)
+            left.done(cell)
+            bar.update()
     return failed
