@@ -4,7 +4,7 @@ BIN := .venv/bin
 RUN ?= data/runs/quick
 GRID ?= notebooks/sweeps/quick.yml
 
-.PHONY: setup study test test-all lab bench torture lint lock notebooks pictures clean
+.PHONY: setup study test test-all lab bench torture lint lock notebooks pictures readme clean
 
 setup: .venv/.ready
 
@@ -48,6 +48,10 @@ notebooks: setup
 pictures: setup
 	$(BIN)/python notebooks/pictures/make.py
 
+# Writes the README's tables and pictures of results, from data/results.
+readme: setup
+	$(BIN)/python -m helpers.report.readme
+
 lint: setup
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
@@ -67,7 +71,7 @@ torture: setup
 	$(BIN)/python benchmarks/failing_disk.py
 	$(BIN)/python benchmarks/fuzz.py
 
-# Every performance claim of the README, measured here; about an hour and a half. One alone: python benchmarks/NAME.py
+# Every figure of benchmarks/README.md, measured here; about an hour and a half. One alone: python benchmarks/NAME.py
 bench: setup
 	$(BIN)/python benchmarks/coverage.py
 	$(BIN)/python benchmarks/a_a.py --real 30

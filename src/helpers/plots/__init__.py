@@ -15,5 +15,6 @@ from helpers.plots.results import (
     room as room,
     start_and_rate as start_and_rate,
 )
+from helpers.plots.speeds import speeds as speeds
 from helpers.plots.style import look as look, png as png, show as show, styled as styled
 from helpers.plots.who_wins import crossover as crossover, heat_map as heat_map
