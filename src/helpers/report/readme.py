@@ -143,8 +143,8 @@ def tested(runs: list[Run]) -> str:
         known, rows = run.facts(), run.results
         lines.append(
             f"| {known['CPU']}, {known['memory']}, GPU: {known['GPU']}, {known['system']} | {known['versions']} "
-            f"| [{run.path.name}](data/results/README.md): {len(rows)} pipelines in {rows['cell_id'].nunique()} comparisons, "
-            f"{min(rows['started_at'])[:10]}; {known['data']}; stand-ins: {known['stand-ins']} |"
+            f"| [{run.path.name}](data/results/README.md): {len(rows)} pipelines in {rows['cell_id'].nunique()} "
+            f"comparisons, {min(rows['started_at'])[:10]}; {known['data']}; stand-ins: {known['stand-ins']} |"
         )
     return "\n".join(lines)
 
