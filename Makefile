@@ -4,7 +4,7 @@ BIN := .venv/bin
 RUN ?= data/runs/quick
 GRID ?= notebooks/sweeps/quick.yml
 
-.PHONY: setup study test test-all lab bench torture lint lock notebooks pictures readme clean
+.PHONY: setup study test test-all lab bench torture lint lock notebooks pictures readme site clean
 
 setup: .venv/.ready
 
@@ -51,6 +51,12 @@ pictures: setup
 # Writes the README's tables and pictures of results, from data/results.
 readme: setup
 	$(BIN)/python -m helpers.report.readme
+
+# Writes the site into site/, which opens from disk: lessons with outputs, report, answer book, glossary, reference. Runs
+# every lesson the first time (15 minutes or so), later only those that changed.
+site: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation -e '.[site]'
+	$(BIN)/python docs/build.py
 
 lint: setup
 	$(BIN)/ruff check --fix
