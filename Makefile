@@ -4,7 +4,7 @@ BIN := .venv/bin
 RUN ?= data/runs/quick
 GRID ?= notebooks/sweeps/quick.yml
 
-.PHONY: setup taste study handout test test-all compat canary lab bench torture lint lock notebooks pictures clean
+.PHONY: setup taste study handout test test-all compat canary lab bench torture lint lock notebooks pictures readme site clean
 
 # Everything comes from the locks, hashes checked; the kit itself is installed in place. TENSORFLOW=full keeps the wheel
 # with CUDA where no NVIDIA driver is seen; WHEELS=FOLDER asks no network.
@@ -70,6 +70,16 @@ notebooks: for-tests
 pictures: setup
 	$(BIN)/python notebooks/pictures/make.py
 
+# Writes the README's tables and pictures of results, from data/results.
+readme: setup
+	$(BIN)/python -m helpers.report.readme
+
+# Writes the site into site/, which opens from disk: lessons with outputs, report, answer book, glossary, reference. Runs
+# every lesson the first time (15 minutes or so), later only those that changed.
+site: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation -e '.[site]'
+	$(BIN)/python docs/build.py
+
 lint: for-tests
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
@@ -93,7 +103,7 @@ torture: setup
 	$(BIN)/python benchmarks/failing_disk.py
 	$(BIN)/python benchmarks/fuzz.py
 
-# Every performance claim of the README, measured here; about an hour and a half. One alone: python benchmarks/NAME.py
+# Every figure of benchmarks/README.md, measured here; about an hour and a half. One alone: python benchmarks/NAME.py
 bench: setup
 	$(BIN)/python benchmarks/coverage.py
 	$(BIN)/python benchmarks/a_a.py --real 30

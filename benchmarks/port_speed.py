@@ -4,9 +4,9 @@ Every case is one call of `fit` with several epochs for each feed, interleaved i
 "plain" is `fit(flow)`, "endless" `fit(flow.endless(), steps_per_epoch=len(flow))`. A ratio is of seconds per epoch in
 the same round, with its 95% interval; above 1 the port is faster.
 
-`python benchmarks/port_speed.py` takes the cases of the README; `--every` all configurations at batch 32 and 128 from
-1,000 images on, and names those that are not faster; `--layers` Keras' layers beside it (not the same operation);
-`--folder DIR` a folder of your own, one folder per class, in place of the generated photographs.
+`python benchmarks/port_speed.py` takes the cases of the table in benchmarks/README.md; `--every` all configurations at
+batch 32 and 128 from 1,000 images on, and names those that are not faster; `--layers` Keras' layers beside it (not the
+same operation); `--folder DIR` a folder of your own, one folder per class, in place of the generated photographs.
 """
 
 import argparse
@@ -226,7 +226,7 @@ def drain(feed):
 
 
 def table(folder):
-    """The cases of the README."""
+    """The cases of the table in benchmarks/README.md."""
     flip_brightness = FLIP | {"brightness_range": (0.5, 1.5)}
     large = (224, 224, 3)
     return [

@@ -2,7 +2,6 @@
 
 import json
 import re
-import runpy
 import sys
 import textwrap
 from pathlib import Path
@@ -140,13 +139,6 @@ def example_of_the_readme(tmp_path):
     (code,) = re.findall(r"```python\n(.*?)```", section.split("\n## ")[0], re.S)
     (tmp_path / "mine.py").write_text(code.replace("budget_s=60", "budget_s=0.5"))
     return tmp_path
-
-
-@pytest.mark.slow
-def test_the_readmes_example_runs_as_it_stands(example_of_the_readme, capsys):
-    runpy.run_path(str(example_of_the_readme / "mine.py"), run_name="__main__")
-    out = capsys.readouterr().out
-    assert "Same work: plain, one_iterator" in out and "time_ratio" in out
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from collections.abc import Callable
 import click
 
 from helpers.checks import shown
+from helpers.cli.answers_command import answers as answers
 from helpers.cli.arguments import parse_pipelines as parse_pipelines
 from helpers.cli.commands import (
     BAD_INPUT as BAD_INPUT,

@@ -15,6 +15,7 @@ from helpers.plots.results import (
     room as room,
     start_and_rate as start_and_rate,
 )
+from helpers.plots.speeds import speeds as speeds
 from helpers.plots.style import (
     look as look,
     png as png,

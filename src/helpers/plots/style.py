@@ -54,9 +54,14 @@ def show(figure: Figure, *, alt: str | None = None) -> None:
 
 
 def png(figure: Figure, *, software: str | None = None) -> bytes:
-    """Returns a figure as a PNG file, which names the software that made it where that is given, and closes it."""
+    """Returns a figure as a PNG file, and closes it; its label, and the software where given, stand in the file."""
     picture = io.BytesIO()
-    figure.savefig(picture, format="png", bbox_inches="tight", metadata={"Software": software})
+    figure.savefig(
+        picture,
+        format="png",
+        bbox_inches="tight",
+        metadata={"Software": software, "Description": str(figure.get_label())},
+    )
     plt.close(figure)
     return picture.getvalue()
 
