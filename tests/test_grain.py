@@ -48,7 +48,9 @@ def stand_in(tmp_path_factory):
     data_dir = tmp_path_factory.mktemp("data")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("STUDY_DATA_DIR", str(data_dir))
-        building.build_stand_in("mnist", tmp_path_factory.mktemp("work"), data_dir / "standin", train=100, test=50, seed=5)
+        building.build_stand_in(
+            "mnist", tmp_path_factory.mktemp("work"), data_dir / "standin", train=100, test=50, seed=5
+        )
         yield
 
 
@@ -79,7 +81,12 @@ def test_the_copy_as_array_record_holds_what_the_records_hold_and_is_made_once(s
 @pytest.mark.slow
 def test_processes_and_autotuning_do_the_same_work_and_draw_the_same():
     task = Task(transform="noise", examples=200, shuffle=False)
-    built = {"alone": {}, "two": {"processes": 2}, "endless": {"processes": 1, "repeat": True}, "tuned": {"autotune": True}}
+    built = {
+        "alone": {},
+        "two": {"processes": 2},
+        "endless": {"processes": 1, "repeat": True},
+        "tuned": {"autotune": True},
+    }
     fed = {label: pipelines.build("grain", task, **knobs) for label, knobs in built.items()}
     report = parity.check(task, fed)
     assert report.same, str(report)
@@ -137,7 +144,9 @@ def test_fit_takes_it_with_its_partial_batch(knobs):
 
 
 def test_what_autotuning_chooses_cannot_be_chosen_beside_it():
-    with pytest.raises(StudyError, match=r"autotune chooses buffer and processes itself \(got buffer 500, processes 2\)"):
+    with pytest.raises(
+        StudyError, match=r"autotune chooses buffer and processes itself \(got buffer 500, processes 2\)"
+    ):
         pipelines.build("grain", Task(examples=8), autotune=True, processes=2)
 
 
@@ -155,9 +164,7 @@ def test_the_forecast_counts_grains_buffer_of_batches_and_the_processes_copies()
 
 def test_without_the_extra_one_line_names_it(monkeypatch):
     found = util.find_spec
-    monkeypatch.setattr(
-        "helpers.pipelines.specs.find_spec", lambda name: None if name == "grain" else found(name)
-    )
+    monkeypatch.setattr("helpers.pipelines.specs.find_spec", lambda name: None if name == "grain" else found(name))
     with pytest.raises(StudyError) as caught:
         pipelines.build("grain", Task(examples=8))
     assert str(caught.value) == (

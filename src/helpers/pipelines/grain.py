@@ -52,8 +52,8 @@ def build(
         repeat: whether it repeats without end, so that one iterator serves all epochs of a `fit`.
 
     Raises:
-        StudyError: for OpenCV where it has nothing to do, for autotuning beside a choice of one's own, and for data that
-            is not there.
+        StudyError: for OpenCV where it has nothing to do, for autotuning beside a choice of one's own, and for data
+            that is not there.
     """
     if autotune and (processes, buffer) != (0, GRAIN_BUFFER):
         raise StudyError(

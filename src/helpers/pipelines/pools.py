@@ -46,7 +46,7 @@ class Pool:
             self.executor = ProcessPoolExecutor(self.size, spawn, initializer=_begin, initargs=(work,))
 
     def __call__(self, keys: list[tuple]) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the images, float32 (n, height, width, channels), and labels, int64 (n,), in the order of the keys."""
+        """Returns the images, float32 (n, height, width, channels), and labels, int64 (n,), in the keys' order."""
         made: Iterable
         if self.kind == "threads":
             made = self.executor.map(self.work, keys)

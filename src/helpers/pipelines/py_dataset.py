@@ -102,7 +102,7 @@ def build(
     """
     if pool != "none" and use_multiprocessing:
         raise StudyError(
-            f"a pool starts its {pool} in this process (got pool={pool} with use_multiprocessing); leave one of them out"
+            f"a pool starts its {pool} in this process (got pool={pool} with use_multiprocessing); leave one out"
         )
     read, apply = examples.of(task, backend), examples.apply_of(task, backend)
     shared = Pool(pool, pool_size, OneImage(read, task.transform, apply)) if pool != "none" else None

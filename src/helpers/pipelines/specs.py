@@ -45,6 +45,7 @@ class Pipeline:
         knobs: what can be set.
         decodes: source -> when it decodes what that holds, whatever the task asks for; sources that are not named: as
             the task asks.
+        in_model: whether a part of its work is done within the model, so that whole training epochs are compared.
         extra: of this project's extras, which has the same name as the module: what it needs to be installed.
     """
 
@@ -52,6 +53,7 @@ class Pipeline:
     summary: str
     knobs: dict[str, Knob] = field(default_factory=dict)
     decodes: Mapping[str, str] = field(default_factory=dict)
+    in_model: bool = False
     extra: str = ""
 
 
@@ -223,6 +225,13 @@ _PIPELINES = {
         "Keras' preprocessing layers in the map of tf.data",
         {"num_parallel_calls": _PARALLEL, "prefetch": _PREFETCH, "repeat": _REPEAT},
         _ALWAYS,
+    ),
+    "layers_in_model": Pipeline(
+        "helpers.pipelines.keras_layers:build_in_model",
+        "tf.data reads; Keras' preprocessing layers do the work within the model: whole training epochs are compared",
+        {"num_parallel_calls": _PARALLEL, "prefetch": _PREFETCH, "repeat": _REPEAT},
+        _ALWAYS,
+        in_model=True,
     ),
     "grain": Pipeline(
         "helpers.pipelines.grain:build",
