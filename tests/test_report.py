@@ -152,5 +152,5 @@ def test_a_failing_notebook_leaves_the_old_report(tmp_path, monkeypatch):
 def test_verdicts_are_printed_a_line_a_claim(tmp_path, capsys):
     report.print_verdicts(run_folder(tmp_path / "run"))
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 23
+    assert len(lines) == 26
     assert lines[1].split()[0] == "A1"

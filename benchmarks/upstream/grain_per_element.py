@@ -1,7 +1,7 @@
-"""Grain spends tens of microseconds of Python on each element of a pipeline that does nothing; tf.data about one.
+"""Grain spends tens of microseconds of Python on each element of a pipeline that does nothing; tf.data a few.
 
-5,000 images in memory are shuffled, mapped by the identity and batched. With the same batches made by one call each, Grain
-is as fast as the copy of the images.
+5,000 images in memory are shuffled, mapped by the identity and batched. Where the same batches are made by one call
+each, Grain is as fast as the copy of the images.
 """
 
 import time

@@ -80,7 +80,7 @@ def of(model: Any, batch: Batch, *, layers: Any = None) -> Any:
 
     whole = Behind(layers, made)
     optimizer = keras.optimizers.deserialize(keras.optimizers.serialize(made.optimizer))
-    whole.compile(optimizer=optimizer, jit_compile=made.jit_compile)
+    whole.compile(optimizer=optimizer, jit_compile="auto" if made.jit_compile else False)  # not all layers can be
     return whole
 
 
