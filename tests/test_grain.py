@@ -78,6 +78,15 @@ def test_the_copy_as_array_record_holds_what_the_records_hold_and_is_made_once(s
     assert array_records.copied(data.folder()) == made and made.stat().st_mtime_ns == before
 
 
+def test_a_copy_that_cannot_be_written_is_told_in_one_line_and_leaves_nothing(stand_in, tmp_path, monkeypatch):
+    prepared = Task(dataset="mnist-standin", source="tfds").data.folder()
+    (tmp_path / "array_record").write_text("a file where the folder should be")
+    monkeypatch.setenv("STUDY_DATA_DIR", str(tmp_path))
+    with pytest.raises(StudyError, match=r"ArrayRecord files must be written to .* make room there"):
+        array_records.copied(prepared)
+    assert [path.name for path in tmp_path.iterdir()] == ["array_record"]
+
+
 @pytest.mark.slow
 def test_processes_and_autotuning_do_the_same_work_and_draw_the_same():
     task = Task(transform="noise", examples=200, shuffle=False)

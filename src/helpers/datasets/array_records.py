@@ -11,6 +11,7 @@ from typing import Any
 
 from helpers import files
 from helpers.datasets.record_files import positions
+from helpers.errors import StudyError, first_line
 from helpers.paths import data_dir
 
 INFO = "dataset_info.json"
@@ -29,6 +30,7 @@ def data_source(prepared: Path, *, split: str, examples: int) -> Any:
 
     Raises:
         OSError, ValueError, AssertionError: where its files are not what they must be.
+        StudyError: as `copied`.
     """
     import tensorflow_datasets as tfds
 
@@ -40,16 +42,25 @@ def copied(prepared: Path) -> Path:
 
     Args:
         prepared: the folder of the TFRecord files.
+
+    Raises:
+        StudyError: where the copy cannot be written.
     """
     state = f"{prepared.resolve()} {(prepared / INFO).stat().st_mtime_ns}"
     root = data_dir() / "array_record"
     folder = root / f"{prepared.parent.name}-{hashlib.sha256(state.encode()).hexdigest()[:16]}"
     if not folder.is_dir():
-        with files.working_folder(root) as work:
-            made = work / "made"
-            made.mkdir()
-            _copy(prepared, made)
-            files.move_whole(made, folder)
+        try:
+            with files.working_folder(root) as work:
+                made = work / "made"
+                made.mkdir()
+                _copy(prepared, made)
+                files.move_whole(made, folder)
+        except (OSError, RuntimeError) as error:  # the latter of ArrayRecord's writer
+            raise StudyError(
+                f"a copy as ArrayRecord files must be written to {root} (got {first_line(error)}); make room there, or "
+                "set STUDY_DATA_DIR"
+            ) from None
     return folder
 
 

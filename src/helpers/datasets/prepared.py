@@ -127,6 +127,8 @@ class Prepared(Source):
         count = self.describe(split=split, examples=examples).examples
         try:
             return array_records.data_source(self._required_folder(), split=split, examples=count)
+        except StudyError:
+            raise
         except (OSError, ValueError, AssertionError) as error:
             raise self._damaged(error) from None
 
