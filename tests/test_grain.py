@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import threading
+import time
 from importlib import util
 
 import numpy as np
@@ -150,6 +152,19 @@ def test_fit_takes_it_with_its_partial_batch(knobs):
     feed = pipelines.build("grain", Task(transform="noise", examples=70), **knobs)
     epochs = timing.time_epochs(models.smallest(timing.first_batch(feed)), feed, 2)
     assert [epoch.batches for epoch in epochs] == [3, 3]
+
+
+def test_nothing_is_prepared_any_more_once_fit_has_ended():
+    feed = pipelines.build("grain", Task(transform="noise", examples=70), threads=3, repeat=True)
+    timing.time_epochs(models.smallest(timing.first_batch(feed)), feed, 2)
+
+    def at_work():
+        return [thread for thread in threading.enumerate() if thread.name.startswith("grain-prefetch")]
+
+    deadline = time.monotonic() + 10
+    while at_work() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert at_work() == []  # 500 batches ahead would go on for seconds, beside whatever is timed next
 
 
 def test_what_autotuning_chooses_cannot_be_chosen_beside_it():

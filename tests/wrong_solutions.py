@@ -88,7 +88,7 @@ WRONG_SOLUTIONS = {
         "by_batches = WholeRows()",
     ),
     "13_meet_the_alternatives": (
-        "calls = {'element': examples, 'batch': examples // batch_size + 1}",
+        "calls = {'element': examples, 'batch': examples // batch_size}  # without the partial batch",
         "ds_half = source.shuffle(seed=seed).random_map(add_noise, seed=seed).batch(batch_size)\n"
         "repaired = ds_half  # begins at its first epoch again in every epoch",
     ),
