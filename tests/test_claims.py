@@ -17,7 +17,8 @@ from helpers.results import pairs
 
 SEQUENCE = {"builder": "py_dataset", "others": "default"}
 TF_DATA = {"builder": "tf_data", "others": "default"}
-IDS = [f"A{number}" for number in range(1, 13)] + [f"B{number}" for number in range(1, 9)] + ["K1"]
+IDS = [f"A{number}" for number in range(1, 13)] + [f"B{number}" for number in range(1, 9)]
+IDS += [f"K{number}" for number in range(1, 5)]
 SHOWN = {name: Evidence("supported", "made up") for name in evidence.names()}
 
 
@@ -33,7 +34,7 @@ def of(*ratios_by_batch, **columns):
     )
 
 
-def test_the_file_holds_the_twenty_claims_of_the_two_answers_and_one_of_the_kits():
+def test_the_file_holds_the_twenty_claims_of_the_two_answers_and_four_of_the_kits():
     assert [claim.id for claim in claims.load()] == IDS
 
 
@@ -46,7 +47,7 @@ def verdicts(results, shown, judge=None):
     assert list(judged.columns) == ["id", "claim", "reads", "verdict", "evidence", "crossover", "needs"]
     assert judged["evidence"].str.len().min() > 0
     undecided = judged["verdict"] == "undecided yet"
-    assert judged.loc[undecided, "needs"].str.contains("the full sweep").all()
+    assert judged.loc[undecided, "needs"].str.contains("the full sweep|the sweep alternatives.yml").all()
     return dict(zip(judged["id"], judged["verdict"], strict=True))
 
 
@@ -83,6 +84,9 @@ def test_on_the_quick_sweeps_cells_each_claim_gets_the_verdict_that_they_allow()
         "B7": "undecided yet",
         "B1": "undecided yet",  # no one iterator for all epochs
         "K1": "undecided yet",
+        "K2": "undecided yet",  # no Grain, no layers
+        "K3": "undecided yet",
+        "K4": "undecided yet",
     }
 
 

@@ -133,3 +133,19 @@ def test_a_pipeline_that_is_not_built_in_time_ends_at_its_deadline():
         isolation.started(Task(examples=64), {"tf_data": SPECS["tf_data"]}, deadline_s=0.1),
     ):
         raise AssertionError("a pipeline that is not built is not handed out")
+
+
+@pytest.mark.slow
+def test_a_pipeline_in_a_process_of_its_own_may_have_processes_itself_which_end_with_it():
+    specs = {
+        "pool": Spec("py_dataset", {"pool": "processes", "pool_size": 1}),
+        "grain": Spec("grain", {"processes": 1, "threads": 0, "buffer": 2, "repeat": True}),
+    }
+    before = set(psutil.Process().children(recursive=True))
+    with isolation.started(Task(examples=64), specs) as isolated:
+        for label, pipeline in isolated.items():
+            assert [epoch.batches for epoch in pipeline.time_epochs(1)] == [2], label
+        made = set(psutil.Process().children(recursive=True)) - before
+        assert len(made) >= 4
+    _, alive = psutil.wait_procs(made, timeout=20)
+    assert [process for process in alive if "resource_tracker" not in " ".join(process.cmdline())] == []

@@ -75,7 +75,7 @@ def test_start_and_rate_lie_in_their_intervals_and_above_the_floor_of_fit(rows):
 
 
 def test_how_a_start_grows_is_the_difference_of_all_and_half_per_example(monkeypatch):
-    monkeypatch.setattr(timing, "opening_s", lambda feed: 0.1 + 1e-4 * len(feed.labels))
+    monkeypatch.setattr(timing, "opening_s", lambda feed: 0.1 + 1e-4 * len(feed.read))
     spec = Spec("py_dataset")
     assert point._start_s_per_example(TASK, spec, spec.build(TASK)) == pytest.approx(1e-4)
     few = TASK.but(examples=100)

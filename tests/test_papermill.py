@@ -56,6 +56,7 @@ SECOND_VALUES = {
         "batch_size": 32,
         "pipeline": "tf_data",
     },
+    "13_meet_the_alternatives": {"examples": 200, "batch_size": 16, "budget_s": 1.0, "precision": 0.2, "seed": 1},
     "14_look_under_the_clock": {"examples": 1600, "epochs": 4, "files": 512, "seed": 1},
     "12_bring_your_own_pipeline": {
         "examples": 64,

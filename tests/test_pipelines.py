@@ -151,8 +151,3 @@ def test_keras_layers_do_part_of_the_work(transform, same):
     task = Task(transform=transform, examples=200)
     report = parity.check(task, {"layers": pipelines.build("keras_layers", task)})
     assert report.same == same, str(report)  # RandomBrightness clips to the range it is given
-
-
-def test_keras_layers_say_what_they_have_no_layer_for():
-    with pytest.raises(StudyError, match="no layer for 'resize_standardize'"):
-        pipelines.build("keras_layers", Task(transform="resize_standardize", examples=8))

@@ -87,6 +87,11 @@ WRONG_SOLUTIONS = {
         "        return order.astype('float32'), targets[50 * number : 50 * number + 50]\n"
         "by_batches = WholeRows()",
     ),
+    "13_meet_the_alternatives": (
+        "calls = {'element': examples, 'batch': examples // batch_size}  # without the partial batch",
+        "ds_half = source.shuffle(seed=seed).random_map(add_noise, seed=seed).batch(batch_size)\n"
+        "repaired = ds_half  # begins at its first epoch again in every epoch",
+    ),
     "14_look_under_the_clock": (
         "gone_s = first_pause_s\nwhile gone_s < read_s:\n    gone_s *= 2  # the pause, not the sum of the pauses",
         "near_the_mean = int(np.sum(np.abs(two_heaps / np.median(two_heaps) - 1) < 0.1))",

@@ -60,6 +60,7 @@ class Claim:
         source: where it was made.
         reads: how the rules read the sentence; "" where it was not said.
         tests: the rules; all of them must hold.
+        sweep: the grid that has their cells; "": the full sweep.
     """
 
     id: str
@@ -67,6 +68,7 @@ class Claim:
     source: str
     reads: str
     tests: tuple[Rule, ...]
+    sweep: str = ""
 
 
 def load(path: str | Path | None = None) -> list[Claim]:
@@ -123,9 +125,13 @@ def judge(claims: list[Claim], results: pd.DataFrame, *, shown: dict | None = No
             "verdict": [outcome.verdict.value for outcome in outcomes],
             "evidence": [outcome.evidence for outcome in outcomes],
             "crossover": [outcome.crossover for outcome in outcomes],
-            "needs": [outcome.needs for outcome in outcomes],
+            "needs": [_needs(claim, outcome) for claim, outcome in zip(claims, outcomes, strict=True)],
         }
     )
+
+
+def _needs(claim, outcome):
+    return outcome.needs.replace(rules.FULL_SWEEP, f"the sweep {claim.sweep}") if claim.sweep else outcome.needs
 
 
 def wanted_evidence(claims: list[Claim]) -> tuple[str, ...]:
@@ -177,12 +183,12 @@ def _claim(file, number, entry):
     if not isinstance(entry, dict) or not str(entry.get("id", "")).strip():
         raise StudyError(f"{file}: claim number {number} must be a mapping with an id (got {entry!r:.60})")
     name = f"{file}: claim {entry['id']}"
-    _check_keys(name, entry, {"id", "claim", "source", "tests"}, {"reads"})
+    _check_keys(name, entry, {"id", "claim", "source", "tests"}, {"reads", "sweep"})
     if not isinstance(entry["tests"], list) or not entry["tests"]:
         raise StudyError(f"{name}: tests must be a list of rules (got {entry['tests']!r:.60})")
     tests = tuple(_test(name, test, alone=len(entry["tests"]) == 1) for test in entry["tests"])
     claim, reads = (" ".join(str(entry.get(key, "")).split()) for key in ("claim", "reads"))
-    return Claim(str(entry["id"]), claim, str(entry["source"]), reads, tests)
+    return Claim(str(entry["id"]), claim, str(entry["source"]), reads, tests, str(entry.get("sweep", "")))
 
 
 def _test(name, entry, *, alone):

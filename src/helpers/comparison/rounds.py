@@ -45,6 +45,8 @@ class Comparison:
         wall_s: seconds from the first warm-up to the last round.
         seed: of the order within the rounds.
         load: what else the machine did meanwhile, in words; "" where it does not tell.
+        examples: of an epoch; 0 where that was not told.
+        trained: the model in words, where its step is a part of what is compared; "": it costs next to nothing.
     """
 
     labels: list[str]
@@ -58,6 +60,7 @@ class Comparison:
     seed: int = 0
     load: str = ""
     examples: int = 0
+    trained: str = ""
 
     def seconds(self, label: str, column: str = "epoch_s") -> np.ndarray:
         """Returns one feed's figures by round, float64 (rounds,): the mean over the round's epochs.
@@ -185,9 +188,8 @@ class Comparison:
         """The table for people, and what is said below it."""
         table = self.table
         verdicts = [ratios.in_words(row.verdict, row.low, row.high) for row in table.itertuples()]
-        said = (
-            f"Time of {self.epochs} as a ratio to {self.reference}, {self.confidence:.0%} intervals; above 1 is slower."
-        )
+        whole = f"whole training {self.epochs}, of {self.trained}," if self.trained else self.epochs
+        said = f"Time of {whole} as a ratio to {self.reference}, {self.confidence:.0%} intervals; above 1 is slower."
         return _in_ms(table.assign(verdict=verdicts)), f"{said} Stopped: {self.stopped}. {self.load}".strip()
 
     def _repr_html_(self):
@@ -223,6 +225,7 @@ def compare(
     seed: int | None = None,
     examples: int = 0,
     model: Any = models.smallest,
+    trained: str = "",
     clock: Callable = time.perf_counter_ns,
 ) -> Comparison:
     """Times feeds through `fit` in interleaved rounds until the ratios are precise or the budget is spent.
@@ -252,6 +255,8 @@ def compare(
         examples: of an epoch, where that is known; they are told with the ratios.
         model: makes the compiled model from a first batch; the smallest one measures the feed itself. Or a compiled
             model of your own, which then trains on all feeds in turn: its weights and its optimizer's state change.
+            Where a feed has `layers`, they come before it.
+        trained: that model in words, where its step is a part of what is compared; told with the ratios.
         clock: gives nanoseconds.
 
     Raises:
@@ -309,6 +314,7 @@ def compare(
             wall_s=spent_s(),
             seed=seed,
             examples=examples,
+            trained=trained,
             load=str(load) if load.is_quiet else f"{load} The machine was not quiet: expect wider intervals.",
         )
 
@@ -332,5 +338,5 @@ def _timer(feed, model, clock):
     if hasattr(feed, "time_epochs"):
         return feed.time_epochs
     settled = feed_kinds.settled(feed)
-    fitted = models.of(model, timing.first_batch(settled))
+    fitted = models.of(model, timing.first_batch(settled), layers=feed_kinds.opened(settled).layers)
     return lambda epochs: timing.time_epochs(fitted, settled, epochs, clock=clock)

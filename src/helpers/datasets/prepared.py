@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from helpers import files
-from helpers.datasets import decoded_cache
+from helpers.datasets import array_records, decoded_cache
 from helpers.datasets.record_files import RecordFiles
 from helpers.datasets.sources import Description, Source
 from helpers.errors import NotPrepared, StudyError, first_line
@@ -109,6 +109,29 @@ class Prepared(Source):
         """
         count = self.describe(split=split, examples=examples).examples
         return RecordFiles(tuple(map(str, self._record_paths(split))), count)
+
+    def data_source(self, *, split: str = "train", examples: int | None = None) -> Any:
+        """Returns what `tfds.data_source` gives: a sequence of decoded records, read from its file one by one.
+
+        Only ArrayRecord files can be read so; the first call copies the prepared TFRecord files into such.
+
+        Args:
+            split: "train" or "test".
+            examples: how many, from the first on; None: all.
+
+        Returns:
+            A sequence of {"image": uint8 (height, width, channels), "label": int64 ()}.
+
+        Raises:
+            StudyError: where it is not prepared, has fewer examples, or its files are no TFRecords.
+        """
+        count = self.describe(split=split, examples=examples).examples
+        try:
+            return array_records.data_source(self._required_folder(), split=split, examples=count)
+        except StudyError:
+            raise
+        except (OSError, ValueError, AssertionError) as error:
+            raise self._damaged(error) from None
 
     def record_files(self, *, split: str = "train") -> int:
         """Returns how many record files a split has, of which FILE sharding gives whole ones."""

@@ -6,7 +6,7 @@ behind it (TensorFlow, `tfrecord` in the guide "TFRecord and tf.train.Example").
 
 import os
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,7 +38,7 @@ class RecordFiles:
     def __post_init__(self) -> None:
         """Looks where each record is, and keeps its label."""
         where = [
-            (number, *found) for number, path in enumerate(self.paths) for found in _positions(Path(path).read_bytes())
+            (number, *found) for number, path in enumerate(self.paths) for found in positions(Path(path).read_bytes())
         ][: self.examples]
         if len(where) < self.examples:
             raise StudyError(
@@ -75,8 +75,8 @@ class RecordFiles:
         return parsed
 
 
-def _positions(content):
-    """Yields (position, bytes) of each record of a file."""
+def positions(content: bytes) -> Iterator[tuple[int, int]]:
+    """Yields (position, length in bytes) of each whole record of a TFRecord file's content."""
     position = 0
     while position + HEAD_BYTES <= len(content):
         (length,) = struct.unpack_from("<Q", content, position)

@@ -117,6 +117,14 @@ class Source(ABC):
         """
         raise StudyError(f"records exist for mnist, cifar10 and their stand-ins (got {self.name}); use source 'arrays'")
 
+    def data_source(self, *, split: str = "train", examples: int | None = None) -> Any:
+        """Returns the decoded records of a prepared set by position, see `prepared.Prepared.data_source`.
+
+        Raises:
+            StudyError: where it has none.
+        """
+        raise StudyError(f"records exist for mnist, cifar10 and their stand-ins (got {self.name}); use source 'arrays'")
+
     def files(self, *, examples: int | None = None, split: str = "train") -> tuple[list[str], np.ndarray, list[str]]:
         """Returns the files of a folder of pictures, see `folders.Folder.files`.
 

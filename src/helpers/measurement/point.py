@@ -17,13 +17,14 @@ from helpers.datasets import Description
 from helpers.errors import StudyError
 from helpers.machine import device, limits, memory
 from helpers.machine.device import Device
-from helpers.measurement.row import Row
+from helpers.measurement.row import SMALLEST, Row
 from helpers.parity import Report
-from helpers.pipelines import Spec, feeds as feed_kinds, forecast, read_specs
+from helpers.pipelines import Spec, describe, feeds as feed_kinds, forecast, read_specs
 from helpers.pipelines.specs import services_of
 from helpers.tasks import Task
 from helpers.timing import Training, ceilings, isolation, models
 
+SMALL_CNN = "a small CNN"
 # Pairs of openings, to tell how a start grows with the examples: two at least, then as many as fit.
 LEAST_OPENINGS, MOST_OPENINGS, OPENINGS_S = 2, 5, 0.5
 
@@ -139,6 +140,7 @@ class Measurement:
             examples=self.description.examples,
             shuffle=task.shuffle,
             seed=task.seed,
+            model=self.comparison.trained or SMALLEST,
             pipeline=label,
             builder=self.specs[label].builder,
             knobs=json.dumps(dict(self.specs[label].knobs), sort_keys=True),
@@ -195,6 +197,9 @@ def measure(
 ) -> Measurement:
     """Builds, proves and compares.
 
+    Feeds are compared with the smallest model, whose step costs next to nothing. Where a pipeline does its work within
+    the model, all of them are compared in whole training epochs of a small CNN instead, and the rows say so.
+
     Args:
         task: what every pipeline must deliver.
         specs: label -> Spec, or {"builder": name, **knobs}.
@@ -221,9 +226,18 @@ def measure(
         report = parity.check(task, feeds, decoding={label: spec.decoding(task) for label, spec in checked.items()})
         first = functools.cache(lambda label: timing.first_batch(feeds[label]))  # which reads a whole epoch
         settings["examples"] = task.describe().examples
-        rounds, peaks = _compare(task, checked, feeds, first, isolate, **settings)
+        model = models.smallest
+        if in_model := [label for label, spec in checked.items() if describe(spec.builder).in_model]:
+            if isolate:
+                raise StudyError(
+                    f"isolate measures feeds without a training model (got {', '.join(in_model)}, whose work is done "
+                    "within one); leave one of them out"
+                )
+            model = functools.partial(models.small_cnn, classes=task.describe().classes, filters=filters)
+            settings["trained"] = SMALL_CNN
+        rounds, peaks = _compare(task, checked, feeds, first, isolate, model, **settings)
         before_training = time.perf_counter()
-        training = _train(task, feeds, first, filters) if train else {}
+        training = _train(task, feeds, first, filters) if train and not in_model else {}
         timed_s = rounds.wall_s + time.perf_counter() - before_training
         grows = {label: _start_s_per_example(task, spec, feeds[label]) for label, spec in checked.items()}
         one_batch = timing.held(first(rounds.reference), 1)
@@ -247,14 +261,17 @@ def measure(
     )
 
 
-def _compare(task, specs, feeds, first, isolate, **settings):
+def _compare(task, specs, feeds, first, isolate, model, **settings):
     """Returns the comparison and label -> peak memory in bytes, of the tree and of the pipeline alone."""
     if isolate:
         with isolation.started(task, specs) as isolated:
             return comparison.compare(isolated, **settings), {
                 label: process.memory() for label, process in isolated.items()
             }
-    watched = {label: _Watched(models.smallest(first(label)), feed_kinds.settled(feeds[label])) for label in feeds}
+    watched = {
+        label: _Watched(models.of(model, first(label), layers=feed_kinds.opened(feed).layers), feed_kinds.settled(feed))
+        for label, feed in feeds.items()
+    }
     rounds = comparison.compare(watched, **settings)
     return rounds, {label: {"tree": feed.peak_bytes, "pipeline": math.nan} for label, feed in watched.items()}
 

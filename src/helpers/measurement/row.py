@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from helpers.ratios import Verdict
 
+SMALLEST = "the smallest"
 SCHEMA_VERSION = 2  # 1: epochs of a `fit` each, no start and rate
 
 
@@ -25,6 +26,7 @@ class Row:
         cores: that the process could use; 0 where it was not written down.
         image_height: of the source's images, pixels; image_width, channels likewise.
         examples: of an epoch.
+        model: that the epochs trained: "the smallest", whose step costs next to nothing, or in words.
         pipeline: its label; builder: its name; knobs: its settings as JSON; reference: label of what it is
             compared with.
         same_work: whether it does the task; differences: aspect -> what was found
@@ -80,6 +82,7 @@ class Row:
     examples: int
     shuffle: bool
     seed: int
+    model: str = SMALLEST
     pipeline: str
     builder: str
     knobs: str

@@ -92,7 +92,7 @@ def read_epoch(expected: Expected, epoch: Iterator[Batch]) -> Delivered:
 
     Args:
         expected: what it should deliver.
-        epoch: one of `feeds.epochs_of`.
+        epoch: one of `feeds.delivered`.
 
     Raises:
         StudyError: if the feed is no feed, never ends by its own account, or does not give pairs.

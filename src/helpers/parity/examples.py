@@ -76,7 +76,7 @@ class Epoch:
 
 
 def read(epoch: Iterator[Batch]) -> Epoch:
-    """Reads an epoch of `feeds.epochs_of`.
+    """Reads an epoch of `feeds.delivered`.
 
     Raises:
         StudyError: where batches are unlike in structure, or the parts of one in their number of examples.

@@ -98,7 +98,7 @@ def compare(feeds: Mapping[str, Any]) -> Report:
 
 def _read(label, feed):
     try:
-        first, second = map(examples.read, feed_kinds.epochs_of(feed, 2))
+        first, second = map(examples.read, feed_kinds.delivered(feed, 2))
     except StudyError as error:
         raise StudyError(f"{label}: {error}") from error
     if not first.count or not second.count:

@@ -157,7 +157,7 @@ def check(task: Task, feeds: Mapping[str, object], *, decoding: Mapping[str, str
 
 def _check_feed(expected, feed, compare):
     """Calls `compare(aspect, whether it holds, expected, found)` for every check of one feed."""
-    epochs = feed_kinds.epochs_of(feed, 2)
+    epochs = feed_kinds.delivered(feed, 2)
     first = read_epoch(expected, next(epochs))
     if not first.sizes:
         compare("batches", False, f"{len(expected.labels)} examples", "none")

@@ -39,6 +39,8 @@ class Feed:
         steps_per_epoch: batches of an epoch; None: the data ends by itself.
         shuffle: whether `fit` shuffles the order of a PyDataset's batches; None: as `fit` does by default, which is to
             shuffle them. All other data has its own order.
+        layers: a Keras model that does a part of the work on what `data` gives, within the model that is trained and
+            before its own layers; None: `data` does all of the work. `delivered` reads through it.
 
     Raises:
         StudyError: for a number of steps or a switch that is none.
@@ -47,6 +49,7 @@ class Feed:
     data: Any
     steps_per_epoch: int | None = None
     shuffle: bool | None = None
+    layers: Any = None
 
     def __post_init__(self) -> None:
         """Checks the two arguments of `fit`."""
@@ -95,8 +98,8 @@ def opened(given: Any) -> Feed:
     if made:
         inner = feed.data()
         inner = inner if isinstance(inner, Feed) else Feed(inner)
-        steps = feed.steps_per_epoch if inner.steps_per_epoch is None else inner.steps_per_epoch
-        feed = Feed(inner.data, steps, feed.shuffle if inner.shuffle is None else inner.shuffle)
+        said = {name: value for name, value in vars(inner).items() if value is not None}
+        feed = replace(feed, **said)
     _require_readable(feed, made)
     by_fit = kind(feed.data) == "PyDataset" and feed.shuffle is not False and _length(feed.data) is not None
     return replace(feed, shuffle=by_fit)
@@ -141,6 +144,29 @@ def epochs_of(given: Any, epochs: int) -> Iterator[Iterator[Batch]]:
         yield epoch
         collections.deque(epoch, maxlen=0)
         read += steps or 0
+
+
+def delivered(given: Any, epochs: int) -> Iterator[Iterator[Batch]]:
+    """Yields epochs as `epochs_of`, but of what the model's own layers get: what the feed's `layers` make of it.
+
+    Args:
+        given: as for `opened`.
+        epochs: how many to read.
+
+    Raises:
+        StudyError: as `epochs_of`.
+    """
+    feed = opened(given)
+    for epoch in epochs_of(feed, epochs):
+        yield epoch if feed.layers is None else (through(feed.layers, batch) for batch in epoch)
+
+
+def through(layers: Any, batch: Batch) -> Batch:
+    """Returns a batch (x, …) whose x is what a `Feed`'s layers make of it in training, as NumPy arrays."""
+    import keras
+
+    x, *others = batch
+    return (keras.ops.convert_to_numpy(layers(x, training=True)), *others)
 
 
 def batches_of(given: Any) -> Iterator[Batch]:

@@ -10,11 +10,13 @@ from collections.abc import Mapping
 from helpers.datasets import Description
 from helpers.errors import StudyError
 from helpers.machine import GIB, memory
+from helpers.machine.limits import core_numbers
 from helpers.pipelines.specs import AUTOTUNE, Spec
 from helpers.tasks import ONCE, Task, transforms
 
 SOURCE = "source images in one array"  # held once, however many pipelines read it
 _FLOAT = 4
+GRAIN_BUFFER = 500  # batches, as Grain has it where nothing is asked for
 _AUTOTUNED_BATCHES = 8  # what AUTOTUNE holds ready differs; a few batches
 
 
@@ -35,10 +37,14 @@ def parts(task: Task, spec: Spec, *, description: Description | None = None) -> 
     if spec.builder == "tf_data":
         return _of_tf_data(task, source, data.examples, result, knobs)
     held = {SOURCE: source} if spec.decoding(task) == ONCE else {}
+    if spec.builder == "grain":
+        return held | _of_grain(task, held.get(SOURCE, 0), data.examples, result, knobs)
     if spec.builder == "image_data_generator" and held:
         held["flow's float32 copy of it"] = source * _FLOAT
     if spec.builder == "tf_image_data_generator":
         held["a copy as a tensor"] = source
+    if knobs.get("pool") == "processes" and held:
+        held["a copy in each process"] = (knobs.get("pool_size") or len(core_numbers())) * source
     waiting = knobs.get("max_queue_size", 10) + 1 if knobs.get("workers", 1) > 1 else _AUTOTUNED_BATCHES
     return held | {"batches held ready": waiting * task.batch_size * result}
 
@@ -57,6 +63,15 @@ def _of_tf_data(task, source, count, result, knobs):
     ready = knobs.get("prefetch", AUTOTUNE)
     held["batches held ready"] = (_AUTOTUNED_BATCHES if ready < 0 else ready + 1) * task.batch_size * result
     return held
+
+
+def _of_grain(task, source, count, result, knobs):
+    processes = len(core_numbers()) if knobs.get("autotune") else knobs.get("processes", 0)
+    # The buffer is filled to the end of the data, and only endless data fills all of a large one.
+    most = GRAIN_BUFFER if knobs.get("repeat") else math.ceil(count / task.batch_size)
+    ready = min(knobs.get("buffer", GRAIN_BUFFER), most) if knobs.get("threads", 1) else 1
+    held = {"batches held ready": max(1, processes) * ready * task.batch_size * result}
+    return held | ({"a copy in each process": processes * source} if processes else {})
 
 
 def check(task: Task, specs: Mapping[str, Spec], *, available_bytes: float | None = None) -> None:

@@ -1,53 +1,50 @@
 """The task as a Keras Sequence: `keras.utils.PyDataset`, whole batches, NumPy or OpenCV."""
 
-import io
 import math
-from collections.abc import Callable
 
 import keras
 import numpy as np
 
-from helpers.datasets.folders import read_picture
 from helpers.errors import StudyError
+from helpers.pipelines import examples
 from helpers.pipelines.feeds import Feed
-from helpers.tasks import EVERY_EPOCH, Task, opencv, transforms
+from helpers.pipelines.pools import OneImage, Pool
+from helpers.tasks import Task, transforms
 
 
 class TaskPyDataset(keras.utils.PyDataset):
     """Batches of a task, drawn with NumPy and transformed with NumPy or OpenCV.
 
-    The draws of a batch depend on the seed, the epoch and the batch's number alone, so that any number of
-    workers gives the same batches.
+    The draws of a batch depend on the seed, the epoch and the batch's number alone, with a pool those of an image on
+    seed, epoch and image. So any number of workers gives the same batches.
     """
 
-    def __init__(self, task, read, labels, apply=None, **workers):
-        """Takes the labels, int64 (n,), and `read`: indices -> uint8 images (m, height, width, channels).
-
-        `apply`: (images, draws) -> float32 images; None: the transform's own, in NumPy.
-        """
+    def __init__(self, task, read, apply, pool=None, **workers):
+        """Takes the `examples.Examples` to read, what applies the transform, (images, draws) -> float32, and a pool."""
         super().__init__(**workers)
         self.task, self.transform = task, transforms.get(task.transform)
-        self.apply = apply or self.transform.apply_numpy
-        self.read, self.labels = read, labels
+        self.read, self.apply, self.pool = read, apply, pool
         self.epoch = 0
         self._order()
 
     def _order(self):
-        self.order = np.arange(len(self.labels))
+        self.order = np.arange(len(self.read))
         if self.task.shuffle:
             np.random.default_rng((self.task.seed, self.epoch)).shuffle(self.order)
 
     def __len__(self):
         """Returns the number of batches per epoch, the partial one included."""
-        return math.ceil(len(self.labels) / self.task.batch_size)
+        return math.ceil(len(self.read) / self.task.batch_size)
 
     def __getitem__(self, batch):
         """Returns batch number `batch`: (images float32, labels int64)."""
         chosen = self.order[batch * self.task.batch_size :][: self.task.batch_size]
-        images = self.read(chosen)
+        if self.pool:
+            return self.pool([(self.task.seed, self.epoch, index) for index in chosen.tolist()])
+        images, labels = self.read.many(chosen)
         generator = np.random.default_rng((self.task.seed, self.epoch, batch))
         draws = self.transform.draw_numpy(generator, len(images), images.shape[1:])
-        return self.apply(images, draws), self.labels[chosen]
+        return self.apply(images, draws), labels
 
     def on_epoch_end(self) -> None:
         """Gives the next epoch its own order and draws."""
@@ -83,6 +80,8 @@ def build(
     workers: int = 1,
     use_multiprocessing: bool = False,
     max_queue_size: int = 10,
+    pool: str = "none",
+    pool_size: int = 0,
 ) -> TaskPyDataset | Feed:
     """Returns the task as a PyDataset; for an unshuffled one in a `Feed`, because `fit` would shuffle its batches.
 
@@ -95,55 +94,18 @@ def build(
         workers: threads (or processes) that prepare batches.
         use_multiprocessing: processes instead of threads.
         max_queue_size: batches that may wait in the queue.
+        pool: "threads" or "processes" that share the images of each batch, one at a time; "none": the batch at once.
+        pool_size: how many; 0: one for each core.
 
     Raises:
-        StudyError: for OpenCV where it has nothing to do, and for data that is not there.
+        StudyError: for OpenCV where it has nothing to do, for a pool within processes, and for data that is not there.
     """
-    reads = task.decoding == EVERY_EPOCH
-    read: Callable
-    if backend == "opencv" and not reads and task.transform not in opencv.APPLY:
+    if pool != "none" and use_multiprocessing:
         raise StudyError(
-            f"backend opencv decodes, and does {' and '.join(opencv.APPLY)} (got {task.transform} on decoded images); "
-            "use backend numpy"
+            f"a pool starts its {pool} in this process (got pool={pool} with use_multiprocessing); leave one out"
         )
-    if backend == "opencv":
-        opencv.require_exact(task.transform)
-    if reads:
-        load, labels = _coded(task)
-        read = _Decoder(load, opencv.decode if backend == "opencv" else _decode_by_pillow, *_form(task))
-    else:
-        data = task.arrays()
-        read, labels = data.images.__getitem__, data.labels
-    apply = opencv.APPLY.get(task.transform) if backend == "opencv" else None
+    read, apply = examples.of(task, backend), examples.apply_of(task, backend)
+    shared = Pool(pool, pool_size, OneImage(read, task.transform, apply)) if pool != "none" else None
     queue = {"workers": workers, "use_multiprocessing": use_multiprocessing, "max_queue_size": max_queue_size}
-    batches = TaskPyDataset(task, read, labels, apply, **queue)
+    batches = TaskPyDataset(task, read, apply, shared, **queue)
     return batches if task.shuffle else Feed(batches, shuffle=False)
-
-
-class _Decoder:
-    """Reads pictures, from files or records, and decodes them: indices -> uint8 (m, height, width, channels)."""
-
-    def __init__(self, load: Callable, decode: Callable, image_size: tuple[int, int], channels: int):
-        self.load, self.decode = load, decode
-        self.form = {"image_size": image_size, "channels": channels}
-
-    def __call__(self, chosen: np.ndarray) -> np.ndarray:
-        return np.stack([self.decode(file, **self.form) for file in self.load(chosen)])
-
-
-def _coded(task):
-    """Returns (indices -> paths, or the coded pictures themselves as bytes; labels)."""
-    if task.source == "tfds":
-        records = task.data.coded(examples=task.examples)
-        return records.pictures, records.labels
-    paths, labels, _ = task.data.files(examples=task.examples)
-    return np.array(paths).__getitem__, labels
-
-
-def _form(task):
-    height, width, channels = task.describe().image_shape
-    return (height, width), channels
-
-
-def _decode_by_pillow(file, **form):
-    return read_picture(io.BytesIO(file) if isinstance(file, bytes) else file, **form)

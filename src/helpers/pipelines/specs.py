@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pkgutil import resolve_name
 from typing import Any
 
@@ -44,12 +45,16 @@ class Pipeline:
         knobs: what can be set.
         decodes: source -> when it decodes what that holds, whatever the task asks for; sources that are not named: as
             the task asks.
+        in_model: whether a part of its work is done within the model, so that whole training epochs are compared.
+        extra: of this project's extras, which has the same name as the module: what it needs to be installed.
     """
 
     build: str
     summary: str
     knobs: dict[str, Knob] = field(default_factory=dict)
     decodes: Mapping[str, str] = field(default_factory=dict)
+    in_model: bool = False
+    extra: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,8 +83,14 @@ class Spec:
 
     def build(self, task: Task) -> Any:
         """Builds the pipeline; see `helpers.pipelines.build`."""
+        entry = describe(self.builder)
+        if entry.extra and find_spec(entry.extra) is None:
+            raise StudyError(
+                f"pipeline {self.builder} needs the package {entry.extra}, which is not installed; install it: "
+                f"pip install -e '.[{entry.extra}]'"
+            )
         device.prepare()
-        return resolve_name(describe(self.builder).build)(task, **self.knobs)
+        return resolve_name(entry.build)(task, **self.knobs)
 
     def decoding(self, task: Task) -> str:
         """Returns when the pipeline decodes the task's pictures: "once" or "every epoch"."""
@@ -145,17 +156,23 @@ _REPEAT = Knob("whether it repeats without end: one iterator for all epochs, not
 _PARALLEL = Knob("elements prepared at once; -1: AUTOTUNE, 0: a plain map", least=-1)
 _PREFETCH = Knob("batches held ready; -1: AUTOTUNE, 0: none asked for", least=-1)
 
+_BACKEND = Knob(
+    "what decodes, resizes and warps: NumPy with SciPy and Pillow, or OpenCV, with threads of its own",
+    choices=("numpy", "opencv"),
+)
+
 _PIPELINES = {
     "py_dataset": Pipeline(
         "helpers.pipelines.py_dataset:build",
         "a Keras Sequence (PyDataset) that prepares whole batches with NumPy, or with OpenCV",
         {
-            "backend": Knob(
-                "what decodes, resizes and warps: NumPy with SciPy and Pillow, or OpenCV, with threads of its own",
-                choices=("numpy", "opencv"),
-            ),
+            "backend": _BACKEND,
             **_WORKERS,
             "use_multiprocessing": Knob("processes instead of threads", choices=_SWITCH),
+            "pool": Knob(
+                "what shares the images of each batch, one at a time", choices=("none", "threads", "processes")
+            ),
+            "pool_size": Knob("threads or processes of the pool; 0: one for each core", least=0),
         },
     ),
     "image_data_generator": Pipeline(
@@ -208,6 +225,30 @@ _PIPELINES = {
         "Keras' preprocessing layers in the map of tf.data",
         {"num_parallel_calls": _PARALLEL, "prefetch": _PREFETCH, "repeat": _REPEAT},
         _ALWAYS,
+    ),
+    "layers_in_model": Pipeline(
+        "helpers.pipelines.keras_layers:build_in_model",
+        "tf.data reads; Keras' preprocessing layers do the work within the model: whole training epochs are compared",
+        {"num_parallel_calls": _PARALLEL, "prefetch": _PREFETCH, "repeat": _REPEAT},
+        _ALWAYS,
+        in_model=True,
+    ),
+    "grain": Pipeline(
+        "helpers.pipelines.grain:build",
+        "Grain, which Keras takes as it is; needs the extra grain",
+        {
+            "map": Knob(
+                "what one call of the map prepares: an element, a batch, or a batch gathered by index",
+                choices=("element", "batch", "gather"),
+            ),
+            "backend": _BACKEND,
+            "threads": Knob("that prepare batches; 0: none", least=0),
+            "buffer": Knob("batches that they prepare ahead, in each process", least=1),
+            "processes": Knob("that prepare batches, each with these threads; 0: none", least=0),
+            "autotune": Knob("whether Grain chooses buffer and processes", choices=_SWITCH),
+            "repeat": _REPEAT,
+        },
+        extra="grain",
     ),
     "keras_directory": Pipeline(
         "helpers.pipelines.keras_directory:build",

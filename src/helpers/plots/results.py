@@ -12,7 +12,7 @@ from helpers.comparison import Comparison
 from helpers.errors import NothingToShow
 from helpers.plots.style import COLOURS, look, ratio_axis, styled
 from helpers.ratios import in_words
-from helpers.results.pairs import fair_rows, reading
+from helpers.results.pairs import fair_rows, reading, step
 
 RIGHT_OF_AXES: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "va": "center", "annotation_clip": False}
 
@@ -80,7 +80,7 @@ def condition(row: Any) -> str:
     """
     order = "" if row.shuffle else ", in order"
     told = f"{row.dataset_label}, {row.transform}, batch {row.batch_size}, {row.examples:,} images{order}"
-    return f"{told}; {reading(row.source, row.decoding)}"
+    return f"{told}; {reading(row.source, row.decoding)}{step(row.model)}"
 
 
 def start_and_rate(results: pd.DataFrame, *, limit: int = 30) -> Figure:

@@ -12,7 +12,7 @@ from matplotlib.patches import Patch, Rectangle
 from helpers import checks
 from helpers.errors import NothingToShow
 from helpers.plots.style import COLOURS, MARKERS, WIDTH, look, ratio_axis, styled
-from helpers.results.pairs import reading
+from helpers.results.pairs import reading, step
 from helpers.results.winners import winners
 
 AXES = {
@@ -78,7 +78,8 @@ def _kind(cell, columns):
     others = {"batch_size": f"{cell.batch_size:,} per batch", "examples": f"{cell.examples:,} images"}
     order = "" if cell.shuffle else ", in order"
     told = ", ".join(text for name, text in others.items() if name != columns)
-    return f"{cell.dataset_label}, {cell.transform}, {told}{order}; {reading(cell.source, cell.decoding)}"
+    read = f"{reading(cell.source, cell.decoding)}{step(cell.model)}"
+    return f"{cell.dataset_label}, {cell.transform}, {told}{order}; {read}"
 
 
 def _filling(name, labels):
@@ -103,7 +104,17 @@ def crossover(pairs: pd.DataFrame, *, along: str = "batch_size") -> Figure:
         StudyError: where the column is another.
     """
     checks.one_of("along", along, AXES)
-    conditions = ("dataset_label", "source", "decoding", "transform", *AXES, "shuffle", "pipeline", "reference")
+    conditions = (
+        "dataset_label",
+        "source",
+        "decoding",
+        "model",
+        "transform",
+        *AXES,
+        "shuffle",
+        "pipeline",
+        "reference",
+    )
     fixed = [name for name in conditions if name != along]
     pairs = pairs.dropna(subset=["ratio"])
     pairs = pairs[pairs.groupby(fixed)[along].transform("nunique") > 1]

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import ratios
+from helpers.measurement import SMALLEST
 from helpers.ratios import Verdict
 
 # What is the same for all pipelines of a cell, and may tell cells apart.
@@ -26,6 +27,7 @@ CONDITIONS = (
     "shuffle",
     "cores",
     "real",
+    "model",
 )
 READ_FROM = {"arrays": "arrays in memory", "tfds": "records", "folder": "files"}
 
@@ -76,6 +78,11 @@ def reading(source: str, decoding: str) -> str:
         return READ_FROM[source]
     warm = " in a warm page cache" if decoding == "every epoch" else ""
     return f"{READ_FROM[source]}{warm}, decoded {decoding}"
+
+
+def step(model: str) -> str:
+    """Returns in words what an epoch trained besides being fed, to stand behind a cell's conditions; "" for nothing."""
+    return "" if model == SMALLEST else f"; whole epochs of {model}"
 
 
 def select_cells(results: pd.DataFrame, conditions: dict[str, Any]) -> pd.DataFrame:
@@ -211,7 +218,7 @@ def pairs_of(
         results: the results table of one machine.
         pipeline: which pipelines, see `select_pipelines`.
         reference: which ones they are compared with.
-        cells: which cells, see `select_cells`.
+        cells: which cells, see `select_cells`; of those that trained the smallest model where it names no other.
         measure: a name of MEASURES.
         margin: within which ratios count as the same, share.
         despite: aspects of parity in which they may differ, see `fair_rows`.
@@ -223,7 +230,7 @@ def pairs_of(
         ratio, low, high and verdict, as of `cell_ratio` at 95% for all ratios of the cell together.
     """
     pairs = []
-    fair = select_cells(fair_rows(results, despite=despite), cells or {})
+    fair = select_cells(fair_rows(results, despite=despite), {"model": SMALLEST} | (cells or {}))
     points = ["machine_id", "cell_id", "launcher"]
     sizes = fair.groupby(points, sort=False).size()
     of_reference = dict(list(select_pipelines(fair, reference).groupby(points, sort=False)))

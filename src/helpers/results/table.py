@@ -14,7 +14,7 @@ import pandas as pd
 
 from helpers import files
 from helpers.errors import StudyError, first_line
-from helpers.measurement import SCHEMA_VERSION, Row
+from helpers.measurement import SCHEMA_VERSION, SMALLEST, Row
 from helpers.tasks.task import SOURCES
 
 # Type of an attribute of Row -> dtype of its column.
@@ -81,6 +81,8 @@ def read(path: Path | str) -> pd.DataFrame:
         told = f"{path} must be a whole Parquet file ({first_line(error)})"
         raise StudyError(f"{told}; run the sweep again with --resume") from error
     versions = set(table.get("schema_version", []))
+    if "model" not in table:  # before, all were measured with that one
+        table = table.assign(model=SMALLEST)
     try:
         table = _of_schema_1(table) if versions == {1} else table
     except (LookupError, TypeError, ValueError, ArithmeticError) as error:

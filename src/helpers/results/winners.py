@@ -18,6 +18,7 @@ CELL = (
     "image_height",
     "shuffle",
     "cores",
+    "model",
 )
 
 

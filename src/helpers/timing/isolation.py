@@ -37,7 +37,9 @@ class Isolated:
         self.label = label
         self.deadline_s = deadline_s
         self._here, there = spawn.Pipe()
-        self._process = spawn.Process(target=_serve, args=(there, task, spec, set_malloc), daemon=True)
+        self._process = spawn.Process(
+            target=_serve, args=(there, task, spec, set_malloc)
+        )  # a daemon may have none itself
         self._process.start()
         there.close()
 

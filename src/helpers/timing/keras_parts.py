@@ -35,6 +35,22 @@ class SmallestModel(keras.Model):
         return keras.ops.mean(keras.ops.square(y_pred - (keras.ops.stack(wanted, axis=1) if wanted else 0.0)))
 
 
+class Behind(keras.Model):
+    """A compiled model behind layers that do a part of a feed's work: they run within its training step."""
+
+    def __init__(self, layers: Any, model: Any):
+        super().__init__()
+        self.before, self.model = layers, model
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        """Returns what the model makes of what the layers make of the inputs."""
+        return self.model(self.before(inputs, training=training), training=training)
+
+    def compute_loss(self, *arguments: Any, **named: Any) -> Any:
+        """Returns the model's own loss."""
+        return self.model.compute_loss(*arguments, **named)
+
+
 def _leaves(structure):
     return [part for part in keras.tree.flatten(structure) if part is not None]
 

@@ -51,18 +51,21 @@ def smallest(batch: Batch, *, before_last: Any = None) -> Any:
     return _compiled(SmallestModel(max(1, outputs), before_last))
 
 
-def of(model: Any, batch: Batch) -> Any:
+def of(model: Any, batch: Batch, *, layers: Any = None) -> Any:
     """Returns the compiled model that a user gave, or that a user's function makes of a first batch.
 
     Args:
         model: a compiled Keras model, or a function of a batch that returns one.
         batch: as for `smallest`.
+        layers: of a `Feed`, to be put before the model, which then gets what they make of the batch; None: none.
 
     Raises:
         StudyError: for what is no compiled model.
     """
     import keras
 
+    if layers is not None:
+        batch = feeds.through(layers, batch)
     made = model if isinstance(model, keras.Model) or not callable(model) else model(batch)
     if not isinstance(made, keras.Model):
         raise StudyError(
@@ -71,7 +74,14 @@ def of(model: Any, batch: Batch) -> Any:
         )
     if not made.compiled:
         raise StudyError(f"a model must be compiled (got {made.name}, which is not); call its compile() first")
-    return made
+    if layers is None:
+        return made
+    from helpers.timing.keras_parts import Behind
+
+    whole = Behind(layers, made)
+    optimizer = keras.optimizers.deserialize(keras.optimizers.serialize(made.optimizer))
+    whole.compile(optimizer=optimizer, jit_compile="auto" if made.jit_compile else False)  # not all layers can be
+    return whole
 
 
 def small_cnn(
