@@ -116,7 +116,12 @@ def apply_of(task: Task, backend: str) -> Callable:
     Args:
         task: what to deliver.
         backend: "numpy", or "opencv" where that does the transform.
+
+    Raises:
+        StudyError: where the OpenCV that is installed is too old for the transform.
     """
+    if backend == "opencv":
+        opencv.require_exact(task.transform)
     by_numpy = transforms.get(task.transform).apply_numpy
     return opencv.APPLY.get(task.transform, by_numpy) if backend == "opencv" else by_numpy
 
