@@ -98,6 +98,8 @@ def learners_version(notebook: Any, name: str = "the notebook") -> Any:
             cell.source = re.sub(r"\]\((?!http|#|\d\d[a-z]?_)([^)]+)\)", r"](../../\1)", cell.source)
     first = learners.cells[0]
     learners.cells.insert(1, colab.cell())
+    for number, cell in enumerate(learners.cells):
+        cell.id = str(number)  # as nbstripout counts them
     first.source += f"\n\nThe learner's version: the exercises at the end are yours. [With solutions](../../{name})"
     return learners
 
