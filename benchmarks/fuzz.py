@@ -118,9 +118,7 @@ class Tables(Kind):
         for run in runs:
             run.facts(), run._repr_html_()
         known = [evidence.kept_for(Path("evidence.json"), run.machine_id) for run in runs]
-        if judges and all(
-            len(kept) == len(evidence.names()) for kept in known
-        ):  # else it would be tried: half a minute
+        if judges and all(len(kept) == len(evidence.names()) for kept in known):  # else they would be tried
             report.html(report.examine("."))
 
 

@@ -140,9 +140,9 @@ def slower_model(answer: Answer) -> str:
     """
     told = []
     if answer.step_s == answer.step_s:
-        told.append(
-            f"where your model's step takes over {1e3 * answer.step_s:.2g} ms per batch (predicted gain: under 5%)"
-        )
+        step_ms = 1e3 * answer.step_s
+        least = rounded(step_ms) if step_ms >= 10 else f"{step_ms:.2g}"
+        told.append(f"where your model's step takes over {least} ms per batch (predicted gain: under 5%)")
     if answer.waiting:
         told.append("a small CNN here waited {:.0%} of its time, with this {:.0%}".format(*answer.waiting))
     return "; ".join(told)

@@ -17,7 +17,10 @@ def epochs_of(row: pd.Series, lengths: np.ndarray) -> np.ndarray:
     """
     grows = np.nan_to_num(row["start_s_per_example"])
     start = seconds_of(row, "start_s") - grows * row["examples"]
-    rate = seconds_of(row, "batch_s") / row["batch_size"] + grows
+    batch_s = seconds_of(row, "batch_s")
+    if len(batch_s) != len(start):  # schema 1 has kept none
+        batch_s = np.full(len(start), np.nan)
+    rate = batch_s / row["batch_size"] + grows
     return start + lengths[:, None] * rate
 
 
