@@ -31,7 +31,7 @@ ROOT = paths.project_root()
 RESULTS = ROOT / "data" / "results" / "quick-2-cores"
 COPIED = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "benchmarks", "data/README.md", "data/claims.yml"]
 COPIED += ["data/questions.yml", "data/results", "notebooks/pictures", "notebooks/workshop", "src/helpers"]
-LINK = re.compile(r"\[([^\]]+)\]\(((?!http|#|mailto)[^)#\s]+)(#[^)]*)?\)")
+LINK = re.compile(r"\[([^\]]*)\]\(((?!http|#|mailto)[^)#\s]+)(#[^)]*)?\)")
 CONTENTS = {
     "Answers": ["answers", "data/results/README", "pages"],
     "Lessons": [],
@@ -103,11 +103,11 @@ def answer_book() -> str:
             "claim": f"Decided by claim {evidence.told}, {evidence.verdict} on the kit's results.",
             "lesson": f"Decided by a cell of [lesson {evidence.told[:2]}](notebooks/{evidence.told}).",
             "fact": f"Decided by the fact {evidence.told}.",
-            "run": f":::{{dropdown}} Decided by these lines\n```python\n{evidence.told}\n```\n:::",
+            "run": f"Decided by these lines:\n\n```python\n{evidence.told}\n```",
         }[evidence.kind]
         asked = ", ".join(f"[{t}]({link})" for t, link in zip(question.threads, question.links, strict=True))
         parts.append(f"({question.id})=\n## {question.question}\n\n{question.answer}\n\n{decided}\n\nAsked in {asked}.")
-    return "\n\n".join(parts).replace(":::{dropdown} Decided by these lines", "Decided by these lines:\n").replace("\n:::", "")
+    return "\n\n".join(parts)
 
 
 def reference() -> dict[str, str]:
@@ -129,9 +129,16 @@ def reference() -> dict[str, str]:
     return pages
 
 
-def plain_links(text: str, page: Path) -> str:
-    """Returns Markdown in which what leads to a folder, or out of what was copied, is no link."""
-    return LINK.sub(lambda link: link[0] if (page.parent / link[2]).is_file() else link[1], text)
+def links_of_the_site(text: str, page: Path, source: Path) -> str:
+    """Returns Markdown whose links hold on the site: the README is its first page, what is not copied has no link."""
+
+    def of_the_site(link):
+        words, target, place = link[1], page.parent / link[2], link[3] or ""
+        if target.resolve() == (source / "README.md").resolve():
+            return f"[{words}]({os.path.relpath(source / 'index.md', page.parent)}{place})"
+        return link[0] if target.is_file() else words
+
+    return LINK.sub(of_the_site, text)
 
 
 def lay_out(source: Path, lessons: list[Path], pages: dict[str, Path]) -> None:
@@ -165,17 +172,14 @@ def lay_out(source: Path, lessons: list[Path], pages: dict[str, Path]) -> None:
         for caption, entries in contents.items()
     )
     for page in source.rglob("*.md"):
-        text = page.read_text(encoding="utf-8").replace("README.md)", "README.md)")
-        if page.parent != source:
-            text = text.replace("](../../README.md)", "](../../index.md)").replace("](../README.md)", "](../index.md)")
-        page.write_text(plain_links(text, page), encoding="utf-8")
+        page.write_text(links_of_the_site(page.read_text(encoding="utf-8"), page, source), encoding="utf-8")
     with (source / "index.md").open("a", encoding="utf-8") as index:
         index.write(f"\n{trees}")
     for path in (source / "notebooks").glob("*.ipynb"):
         notebook = nbformat.read(path, as_version=4)
         for cell in notebook.cells:
             if cell.cell_type == "markdown":
-                cell.source = plain_links(cell.source.replace("](../README.md)", "](../index.md)"), path)
+                cell.source = links_of_the_site(cell.source, path, source)
         nbformat.write(notebook, path)
 
 

@@ -19,7 +19,7 @@ WRONG = {
     "what-autotune-chose": ("(50, 50))), tf.data.AUTOTUNE)", "(50, 50))), 2)"),
     "autotune-memory": (".prefetch(buffer)", ".prefetch(2)"),
     "on-epoch-begin": ("Changing(workers=4)", "Changing()"),
-    "accuracy-changed": ("target_size=(96, 96), **settings", 'target_size=(96, 96), interpolation="bilinear", **settings'),
+    "accuracy-changed": ("size, settings = (96, 96)", "size, settings = (427, 640)"),
     "slower-than-a-loop": ("for _ in read:", "for _ in (read if times > 1 else batched):"),
     "shifts-swapped": ("row[0, 4] = 1", "row[0, :, 4] = 1"),
     "grain-slower": ('.map(lambda x: x.astype("float32") / 255).batch(32)', '.batch(32).map(lambda x: x.astype("float32") / 255)'),
