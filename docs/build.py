@@ -1,8 +1,8 @@
 """Writes the site: lessons with their outputs, report, answer book, doctor's example, glossary, reference.
 
 `make site` writes it into `site/`, which opens from disk and can be put on any web server. What takes long (lessons,
-report, doctor) is kept in `data/runs/site` and done again only where what it is made of changed; `--as-kept` takes it as
-it is, `--lessons 00 03` builds a part.
+report, doctor) is kept in `data/runs/site` and done again only where what it is made of changed; `--as-kept` takes it
+as it is, `--lessons 00 03` builds a part.
 """
 
 import argparse
@@ -35,7 +35,9 @@ LINK = re.compile(r"\[([^\]]*)\]\(((?!http|#|mailto)[^)#\s]+)(#[^)]*)?\)")
 CONTENTS = {
     "Answers": ["answers", "data/results/README", "pages"],
     "Lessons": [],
-    "For a class": [f"notebooks/workshop/{page}" for page in ("glossary", "setup", "instructor_guide", "notes", "checklist")],
+    "For a class": [
+        f"notebooks/workshop/{page}" for page in ("glossary", "setup", "instructor_guide", "notes", "checklist")
+    ],
     "Reference": ["reference", "benchmarks/README", "data/README", "CONTRIBUTING", "CHANGELOG"],
 }
 
@@ -196,7 +198,9 @@ def build(out: Path, keep: Path, numbers: list[str], *, as_kept: bool) -> list[s
     lessons = []
     for number in numbers or known:
         lesson, text = known[number], known[number].read_bytes()
-        lessons.append(kept(keep / lesson.name, digest(text), lambda at, lesson=lesson: executed(lesson, at), as_kept=as_kept))
+        lessons.append(
+            kept(keep / lesson.name, digest(text), lambda at, lesson=lesson: executed(lesson, at), as_kept=as_kept)
+        )
     of_results = digest(*(path.read_bytes() for path in sorted(RESULTS.glob("*.*"))), known["10"].read_bytes())
     pages = {
         "report.html": kept(keep / "report.html", of_results, report_page, as_kept=as_kept),
