@@ -22,10 +22,7 @@ WRONG = {
     "accuracy-changed": ("size, settings = (96, 96)", "size, settings = (427, 640)"),
     "slower-than-a-loop": ("for _ in read:", "for _ in (read if times > 1 else batched):"),
     "shifts-swapped": ("row[0, 4] = 1", "row[0, :, 4] = 1"),
-    "grain-slower": (
-        '.map(lambda x: x.astype("float32") / 255).batch(32)',
-        '.batch(32).map(lambda x: x.astype("float32") / 255)',
-    ),
+    "grain-slower": ('.source(pictures).map(scaled("Grain"', '.source(pictures).batch(64).map(scaled("Grain"'),
     "keras-takes-grain": (".source(list(zip(x, y, strict=True)))", ".source(list(zip(x, -y, strict=True)))"),
     "grain-seeds": ("float(generator.random())).repeat(2)", "0.5).repeat(2)"),
     "ran-out-in-epoch-one": ("epochs=3, verbose=0", "epochs=3, steps_per_epoch=4, verbose=0"),
