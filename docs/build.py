@@ -1,8 +1,8 @@
 """Writes the site: lessons with their outputs, report, answer book, doctor's example, glossary, reference.
 
 `make site` writes it into `site/`, which opens from disk and can be put on any web server. What takes long (lessons,
-report, doctor) is kept in `data/runs/site` and done again only where what it is made of changed; `--as-kept` takes it as
-it is, `--lessons 00 03` builds a part.
+report, doctor) is kept in `data/runs/site` and done again only where what it is made of changed; `--as-kept` takes it
+as it is, `--lessons 00 03` builds a part.
 """
 
 import argparse
@@ -31,11 +31,13 @@ ROOT = paths.project_root()
 RESULTS = ROOT / "data" / "results" / "quick-2-cores"
 COPIED = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "benchmarks", "data/README.md", "data/claims.yml"]
 COPIED += ["data/questions.yml", "data/results", "notebooks/pictures", "notebooks/workshop", "src/helpers"]
-LINK = re.compile(r"\[([^\]]+)\]\(((?!http|#|mailto)[^)#\s]+)(#[^)]*)?\)")
+LINK = re.compile(r"\[([^\]]*)\]\(((?!http|#|mailto)[^)#\s]+)(#[^)]*)?\)")
 CONTENTS = {
     "Answers": ["answers", "data/results/README", "pages"],
     "Lessons": [],
-    "For a class": [f"notebooks/workshop/{page}" for page in ("glossary", "setup", "instructor_guide", "notes", "checklist")],
+    "For a class": [
+        f"notebooks/workshop/{page}" for page in ("glossary", "setup", "instructor_guide", "notes", "checklist")
+    ],
     "Reference": ["reference", "benchmarks/README", "data/README", "CONTRIBUTING", "CHANGELOG"],
 }
 
@@ -103,11 +105,11 @@ def answer_book() -> str:
             "claim": f"Decided by claim {evidence.told}, {evidence.verdict} on the kit's results.",
             "lesson": f"Decided by a cell of [lesson {evidence.told[:2]}](notebooks/{evidence.told}).",
             "fact": f"Decided by the fact {evidence.told}.",
-            "run": f":::{{dropdown}} Decided by these lines\n```python\n{evidence.told}\n```\n:::",
+            "run": f"Decided by these lines:\n\n```python\n{evidence.told}\n```",
         }[evidence.kind]
         asked = ", ".join(f"[{t}]({link})" for t, link in zip(question.threads, question.links, strict=True))
         parts.append(f"({question.id})=\n## {question.question}\n\n{question.answer}\n\n{decided}\n\nAsked in {asked}.")
-    return "\n\n".join(parts).replace(":::{dropdown} Decided by these lines", "Decided by these lines:\n").replace("\n:::", "")
+    return "\n\n".join(parts)
 
 
 def reference() -> dict[str, str]:
@@ -129,9 +131,16 @@ def reference() -> dict[str, str]:
     return pages
 
 
-def plain_links(text: str, page: Path) -> str:
-    """Returns Markdown in which what leads to a folder, or out of what was copied, is no link."""
-    return LINK.sub(lambda link: link[0] if (page.parent / link[2]).is_file() else link[1], text)
+def links_of_the_site(text: str, page: Path, source: Path) -> str:
+    """Returns Markdown whose links hold on the site: the README is its first page, what is not copied has no link."""
+
+    def of_the_site(link):
+        words, target, place = link[1], page.parent / link[2], link[3] or ""
+        if target.resolve() == (source / "README.md").resolve():
+            return f"[{words}]({os.path.relpath(source / 'index.md', page.parent)}{place})"
+        return link[0] if target.is_file() else words
+
+    return LINK.sub(of_the_site, text)
 
 
 def lay_out(source: Path, lessons: list[Path], pages: dict[str, Path]) -> None:
@@ -165,17 +174,14 @@ def lay_out(source: Path, lessons: list[Path], pages: dict[str, Path]) -> None:
         for caption, entries in contents.items()
     )
     for page in source.rglob("*.md"):
-        text = page.read_text(encoding="utf-8").replace("README.md)", "README.md)")
-        if page.parent != source:
-            text = text.replace("](../../README.md)", "](../../index.md)").replace("](../README.md)", "](../index.md)")
-        page.write_text(plain_links(text, page), encoding="utf-8")
+        page.write_text(links_of_the_site(page.read_text(encoding="utf-8"), page, source), encoding="utf-8")
     with (source / "index.md").open("a", encoding="utf-8") as index:
         index.write(f"\n{trees}")
     for path in (source / "notebooks").glob("*.ipynb"):
         notebook = nbformat.read(path, as_version=4)
         for cell in notebook.cells:
             if cell.cell_type == "markdown":
-                cell.source = plain_links(cell.source.replace("](../README.md)", "](../index.md)"), path)
+                cell.source = links_of_the_site(cell.source, path, source)
         nbformat.write(notebook, path)
 
 
@@ -192,7 +198,9 @@ def build(out: Path, keep: Path, numbers: list[str], *, as_kept: bool) -> list[s
     lessons = []
     for number in numbers or known:
         lesson, text = known[number], known[number].read_bytes()
-        lessons.append(kept(keep / lesson.name, digest(text), lambda at, lesson=lesson: executed(lesson, at), as_kept=as_kept))
+        lessons.append(
+            kept(keep / lesson.name, digest(text), lambda at, lesson=lesson: executed(lesson, at), as_kept=as_kept)
+        )
     of_results = digest(*(path.read_bytes() for path in sorted(RESULTS.glob("*.*"))), known["10"].read_bytes())
     pages = {
         "report.html": kept(keep / "report.html", of_results, report_page, as_kept=as_kept),

@@ -1,5 +1,7 @@
 """Sphinx's settings for the site; `docs/build.py` lays out what it reads."""
 
+import re
+
 project = "Input-pipeline study kit"
 author = copyright = "the kit's authors"
 root_doc = "index"
@@ -24,4 +26,18 @@ suppress_warnings = ["myst.header", "mystnb.unknown_mime_type"]
 default_role = "code"
 autodoc_typehints = "description"
 autodoc_member_order = "bysource"
-napoleon_google_docstring, napoleon_numpy_docstring = True, False
+napoleon_google_docstring, napoleon_numpy_docstring, napoleon_use_ivar = True, False, True
+
+
+def setup(app):
+    """In the kit's docstrings, `**knobs` is no bold text, and a list may follow its sentence at once."""
+
+    def as_meant(app, what, name, obj, options, lines):
+        plain = [re.sub(r"\*\*(?=[a-z])", r"\*\*", line) for line in lines]
+        starts = [number for number, line in enumerate(plain) if line.startswith("- ") and number and plain[number - 1]]
+        for number in reversed(starts):
+            if not plain[number - 1].startswith(("- ", "  ")):
+                plain.insert(number, "")
+        lines[:] = plain
+
+    app.connect("autodoc-process-docstring", as_meant, priority=100)

@@ -36,7 +36,10 @@ class Page(HTMLParser):
 
 def broken(site: Path) -> list[str]:
     """Returns one line per link of a site that leads nowhere, or is fetched from a network; sorted."""
-    pages = {path.resolve(): Page(path) for path in site.rglob("*.html")}
+    own = (
+        path for path in site.resolve().rglob("*.html") if "_static" not in path.parts
+    )  # there lie the theme's templates
+    pages = {path: Page(path) for path in own}
     found = []
     for path, page in pages.items():
         here = path.relative_to(site.resolve())

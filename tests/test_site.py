@@ -1,4 +1,4 @@
-"""The site: built from lessons, report, answers and docstrings; each link leads somewhere, nothing comes from a network."""
+"""The site: built from lessons, report, answers and docstrings. Links lead somewhere, nothing comes from a network."""
 
 import importlib.util
 import json
@@ -12,7 +12,8 @@ from helpers import paths, workshop
 ROOT = paths.project_root()
 DOCS = ROOT / "docs"
 needs_sphinx = pytest.mark.skipif(
-    importlib.util.find_spec("myst_nb") is None, reason="the site's tools are not installed here: pip install -e '.[site]'"
+    importlib.util.find_spec("myst_nb") is None,
+    reason="the site's tools are not installed here: pip install -e '.[site]'",
 )
 
 
@@ -28,7 +29,9 @@ def test_a_link_that_leads_nowhere_and_what_a_network_must_give_are_found(links,
     page = tmp_path / "page.html"
     page.write_text(good)
     assert links.broken(tmp_path) == []
-    page.write_text(f'{good}<a href="gone.html"></a><a href="there.html#gone"></a><script src="https://cdn/x.js"></script>')
+    page.write_text(
+        f'{good}<a href="gone.html"></a><a href="there.html#gone"></a><script src="https://cdn/x.js"></script>'
+    )
     assert links.broken(tmp_path) == [
         "page.html: fetched from a network: https://cdn/x.js",
         "page.html: no such place: there.html#gone",

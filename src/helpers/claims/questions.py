@@ -35,7 +35,7 @@ class Evidence:
     def __str__(self):
         if self.kind == "claim":
             return f"claim {self.told}: {self.verdict}"
-        return {"lesson": f"lesson {self.told}", "fact": f"fact {self.told}"}.get(self.kind, f"{self.kind}:\n{self.told}")
+        return "lines of Python, see data/questions.yml" if self.kind == "run" else f"{self.kind} {self.told}"
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,7 @@ class Question:
         answer: in at most three sentences.
         evidence: what decides it here.
         needs: modules that its lines need and the kit does not install.
+        backend: of Keras, that its lines run on.
     """
 
     id: str
@@ -57,6 +58,7 @@ class Question:
     answer: str
     evidence: Evidence
     needs: tuple[str, ...] = ()
+    backend: str = "tensorflow"
 
     @property
     def links(self) -> list[str]:
@@ -84,12 +86,14 @@ def load(path: str | Path | None = None) -> list[Question]:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise StudyError(f"questions must be a file that can be read (got {path}: {error}); see data/questions.yml") from None
+        raise StudyError(f"questions must be in a file that can be read (got {path}: {error})") from None
     except yaml.YAMLError as error:
         raise StudyError(f"{path.name}: questions must be YAML ({getattr(error, 'problem', error)})") from None
     listed = content.get("questions") if isinstance(content, dict) else None
     if not isinstance(listed, list) or not listed:
-        raise StudyError(f"{path.name}: it must hold a list named questions (got {type(content).__name__}); see its head")
+        raise StudyError(
+            f"{path.name}: it must hold a list named questions (got {type(content).__name__}); see its head"
+        )
     known = {claim.id for claim in file.load()}
     questions = [_question(f"{path.name}: question {number}", entry, known) for number, entry in enumerate(listed, 1)]
     (id_, times), *_ = Counter(question.id for question in questions).most_common(1)
@@ -99,7 +103,7 @@ def load(path: str | Path | None = None) -> list[Question]:
 
 
 def find(questions: list[Question], words: tuple[str, ...]) -> list[Question]:
-    """Returns the questions that hold all of the words, in id, threads, question or answer; upper and lower case alike."""
+    """Returns the questions that hold all of the words in id, threads, question or answer, in upper or lower case."""
 
     def text(question):
         return " ".join((question.id, *question.threads, question.question, question.answer)).lower()
@@ -114,8 +118,11 @@ def _question(name, entry, claims):
     for key in ("threads", "question", "answer", "evidence"):
         if not entry.get(key):
             raise StudyError(f"{name}: it needs {key} (got {', '.join(entry)})")
-    checks.known(f"{name}: unknown setting", entry, {"id", "threads", "question", "answer", "evidence", "needs"})
-    threads, needs = entry["threads"], entry.get("needs", [])
+    checks.known(
+        f"{name}: unknown setting", entry, {"id", "threads", "question", "answer", "evidence", "needs", "backend"}
+    )
+    threads, needs, backend = entry["threads"], entry.get("needs", []), entry.get("backend", "tensorflow")
+    checks.one_of(f"{name}: backend", backend, ("tensorflow", "jax"))
     if not isinstance(threads, list) or not all(THREAD.fullmatch(str(thread)) for thread in threads):
         raise StudyError(f"{name}: threads must be a list of owner/name#number (got {threads!r:.60})")
     if not isinstance(needs, list) or not all(isinstance(module, str) for module in needs):
@@ -123,7 +130,8 @@ def _question(name, entry, claims):
     question, answer = (" ".join(str(entry[key]).split()) for key in ("question", "answer"))
     if len(SENTENCE.findall(answer)) > MOST_SENTENCES:
         raise StudyError(f"{name}: an answer has at most {MOST_SENTENCES} sentences (got {answer!r:.60}…); shorten it")
-    return Question(entry["id"], tuple(threads), question, answer, _evidence(name, entry["evidence"], claims), tuple(needs))
+    evidence = _evidence(name, entry["evidence"], claims)
+    return Question(entry["id"], tuple(threads), question, answer, evidence, tuple(needs), backend)
 
 
 def _evidence(name, entry, claims):

@@ -7,7 +7,9 @@ from helpers.cli.commands import DONE, SOME_FAILED, study
 
 @study.command()
 @click.argument("words", nargs=-1)
-@click.option("--check", "checks", is_flag=True, help="Run the evidence again (minutes), and say which answers changed.")
+@click.option(
+    "--check", "checks", is_flag=True, help="Run the evidence again (minutes), and say which answers changed."
+)
 def answers(words: tuple[str, ...], checks: bool) -> int:
     """Find what people ask about input pipelines, with an answer and what decides it.
 

@@ -1,6 +1,7 @@
 """Answers to what people ask: printed, and their evidence run again."""
 
 import importlib.util
+import os
 import subprocess
 import sys
 import textwrap
@@ -47,11 +48,9 @@ def show(words: tuple[str, ...] = ()) -> None:
     if not found:
         raise StudyError(f"no question holds all of these words (got {' '.join(words)}); `study answers` prints all")
     for question in found:
-        evidence = question.evidence
-        said = "lines of Python, see data/questions.yml" if evidence.kind == "run" else str(evidence)
         print(f"\n{question.question}  [{question.id}]")
         print(textwrap.fill(question.answer, WIDTH, initial_indent="  ", subsequent_indent="  "))
-        print(f"  Decided by: {said}")
+        print(f"  Decided by: {question.evidence}")
         print(f"  Asked in: {' '.join(question.links)}")
 
 
@@ -107,7 +106,7 @@ def run(question: Question) -> Outcome:
     """
     command = [sys.executable, "-P", "-W", "ignore", "-c", PRELUDE + question.evidence.told]
     try:
-        ran = processes.run(command, deadline_s=DEADLINE_S)
+        ran = processes.run(command, deadline_s=DEADLINE_S, env={**os.environ, "KERAS_BACKEND": question.backend})
     except subprocess.TimeoutExpired:
         return Outcome(State.NOT_TRIED, f"it took over {DEADLINE_S:g} s and was ended")
     said = (ran.stdout.strip().splitlines() or ["it printed nothing"])[-1]

@@ -111,7 +111,8 @@ def answers(results: pd.DataFrame) -> str:
 def _answer(results, question):
     rows = {row.pipeline: row for row in rows_of(results, question).itertuples()}
     usual = rows[question.usual]
-    reference = f"{'an' if usual.reference[0] == 'i' else 'a'} {WORDS[usual.reference]}"
+    reference = WORDS[usual.reference]
+    reference = f"a {reference}" if reference.startswith("Sequence") else reference
     faster = [row for row in rows.values() if row.verdict == Verdict.FASTER]
     fastest = min(faster, key=lambda row: row.time_ratio, default=None)
     if fastest is None:
