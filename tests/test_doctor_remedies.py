@@ -159,9 +159,8 @@ def test_what_comes_before_an_edit_is_used_as_it_is():
 def test_a_pipeline_whose_parts_cannot_be_made_anew_has_no_remedy(tmp_path):
     with pytest.raises(CannotRebuild, match="Window"):
         rebuilding.again(pairs().window(4))(pairs())
-    _, remedy = remedy_of(
-        pairs().map(squared).cache(str(tmp_path / "there")).shuffle(96).batch(8), "heavy_shuffle_buffer"
-    )
+    in_a_file = pairs().map(squared).cache(str(tmp_path / "there"))
+    _, remedy = remedy_of(in_a_file.shuffle(96).batch(8), "heavy_shuffle_buffer")
     assert remedy is None
     both = tf.data.Dataset.zip(pairs().map(squared), pairs()).map(lambda first, second: first).batch(8)
     case = case_of(both)

@@ -158,6 +158,18 @@ def test_a_stage_that_draws_or_calls_python_is_seen_in_its_operations():
     assert not internals.function_operations(numbers.batch(2))
 
 
+def test_an_epoch_begins_also_where_keras_knows_no_such_call():
+    begun = []
+
+    class Told:
+        def on_epoch_begin(self):
+            begun.append(1)
+
+    internals.begin_epoch(Told())
+    internals.begin_epoch(object())  # as a PyDataset before Keras 3.5
+    assert begun == [1]
+
+
 def test_where_a_thread_is_now_can_be_seen():
     assert internals.running_frames()[threading.get_ident()].f_code.co_name == "running_frames"
 
