@@ -9,6 +9,7 @@ import gc
 import itertools
 import statistics
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -134,7 +135,9 @@ def time_epochs(
     # On TensorFlow, fit reads all else through a generator dataset.
     through_a_generator = feeds.kind(feed.data) != "tf.data" and keras.backend.backend() == "tensorflow"
     allocator.keep_freed_memory(of_a_generator=through_a_generator)
-    with garbage_collection_paused():
+    with garbage_collection_paused(), warnings.catch_warnings():
+        if feed.steps_per_epoch is None:  # the end of data whose length Keras is not told, such as Grain's
+            warnings.filterwarnings("ignore", "Your input ran out of data")
         model.fit(
             feed.data,
             epochs=MOST_EPOCHS,  # the clock ends it
