@@ -196,6 +196,7 @@ def test_without_the_extra_one_line_names_it(monkeypatch):
     )
 
 
+@pytest.mark.slow
 def test_where_grain_is_not_there_nothing_else_changes_and_nothing_imports_it():
     code = """
 import sys

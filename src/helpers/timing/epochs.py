@@ -137,7 +137,7 @@ def time_epochs(
     through_a_generator = feeds.kind(feed.data) != "tf.data" and keras.backend.backend() == "tensorflow"
     allocator.keep_freed_memory(of_a_generator=through_a_generator)
     with garbage_collection_paused(), warnings.catch_warnings():
-        if feed.steps_per_epoch is None:  # Keras warns at each end whose place it did not know
+        if feed.steps_per_epoch is None:  # the end of data whose length Keras is not told, such as Grain's
             warnings.filterwarnings("ignore", "Your input ran out of data")
         model.fit(
             feed.data,
