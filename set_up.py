@@ -131,7 +131,7 @@ class Progress:
         for line in stream:
             self.last = [*self.last[-4:], line.strip()]
             self.total -= line.startswith("Ignoring ")
-            self.fetched += line.startswith("Collecting ")
+            self.fetched += line.startswith(("Collecting ", "Processing ", "Requirement already satisfied"))
             size = re.search(r"^\s+(?:Downloading|Using cached) .*\(([\d.]+) (kB|MB|GB)\)", line)
             self.megabytes += float(size[1]) * {"kB": 1e-3, "MB": 1, "GB": 1e3}[size[2]] if size else 0
             self.installing |= line.startswith("Installing collected")

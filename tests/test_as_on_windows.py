@@ -42,7 +42,7 @@ def test_pipelines_are_compared_there(as_on_windows):
     command = [sys.executable, "-m", "helpers.cli", *words]
     ended = subprocess.run(command, capture_output=True, text=True, env=as_on_windows)
     assert ended.returncode == 0, ended.stderr
-    assert "tf_data" in ended.stdout and "same work" in ended.stdout
+    assert "tf_data" in ended.stdout and "Same work" in ended.stdout
 
 
 def test_a_sweep_is_told_in_one_line_to_run_in_wsl(monkeypatch, tmp_path, capsys):

@@ -225,7 +225,7 @@ def test_the_wheel_has_all_that_the_command_needs(environment, kit, alone, tmp_p
     assert helped.returncode == 0 and "compare" in helped.stdout
     told = ran(other, "study", "compare", "--examples", "64", "--budget", "2", cwd=tmp_path, env=alone)
     assert told.returncode == 0, told.stderr
-    assert "py_dataset" in told.stdout and "same work" in told.stdout
+    assert "py_dataset" in told.stdout and "Same work" in told.stdout
     where = ran(other, "python", "-c", "import helpers; print(helpers.__file__)", cwd=tmp_path, env=alone).stdout
     assert Path(where.strip()).is_relative_to(installed)
 
