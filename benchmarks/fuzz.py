@@ -306,9 +306,9 @@ class Pictures(Kind):
         self.damaged.unlink()
         self.damaged = Path("mine/dog", chance.choice(("1.jpg", "1.png", "1.jpeg")))
         self.damaged.write_bytes(self.case)
-        folder = datasets.named("folder:mine")
-        folder.files()
-        shape = folder.load().images.shape
+        mine = datasets.named("folder:mine")
+        mine.files()
+        shape = mine.load().images.shape
         if shape[0] != 2:
             raise Wrong(f"another number of pictures: {shape}")
 
