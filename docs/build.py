@@ -81,7 +81,8 @@ def report_page(folder: Path) -> Path:
 
 def doctor_page(folder: Path) -> Path:
     """Has the doctor examine the README's example."""
-    (folder / "train.py").write_text(f"{doctor_example()}\nreport.write('doctor.html')\n")
+    example = f"from pathlib import Path\n{doctor_example()}\nreport.write(Path('doctor.html'))\n"
+    (folder / "train.py").write_text(example, encoding="utf-8")
     subprocess.run([sys.executable, "train.py"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
     return folder / "doctor.html"
 
