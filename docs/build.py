@@ -38,7 +38,7 @@ CONTENTS = {
     "For a class": [
         f"notebooks/workshop/{page}" for page in ("glossary", "setup", "instructor_guide", "notes", "checklist")
     ],
-    "Reference": ["reference", "benchmarks/README", "data/README", "CONTRIBUTING", "CHANGELOG"],
+    "Reference": ["reference", "benchmarks/README", "Data <data/README>", "CONTRIBUTING", "CHANGELOG"],
 }
 
 
@@ -81,7 +81,8 @@ def report_page(folder: Path) -> Path:
 
 def doctor_page(folder: Path) -> Path:
     """Has the doctor examine the README's example."""
-    (folder / "train.py").write_text(f"{doctor_example()}\nreport.write('doctor.html')\n")
+    example = f"from pathlib import Path\n{doctor_example()}\nreport.write(Path('doctor.html'))\n"
+    (folder / "train.py").write_text(example, encoding="utf-8")
     subprocess.run([sys.executable, "train.py"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
     return folder / "doctor.html"
 
@@ -131,6 +132,12 @@ def reference() -> dict[str, str]:
     return pages
 
 
+def title_of(lesson: Path) -> str:
+    """Returns a lesson's number and heading."""
+    heading = nbformat.read(lesson, as_version=4).cells[0].source.splitlines()[0]
+    return f"{lesson.name.partition('_')[0]} {heading.removeprefix('# ')}"
+
+
 def links_of_the_site(text: str, page: Path, source: Path) -> str:
     """Returns Markdown whose links hold on the site: the README is its first page, what is not copied has no link."""
 
@@ -167,7 +174,7 @@ def lay_out(source: Path, lessons: list[Path], pages: dict[str, Path]) -> None:
         (source / f"{name}.rst").write_text(text, encoding="utf-8")
     listed = "\n".join(rooms)
     (source / "reference.md").write_text(f"# Reference\n\n```{{toctree}}\n{listed}\n```\n", encoding="utf-8")
-    contents = {**CONTENTS, "Lessons": [f"notebooks/{lesson.stem}" for lesson in lessons]}
+    contents = {**CONTENTS, "Lessons": [f"{title_of(lesson)} <notebooks/{lesson.stem}>" for lesson in lessons]}
     (source / "README.md").rename(source / "index.md")
     trees = "\n".join(
         f"```{{toctree}}\n:hidden:\n:caption: {caption}\n\n" + "\n".join(entries) + "\n```\n"

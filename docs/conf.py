@@ -12,6 +12,8 @@ html_title = project
 html_theme_options = {"show_toc_level": 2, "use_download_button": False, "use_fullscreen_button": False}
 html_show_sphinx = html_show_copyright = html_show_sourcelink = False
 html_copy_source = False
+html_show_search_summary = False  # a page from disk may not fetch others
+html_context = {"default_mode": "auto"}
 html_css_files = ["site.css"]
 html_static_path = ["_static"]
 
@@ -24,7 +26,7 @@ myst_heading_anchors = 4
 suppress_warnings = ["myst.header", "mystnb.unknown_mime_type"]
 
 default_role = "code"
-autodoc_typehints = "description"
+autodoc_typehints, autodoc_typehints_description_target = "description", "documented"
 autodoc_member_order = "bysource"
 napoleon_google_docstring, napoleon_numpy_docstring, napoleon_use_ivar = True, False, True
 

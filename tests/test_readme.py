@@ -97,7 +97,7 @@ def test_python_runs_when_copied(example, tmp_path):
     ran = subprocess.run([sys.executable, "mine.py"], cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert ran.returncode == 0, ran.stderr
     printed = {"parity.compare": "Same work: plain, one_iterator", "comparison.compare": "time_ratio"}
-    printed |= {"doctor.examine": "resize", "report.verify()": "predicted"}
+    printed |= {"doctor.examine": "Headspace: ", "report.verify()": "predicted"}
     assert [call for call, said in printed.items() if call in example and said not in ran.stdout] == []
 
 
