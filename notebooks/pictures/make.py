@@ -1,8 +1,8 @@
 """Runs lessons and keeps the pictures of their cells tagged `picture-NAME`, as NN_NAME.png beside this file.
 
 Comparisons are given more time than in the lesson, because a kept picture is to show what is true and not how a class
-began. Below each picture stands which machine made it. `make pictures` runs all lessons,
-`python notebooks/pictures/make.py 02` one.
+began; the cells whose pictures show them are tagged `longer` too. Below each picture stands which machine made it.
+`make pictures` runs all lessons, `python notebooks/pictures/make.py 02` one.
 """
 
 import base64
@@ -39,11 +39,11 @@ def with_more_time(lesson):
 
 
 def caption(longer):
-    """One line: when, and on what."""
+    """One line: when, on what, and whether a comparison had more time than in the lesson."""
     here = machine.describe()
     gpus = f", {', '.join(here.gpus)}" if here.gpus else ", no GPU"
     versions = f"TensorFlow {here.versions['tensorflow']}, Keras {here.versions['keras']}"
-    measured = f" Measured for {LONGER} times as long as below." if longer else ""
+    measured = f" Measured for {LONGER} times the lesson's budget_s." if longer else ""
     return f"Kept on {datetime.date.today()}: {here.cores:g} cores, {here.cpu}{gpus}, {versions}.{measured}"
 
 
@@ -56,7 +56,8 @@ def captioned(picture, text):
     whole.paste(drawn, (0, 0))
     ImageDraw.Draw(whole).text((6, drawn.height + 4), text, fill=GREY, font=font)
     kept = io.BytesIO()
-    whole.quantize(128).save(kept, "PNG", optimize=True)
+    is_plot = whole.getcolors(4096) is not None  # photographs keep all their colours
+    (whole.quantize(128) if is_plot else whole).save(kept, "PNG", optimize=True)
     return kept.getvalue()
 
 
@@ -72,7 +73,8 @@ def keep(lesson):
         if not pictures:
             sys.exit(f"a cell tagged {TAG}{name} must show a picture (got none in {lesson.name})")
         files.append(FOLDER / f"{lesson.name[:2]}_{name}.png")
-        files[-1].write_bytes(captioned(base64.b64decode(pictures[-1]), caption(longer)))
+        below = caption(longer and "longer" in cell.metadata.tags)
+        files[-1].write_bytes(captioned(base64.b64decode(pictures[-1]), below))
     return files
 
 
