@@ -1,4 +1,4 @@
-"""Ending an iterator may wait until AUTOTUNE's thread wakes: 150, 310, 630 ms … after the iterator was made.
+"""Ending an iterator may wait until AUTOTUNE's thread wakes: 140, 300, 620 ms … after the iterator was made.
 
 `CancellationManager::StartCancel` calls its callbacks, one of which wakes the thread of `Model::OptimizeLoop`, and sets
 `is_cancelled_` after them. A thread that is quicker than that finds nothing cancelled and sleeps for its whole period.

@@ -59,7 +59,7 @@ class EpochModel:
 
     `fit` makes an iterator for each epoch and ends the former. That ends AUTOTUNE's thread, which may go on sleeping:
     TensorFlow wakes it before it notes that it is to end (`core/framework/cancellation.cc`, 2.21), and a thread that
-    looks too early sleeps again. Then the epoch lasts until the thread's next waking: after 150, 310, 630 ms …
+    looks too early sleeps again. Then the epoch lasts until the thread's next waking: after 140, 300, 620 ms …
 
     Attributes:
         start_s: seconds that an epoch takes beside its batches where it does not wait for the thread.

@@ -14,7 +14,7 @@ from helpers.plots.style import COLOURS, styled
 
 ROW = 1.12  # inches
 BOX = 0.86  # a box's share of its column and of its row
-LETTERS = 14  # of a line in a box
+LETTERS = 16  # of a line in a box
 LEFT_OUT = "left out"
 ACROSS = 6  # columns side by side; a longer graph goes on below
 
@@ -151,7 +151,7 @@ def _box(axes, place, longer, lines, *, facecolor="white", **edge):
     """Draws a box at (column, row), so many columns longer than one."""
     column, row = place
     axes.add_patch(Rectangle((column - BOX / 2, row - BOX / 2), longer + BOX, BOX, fc=facecolor, ec="black", **edge))
-    size = 9 if len(lines) < 6 else 8
+    size = 9 if len(lines) < 6 and max(map(len, lines)) < 15 else 8
     axes.text(column + longer / 2, row, "\n".join(lines), ha="center", va="center", fontsize=size, linespacing=1.1)
 
 
