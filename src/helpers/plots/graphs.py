@@ -1,23 +1,28 @@
 """Draws a tf.data graph, its stages from left to right: as it was written, and below it as it ran."""
 
+import math
 import re
 import textwrap
+from typing import Any
 
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Patch, Rectangle
 
 from helpers.errors import NothingToShow
 from helpers.pipelines.graph import Graph, Node, Stage
-from helpers.plots.style import COLOURS, WIDTH, styled
+from helpers.plots.style import COLOURS, styled
 
-COLUMN = 1.15  # inches
-ROW = 0.95
-BOX = 0.84  # a box's share of its column and of its row
-LETTERS = 13  # of a line in a box
+ROW = 1.12  # inches
+BOX = 0.86  # a box's share of its column and of its row
+LETTERS = 16  # of a line in a box
+LEFT_OUT = "left out"
+ACROSS = 6  # columns side by side; a longer graph goes on below
 
 
 def graph(drawn: Graph) -> Figure:
     """Draws what was written above what ran: a fused node spans its stages, an added one stands below none.
+
+    A graph of many stages goes on below, in lines. What the words and colours in the boxes mean stands at the end.
 
     Args:
         drawn: from `helpers.pipelines.graph.as_it_ran`.
@@ -30,27 +35,74 @@ def graph(drawn: Graph) -> Figure:
     stages = _places(drawn.written)
     height = 1.4 + max(row for _, row in stages)  # the rows of the upper half, and a heading
     nodes = _below(drawn, stages, height)
-    columns = 1 + max(last for _, last, _ in nodes)
-    rows = 1 + max(row for *_, row in nodes)
-    width = max(WIDTH, COLUMN * columns)
-    with styled(height=ROW * (rows + 0.7), width=width) as (figure, axes):
-        axes.set(xlim=(-0.5, columns - 0.5), ylim=(rows - 0.4, -0.9))
+    lines = _lines(1 + max([last for _, last, _ in nodes] + [column for column, _ in stages]), nodes)
+    deep = 1.5 + max(row for *_, row in nodes)  # rows of a line, with the heading of the next
+    across = max(4, *(1 + column for _, column in lines))
+    rows = deep * (1 + lines[-1][0])
+
+    def at(column, row):
+        line, place = lines[column]
+        return place, row + deep * line
+
+    with styled(height=ROW * rows + 0.3) as (figure, axes):
+        axes.set(xlim=(-0.5, across - 0.5), ylim=(rows - 0.9, -0.9))
         axes.axis("off")
-        for title, row in (("as it was written", 0), ("as it ran", height)):
-            axes.text(-BOX / 2, row - 0.52, title, fontweight="bold", va="bottom", fontsize=9)
+        for line in range(1 + lines[-1][0]):
+            for title, row in (("as it was written", 0), ("as it ran", height)):
+                more = " (goes on)" if line else ""
+                axes.text(-BOX / 2, row + deep * line - 0.52, title + more, fontweight="bold", va="bottom", fontsize=10)
         kept = {id(stage) for node in drawn.nodes for stage in node.stages}
         for stage, (column, row) in zip(drawn.written, stages, strict=True):
-            dropped = id(stage) not in kept
-            _box(axes, column, column, row, _told(stage) + ["left out"] * dropped, linestyle=":" if dropped else "-")
+            told = [*_told(stage), LEFT_OUT] if id(stage) not in kept else _told(stage)
+            _box(axes, at(column, row), 0, told, linestyle="-" if id(stage) in kept else ":")
             for place in stage.inputs:
-                _arrow(axes, stages[place], (column, row))
+                _arrow(axes, at(*stages[place]), at(column, row))
         for node, (first, last, row) in zip(drawn.nodes, nodes, strict=True):
             colour = COLOURS[1] if node.changes else "0.92"
-            _box(axes, first, last, row, _told(node), facecolor=colour, linewidth=1.6 if node.changes else 0.8)
+            thick = 1.6 if node.changes else 0.8
+            _box(axes, at(first, row), last - first, _told(node), facecolor=colour, linewidth=thick)
             for place in node.inputs:
-                _arrow(axes, nodes[place][1:], (first, row))
+                _arrow(axes, at(*nodes[place][1:]), at(first, row))
+        explained = _explained(drawn, len(kept) < len(drawn.written))
+        if explained:
+            figure.legend(handles=explained, loc="outside lower left", frameon=False, fontsize=9, handlelength=1.6)
         figure.set_label(f"As it was written: {_chain(drawn.written)}. As it ran: {_chain(drawn.nodes)}.")
         return figure
+
+
+def _lines(columns: int, nodes: list[tuple[int, int, float]]) -> list[tuple[int, int]]:
+    """Returns the (line, place in it) of each column: lines of much the same length, which end within no node."""
+    most = math.ceil(columns / math.ceil(columns / ACROSS))
+    lines: list[tuple[int, int]] = []
+    line = place = 0
+    for column in range(columns):
+        # As wide as the widest node that begins here: it must end in this line.
+        wide = max([1, *(last - first + 1 for first, last, _ in nodes if first == column)])
+        within = any(first < column <= last for first, last, _ in nodes)
+        if place and not within and place + wide > most:
+            line, place = line + 1, 0
+        lines.append((line, place))
+        place += 1
+    return lines
+
+
+def _explained(drawn: Graph, something_left_out: bool) -> list[Any]:
+    """Returns what a legend says of the words and colours that occur in this drawing."""
+    nodes = drawn.nodes
+    tuned = any("(tuned)" in str(value) for node in nodes for value in node.told.values())
+    timed = any(node.processing_s is not None for node in nodes)
+    nothing = {"facecolor": "none", "edgecolor": "none"}
+    told: list[tuple[bool, str, dict[str, Any]]] = [
+        (
+            something_left_out,
+            f"{LEFT_OUT} by TensorFlow",
+            {"facecolor": "white", "edgecolor": "black", "linestyle": ":"},
+        ),
+        (any(node.changes for node in nodes), "changed by TensorFlow", {"facecolor": COLOURS[1]}),
+        (tuned, "(tuned): chosen by AUTOTUNE", nothing),
+        (timed, "ms: work in this stage, in the pass that was read; stages work side by side", nothing),
+    ]
+    return [Patch(label=label, **look) for occurs, label, look in told if occurs]
 
 
 def _places(stages) -> list[tuple[int, int]]:
@@ -95,15 +147,24 @@ def _told(drawn: Stage | Node) -> list[str]:
     return [*textwrap.wrap(name, LETTERS), *settings, *work, *drawn.changes]
 
 
-def _box(axes, first, last, row, lines, *, facecolor="white", **edge):
-    corner = first - BOX / 2, row - BOX / 2
-    axes.add_patch(Rectangle(corner, last - first + BOX, BOX, facecolor=facecolor, edgecolor="black", **edge))
-    axes.text((first + last) / 2, row, "\n".join(lines), ha="center", va="center", fontsize=7, linespacing=1.15)
+def _box(axes, place, longer, lines, *, facecolor="white", **edge):
+    """Draws a box at (column, row), so many columns longer than one."""
+    column, row = place
+    axes.add_patch(Rectangle((column - BOX / 2, row - BOX / 2), longer + BOX, BOX, fc=facecolor, ec="black", **edge))
+    size = 9 if len(lines) < 6 and max(map(len, lines)) < 15 else 8
+    axes.text(column + longer / 2, row, "\n".join(lines), ha="center", va="center", fontsize=size, linespacing=1.1)
 
 
 def _arrow(axes, start, end):
+    """Draws an arrow between the boxes at two places; into the next line, it leaves here and comes in there."""
     begins, ends = (start[0] + BOX / 2, start[1]), (end[0] - BOX / 2, end[1])
-    axes.annotate("", ends, begins, arrowprops={"arrowstyle": "->", "shrinkA": 0, "shrinkB": 0})
+    if ends[0] > begins[0]:
+        pieces = [(begins, ends)]
+    else:
+        pieces = [(begins, (begins[0] + 1 - BOX, begins[1])), ((ends[0] - 1 + BOX, ends[1]), ends)]
+    look = {"arrowstyle": "->", "shrinkA": 0, "shrinkB": 0}
+    for tail, head in pieces:
+        axes.annotate("", head, tail, arrowprops=look, annotation_clip=False)
 
 
 def _chain(parts):

@@ -9,8 +9,9 @@ from typing import Any
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-# Okabe and Ito's colours, which the colour-blind tell apart; ordered so that neighbours differ in grey too.
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
+# Okabe and Ito's colours, which the colour-blind tell apart; ordered so that neighbours differ in grey too. A dark
+# purple stands for their yellow, which a thin line on white does not show.
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#4B0055", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 HATCHES = ("", "///", "...", "xxx", "\\\\\\", "ooo", "+++", "|||")
 # Builders keep their look in every picture.
@@ -95,6 +96,8 @@ def ratio_scale(values: Iterable[float]) -> tuple[float, float, list[float]]:
     finite = [value for value in values if math.isfinite(value) and value > 0]
     low, high = min([*finite, 0.9]) / 1.06, max([*finite, 1.1]) * 1.06
     steps = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]
+    if high / low < 30:
+        steps = sorted({*steps, 0.3, 0.7, 1.5, 3, 7})
     if high / low < 4 * 1.06**2:
-        steps = sorted({*steps, 0.3, 0.4, 0.6, 0.7, 0.8, 0.9, 1.1, 1.25, 1.5, 1.75, 2.5, 3})
+        steps = sorted({*steps, 0.4, 0.6, 0.8, 0.9, 1.1, 1.25, 1.75, 2.5})
     return low, high, [step for step in steps if low <= step <= high]
