@@ -2,12 +2,14 @@
 
 Comparisons are given more time than in the lesson, because a kept picture is to show what is true and not how a class
 began; the cells whose pictures show them are tagged `longer` too. Below each picture stands which machine made it.
-`make pictures` runs all lessons, `python notebooks/pictures/make.py 02` one.
+`make pictures` runs all lessons, `python notebooks/pictures/make.py 02` one. A cell that shows a page in place of a
+picture, as the doctor's report in 12, needs an installed Chromium and playwright.
 """
 
 import base64
 import datetime
 import io
+import shutil
 import sys
 from pathlib import Path
 
@@ -22,6 +24,7 @@ FOLDER = Path(__file__).resolve().parent
 TAG = "picture-"
 LONGER = 8  # times the lesson's budget_s
 GREY = "#555555"
+PAGE_WIDTH, PAGE_HEIGHT = 900, 760  # pixels of a page that are kept
 
 
 def name_of(cell):
@@ -47,6 +50,29 @@ def caption(longer):
     return f"Kept on {datetime.date.today()}: {here.cores:g} cores, {here.cpu}{gpus}, {versions}.{measured}"
 
 
+def of_page(html):
+    """The top of a page of HTML, as a browser shows it, as a PNG file's bytes."""
+    from playwright.sync_api import sync_playwright
+
+    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    with sync_playwright() as playwright:
+        page = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"]).new_page()
+        page.set_viewport_size({"width": PAGE_WIDTH, "height": PAGE_HEIGHT})
+        page.set_content(html)
+        return page.screenshot()
+
+
+def shown_last(cell):
+    """The last picture or page that a cell shows, as a PNG file's bytes; None where it shows neither."""
+    for output in reversed(cell.outputs):
+        data = output.get("data", {})
+        if "image/png" in data:
+            return base64.b64decode(data["image/png"])
+        if "text/html" in data:
+            return of_page(data["text/html"])
+    return None
+
+
 def captioned(picture, text):
     """A PNG file's bytes with a line of text below."""
     drawn = Image.open(io.BytesIO(picture)).convert("RGB")
@@ -69,12 +95,11 @@ def keep(lesson):
     for cell in notebook.cells:
         if (name := name_of(cell)) is None:
             continue
-        pictures = [output.data["image/png"] for output in cell.outputs if "image/png" in output.get("data", {})]
-        if not pictures:
+        if (picture := shown_last(cell)) is None:
             sys.exit(f"a cell tagged {TAG}{name} must show a picture (got none in {lesson.name})")
         files.append(FOLDER / f"{lesson.name[:2]}_{name}.png")
         below = caption(longer and "longer" in cell.metadata.tags)
-        files[-1].write_bytes(captioned(base64.b64decode(pictures[-1]), below))
+        files[-1].write_bytes(captioned(picture, below))
     return files
 
 
