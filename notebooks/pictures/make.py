@@ -59,7 +59,8 @@ def of_page(html):
         page = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"]).new_page()
         page.set_viewport_size({"width": PAGE_WIDTH, "height": PAGE_HEIGHT})
         page.set_content(html)
-        return page.screenshot()
+        bottom = page.evaluate("Math.ceil(document.body.getBoundingClientRect().bottom)") + 8
+        return page.screenshot(clip={"x": 0, "y": 0, "width": PAGE_WIDTH, "height": min(PAGE_HEIGHT, bottom)})
 
 
 def shown_last(cell):
