@@ -94,7 +94,6 @@ WRONG_SOLUTIONS = {
     ),
     "14_look_under_the_clock": (
         "gone_s = first_pause_s\nwhile gone_s < read_s:\n    gone_s *= 2  # the pause, not the sum of the pauses",
-        "near_the_mean = int(np.sum(np.abs(two_heaps / two_heaps.mean() - 1) < 0.1))\n"
-        "share_slow = near_the_mean / 40",
+        "near_the_mean = int(np.sum(np.abs(two_heaps / two_heaps.mean() - 1) < 0.1))\nshare_slow = near_the_mean / 40",
     ),
 }
