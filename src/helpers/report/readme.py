@@ -73,7 +73,7 @@ KINDS = {
     ),
     "An old ImageDataGenerator script": (
         Question(
-            "shear, zoom and flip of CIFAR-10's JPEG files, batches of 32",
+            "shear, zoom and flip of CIFAR-10 pictures re-encoded as JPEG, batches of 32",
             {"source": "folder", "transform": "shear_zoom_flip"},
             "tf_image_data_generator",
             (
