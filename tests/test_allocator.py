@@ -58,6 +58,7 @@ print(len(set_to))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("set_malloc", "expected"), [("True", True), ("False", False)])
 def test_in_a_process_of_its_own_malloc_is_set_or_left_alone_as_asked(set_malloc, expected):
     code = ALONE.replace("MALLOC_IS_SET", set_malloc)

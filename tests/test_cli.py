@@ -100,6 +100,7 @@ def test_debug_shows_the_traceback():
         cli.main(["--debug", "compare", "--transform", "blur"])
 
 
+@pytest.mark.slow
 def test_compare_prints_parity_and_ratios(capsys):
     arguments = [
         "compare",

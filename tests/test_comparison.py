@@ -80,6 +80,7 @@ def test_all_feeds_gone_is_the_end():
     assert found.stopped == "precise" and found.table["rounds"].tolist() == [8, 8, 8]
 
 
+@pytest.mark.slow
 def test_the_seed_of_the_order_is_drawn_and_kept_and_gives_the_order_again():
     def order(seed):
         found = comparison.compare({name: Scripted(0.1) for name in "abcd"}, seed=seed)

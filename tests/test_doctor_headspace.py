@@ -49,6 +49,7 @@ def test_a_feed_that_waits_is_told_from_one_that_is_ready():
     assert "times as fast" in str(slow) and slow.batches == 8
 
 
+@pytest.mark.slow
 def test_the_share_of_a_batch_held_ready_is_small():
     ready = doctor.headspace(tf.data.Dataset.from_tensors((X, Y)).repeat(200), budget_s=1)
     assert ready.share.low < 0.3 and 0 <= ready.share.low <= ready.share.value <= ready.share.high < 1

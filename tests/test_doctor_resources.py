@@ -187,6 +187,7 @@ class Leaks(doctor_cases.Sequence):
         return x, y
 
 
+@pytest.mark.slow
 def test_a_training_that_keeps_its_batches_or_calls_fit_in_a_loop_is_told(capsys):
     data = doctor_cases.Data(1)
     model = doctor_cases.model_of()

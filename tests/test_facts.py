@@ -32,7 +32,10 @@ NO_FACT = {
     "A cache counts when it has been read": "the next sentence has the facts",
     "Source, cache, shuffle, batch": "the order that the lesson measures",
     "Cache the source, augment after": "the sentence before has the fact",
-    "take less time in tf.data": "measured in the lesson",
+    "took less time in tf.data here": "measured in the lesson",
+    "costs a Sequence more to hand over": "measured in the lesson",
+    "A new iterator of Grain begins": "measured in the lesson",
+    "or each epoch is the same": "measured in the lesson",
     "Layers are another operation": "decided by parity",
     "Short epochs and small batches favour": "measured in the lesson",
     "A buffer as long as one class": "arithmetic, and counted in the lesson",
@@ -147,6 +150,7 @@ def made_up(folder, **checks):
     return path
 
 
+@pytest.mark.slow
 def test_what_is_false_hangs_dies_or_proves_nothing_is_told_and_the_rest_is_tried(tmp_path):
     path = made_up(
         tmp_path,

@@ -87,9 +87,9 @@ def test_a_write_that_fails_leaves_the_file_as_it_was(tmp_path, fault):
 @pytest.mark.parametrize(
     ("part", "every"),
     [
-        ("prepare", 40),
-        ("cache", 12),
-        ("sweep", 90),
+        ("prepare", 80),
+        ("cache", 24),
+        ("sweep", 180),
         *(pytest.param(part, 1, marks=pytest.mark.slow) for part in ("prepare", "cache", "sweep", "gather", "pack")),
     ],
 )

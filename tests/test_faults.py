@@ -186,6 +186,7 @@ if seed == 1 and not os.path.exists({str(tmp_path / "writable")!r}):
     assert seeds_done(out) == [0, 1, 2]
 
 
+@pytest.mark.slow
 def test_data_that_vanish_fail_the_cells_that_need_them(tmp_path, picture_folder):
     data, out = tmp_path / "pictures", tmp_path / "run"
     shutil.copytree(picture_folder, data)
@@ -237,6 +238,7 @@ def test_a_truncated_notebook_of_a_finished_cell_changes_nothing(tmp_path, capsy
     assert seeds_done(out) == [0]
 
 
+@pytest.mark.slow
 def test_a_clock_that_jumps_changes_nothing(tmp_path):
     """In the sweep it falls back an hour twice a second, and is a day ahead while cell 1 runs; there it jumps too."""
     out, ahead = tmp_path / "run", tmp_path / "ahead"

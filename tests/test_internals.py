@@ -204,6 +204,7 @@ def test_a_timeline_is_read_from_the_profiler_s_own_message(tmp_path):
     assert any(name.startswith("Iterator::") for name in names)
 
 
+@pytest.mark.slow
 def test_a_process_that_has_run_tensorflow_is_told_from_one_that_may_be_forked():
     code = "import tensorflow as tf; from helpers import internals; print(internals.tensorflow_has_run()); "
     assert printed_by(code + "tf.constant(1) + 1; print(internals.tensorflow_has_run())") == [

@@ -102,6 +102,7 @@ def test_a_process_that_was_killed_is_named_and_none_is_left_after_the_error():
     assert not process.is_running()
 
 
+@pytest.mark.slow
 def test_what_cannot_be_built_over_there_is_said_here_and_no_process_is_left():
     before = set(psutil.Process().children())
     with (

@@ -234,6 +234,7 @@ def test_a_server_that_was_killed_is_followed_by_another(monkeypatch, capsys):
     supply.close()
 
 
+@pytest.mark.slow
 def test_kernels_of_two_servers_have_other_hash_seeds_and_other_addresses(monkeypatch, tmp_path):
     monkeypatch.delenv("PYTHONHASHSEED", raising=False)
     monkeypatch.setattr(kernels, "MODULES", trivial_cells.LIGHT)

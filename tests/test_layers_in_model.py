@@ -65,7 +65,7 @@ def test_the_layers_run_in_the_step_and_the_model_behind_them_trains():
     batch = timing.first_batch(feed)
     model = models.of(lambda given: models.small_cnn(given, classes=10, filters=2), batch, layers=feed.layers)
     before = [np.array(weights) for weights in model.model.get_weights()]
-    history = model.fit(feed.data, epochs=2, verbose=0)
+    history = model.fit(feed.data, epochs=2, verbose=0, shuffle=False)
     assert np.isfinite(history.history["loss"]).all()
     assert any(not np.array_equal(old, new) for old, new in zip(before, model.model.get_weights(), strict=True))
     np.testing.assert_allclose(model(batch[0]), model.model(batch[0].astype("float32") / 255), atol=1e-5)
@@ -109,7 +109,7 @@ def test_a_model_of_ones_own_comes_behind_the_layers():
     fed = {name: pipelines.build(name, task) for name in ("tf_data", "layers_in_model")}
     own = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(10)])
     own.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    told = comparison.compare(fed, model=own, trained="my model", budget_s=0, max_rounds=5)
+    told = comparison.compare(fed, model=own, trained="my model", budget_s=0.1, max_rounds=5)
     assert "of my model" in str(told) and own.built
 
 
@@ -123,7 +123,7 @@ from helpers.tasks import Task
 task = Task(transform="resize_standardize", examples=40)
 grain = {"grain": pipelines.build("grain", task), "in the model": pipelines.build("layers_in_model", task)}
 small = Task(transform="noise", examples=64)
-rows = measure(small, {"tf_data": {}, "layers_in_model": {}, "grain": {}}, budget_s=0, filters=2).rows()
+rows = measure(small, {"tf_data": {}, "layers_in_model": {}, "grain": {}}, budget_s=0.1, filters=2).rows()
 print(json.dumps([parity.check(task, grain).same, bool(rows["same_work"].all()), *set(rows["backend"])]))
 """
     environment = os.environ | {"KERAS_BACKEND": "jax"}

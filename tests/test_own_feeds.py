@@ -101,6 +101,7 @@ def study(folder, *names, file="feeds.py"):
     )
 
 
+@pytest.mark.slow
 def test_feeds_are_proved_and_compared_where_the_user_has_a_helpers_package(folder, capfd):
     assert study(folder, "plain", "late", "--json") == cli.DONE
     out = json.loads(capfd.readouterr().out)

@@ -66,6 +66,7 @@ def test_a_finished_sweep_run_again_does_nothing_and_says_so(quick_cells, tmp_pa
     assert (out / results.TABLE).read_bytes() == written
 
 
+@pytest.mark.slow
 def test_a_cell_that_hangs_is_ended_at_its_time_limit(quick_cells, tmp_path):
     outcome = run(quick_cells([3]), tmp_path / "run", cell_timeout_s=4)
     assert len(outcome.failed) == 1

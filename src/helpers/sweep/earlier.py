@@ -36,6 +36,7 @@ def write_machine(out: Path, here: Machine) -> None:
     if former and former["id"] != here.id:
         files.write_json(out / f"machine-{former['id']}.json", former)
     files.write_json(out / MACHINE, here.to_dict())
+    (out / f"machine-{here.id}.json").unlink(missing_ok=True)  # of an earlier turn of this machine
 
 
 def cells_of_others(out: Path, here: Machine, plan_on: Callable[[str], Grid]) -> dict[str, list[str]]:
