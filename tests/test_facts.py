@@ -25,7 +25,6 @@ THEIRS = re.compile(
 )
 # Sentences of takeaways that name TensorFlow or Keras and do not rely on what it does, and why.
 NO_FACT = {
-    "Such a tag names a fact": "it explains the tags",
     "A Sequence gives the batch it is asked for": "what the two words mean",
     "compute it before you call": "arithmetic",
     "The library under a Sequence": "measured in the lesson, on the reader's machine",
@@ -36,11 +35,13 @@ NO_FACT = {
     "costs a Sequence more to hand over": "measured in the lesson",
     "A new iterator of Grain begins": "measured in the lesson",
     "or each epoch is the same": "measured in the lesson",
+    "Workers fill a queue during that start": "measured in the lesson",
+    "`fit` may take more than all of it": "measured in the lesson",
     "Layers are another operation": "decided by parity",
-    "Short epochs and small batches favour": "measured in the lesson",
+    "short epochs and small batches favour": "measured in the lesson",
     "A buffer as long as one class": "arithmetic, and counted in the lesson",
     "Leave `steps_per_epoch` out": "the sentence before has the facts",
-    "costs a way through the network": "measured in the lesson",
+    "a way through the network for every batch": "measured in the lesson",
     "Slow epochs under autotune do not": "the next sentence has the fact",
     "Give the model for scales": "what the doctor asks for",
 }

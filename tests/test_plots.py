@@ -152,6 +152,13 @@ def test_a_builder_looks_the_same_in_every_picture():
     assert len({look["marker"] for look in looks}) == len({look["hatch"] for look in looks}) == len(looks)
 
 
+def test_no_two_of_many_pipelines_look_alike():
+    names = [f"pipeline {number}" for number in range(30)]
+    looks = [style.look(name, names) for name in names]
+    assert len({(look["color"], look["hatch"]) for look in looks}) == len(names)
+    assert len({(look["color"], look["marker"]) for look in looks}) == len(names)
+
+
 def test_costs_of_settings_are_ratios_to_the_untouched_builder():
     costs = winners.knob_costs(quick_like()).set_index("setting")
     assert costs.loc["map=batch", "ratio"] == pytest.approx(0.6, abs=0.02)

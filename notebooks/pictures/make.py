@@ -24,7 +24,7 @@ FOLDER = Path(__file__).resolve().parent
 TAG = "picture-"
 LONGER = 8  # times the lesson's budget_s
 GREY = "#555555"
-PAGE_WIDTH, PAGE_HEIGHT = 900, 760  # pixels of a page that are kept
+PAGE_WIDTH, PAGE_HEIGHT = 1300, 760  # pixels of a page that are kept
 
 
 def name_of(cell):

@@ -70,8 +70,9 @@ def png(figure: Figure, *, software: str | None = None) -> bytes:
 def look(name: str, among: Iterable[str] = ()) -> dict[str, str]:
     """Returns colour, marker and hatch of a builder or label: the same in every picture for the kit's own."""
     order = list(dict.fromkeys([*KNOWN, *among, name]))
-    number = order.index(name) % len(COLOURS)
-    return {"color": COLOURS[number], "marker": MARKERS[number], "hatch": HATCHES[number]}
+    turn, number = divmod(order.index(name), len(COLOURS))
+    shape = (number + turn) % len(COLOURS)  # where colours come again, they come with another marker and hatch
+    return {"color": COLOURS[number], "marker": MARKERS[shape], "hatch": HATCHES[shape]}
 
 
 def ratio_axis(axis: Any, values: Iterable[float]) -> None:

@@ -55,7 +55,7 @@ def heat_map(results: pd.DataFrame, *, columns: str = "batch_size", limit: int =
             clear = _filling(cell.winner, labels) | {"alpha": _shade(cell.lead)}
             axes.add_patch(Rectangle((left, top), 1, 1, **(clear if cell.clear else LEVEL), **edge))
             lead = f"{cell.lead:.2f} x ahead" if cell.clear else f"level with {cell.second}"
-            text = "\n".join([*textwrap.wrap(cell.winner, 20), *textwrap.wrap(lead, 22)])
+            text = "\n".join([*textwrap.wrap(cell.winner, 24, break_long_words=False), *textwrap.wrap(lead, 22)])
             axes.text(left + 0.5, top + 0.5, text, **centred)
         axes.set(xlim=(0, len(across)), ylim=(len(rows), 0), xlabel=AXES[columns])
         axes.set_xticks(np.arange(len(across)) + 0.5, [f"{value:,}" for value in across])
