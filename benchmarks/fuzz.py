@@ -40,7 +40,7 @@ from helpers.claims import evidence
 from helpers.datasets import preparing
 from helpers.errors import StudyError
 from helpers.report import pack
-from helpers.sweep import folder, grid as grids
+from helpers.sweep import folder as run_folder, grid as grids
 
 DEADLINE_S = 30
 MEMORY_BYTES = 16 << 30  # of address space: a file of some kilobytes that takes more is a finding
@@ -82,7 +82,7 @@ class Grids(Kind):
         self.case = mutations.of_text(chance, chance.choice(self.originals))
         Path("grid.yml").write_bytes(self.case)
         if chance.random() < 0.1:
-            folder.name_in(Path("grid.yml"), "mine")
+            run_folder.name_in(Path("grid.yml"), "mine")
         else:
             grids.load("grid.yml")
 
