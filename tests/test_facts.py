@@ -186,7 +186,7 @@ def test_what_is_not_installed_is_not_tried(tmp_path):
         ("facts: [{id: a, says: b, check: 'x ='}]", "must be Python"),
         ("facts: [{id: a, says: b, check: 'x = 1'}]", "no assert"),
         ("facts: [{id: a, says: b, check: 'assert 1'}, {id: a, says: c, check: 'assert 1'}]", "a twice"),
-        ("facts: [", "YAML file"),
+        ("facts: [", "must be YAML"),
     ],
 )
 def test_a_file_that_is_none_is_one_line(tmp_path, content, error):

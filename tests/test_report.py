@@ -37,12 +37,15 @@ def run_folder(place, rows=None, *, shown=True):
     return place
 
 
-@pytest.fixture(scope="module")
-def written(tmp_path_factory):
-    place = tmp_path_factory.mktemp("report")
+def page_of_two_machines(place):
     one, two = run_folder(place / "first"), run_folder(place / "second", table([quick_like("0therone")]))
     keep(two / report.EVIDENCE, "0therone", {name: Evidence("refuted", "made up") for name in evidence.names()})
     return report.write(one, two)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    return page_of_two_machines(tmp_path_factory.mktemp("report"))
 
 
 @pytest.fixture(scope="module")

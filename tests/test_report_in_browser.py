@@ -4,12 +4,10 @@ import importlib.util
 import shutil
 
 import pytest
-from made_up_results import quick_like, table
 from test_browser import BROWSER, FLAGS
-from test_report import keep, run_folder
+from test_report import keep, page_of_two_machines
 
 from helpers import files, machine, paths, report
-from helpers.claims import evidence
 from helpers.claims.evidence import Evidence
 
 pytestmark = [
@@ -34,10 +32,7 @@ def reference(tmp_path_factory):
 @pytest.fixture(scope="module")
 def two_runs(tmp_path_factory):
     """The page of two runs of two machines."""
-    place = tmp_path_factory.mktemp("two")
-    one, two = run_folder(place / "first"), run_folder(place / "second", table([quick_like("0therone")]))
-    keep(two / report.EVIDENCE, "0therone", {name: Evidence("refuted", "made up") for name in evidence.names()})
-    return report.write(one, two)
+    return page_of_two_machines(tmp_path_factory.mktemp("two"))
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from helpers import checks, paths
+from helpers.claims import reading
 from helpers.errors import StudyError
 
 FIELDS = {"id", "says", "check", "needs", "alone", "seen"}
@@ -95,22 +96,10 @@ def load(path: Path | None = None) -> FactFile:
     Raises:
         StudyError: where it is not there, is no YAML, or a fact is not as it must be.
     """
-    import yaml
-
     path = path or default_path()
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        told = " ".join(str(error).split())
-        raise StudyError(
-            f"facts must be a YAML file that can be read (got {path}: {told}); see data/facts.yml"
-        ) from None
-    if not isinstance(content, dict) or not isinstance(content.get("facts"), list):
-        raise StudyError(f"{path.name}: it must hold a list named facts (got {type(content).__name__}); see its head")
+    content = reading.content_of(path, "facts")
     facts = tuple(_fact(path.name, entry) for entry in content["facts"])
-    ids = [fact.id for fact in facts]
-    if twice := sorted({id_ for id_ in ids if ids.count(id_) > 1}):
-        raise StudyError(f"{path.name}: every fact needs an id of its own (got {twice[0]} twice)")
+    reading.require_own_ids((fact.id for fact in facts), path.name, "fact")
     return FactFile(facts, content.get("shared") or "", content.get("environments") or {})
 
 

@@ -1,6 +1,5 @@
 """The published claims: read from `data/claims.yml`, checked, and judged on a table of results."""
 
-from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from helpers import checks, paths
-from helpers.claims import evidence, rules
+from helpers.claims import evidence, reading, rules
 from helpers.claims.judgement import Judgement
 from helpers.claims.rules import EXPECTATIONS, RuleOutcome
 from helpers.errors import StudyError
@@ -80,22 +79,10 @@ def load(path: str | Path | None = None) -> list[Claim]:
     Raises:
         StudyError: where it is not there, is no YAML, or a claim is not as it must be.
     """
-    import yaml
-
     path = Path(path) if path else paths.project_root() / "data" / "claims.yml"
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise StudyError(f"claims must be a file that can be read (got {path}: {error}); see data/claims.yml") from None
-    except yaml.YAMLError as error:
-        line = f" line {error.problem_mark.line + 1}" if getattr(error, "problem_mark", None) else ""
-        raise StudyError(f"{path.name}{line}: claims must be YAML ({getattr(error, 'problem', error)})") from None
-    if not isinstance(content, dict) or not isinstance(content.get("claims"), list) or not content["claims"]:
-        raise StudyError(f"{path.name}: it must hold a list named claims (got {type(content).__name__}); see its head")
-    claims = [_claim(path.name, number, entry) for number, entry in enumerate(content["claims"], start=1)]
-    (id_, times), *_ = Counter(claim.id for claim in claims).most_common(1)
-    if times > 1:
-        raise StudyError(f"{path.name}: every claim needs an id of its own (got {id_} twice)")
+    listed = reading.content_of(path, "claims")["claims"]
+    claims = [_claim(path.name, number, entry) for number, entry in enumerate(listed, start=1)]
+    reading.require_own_ids((claim.id for claim in claims), path.name, "claim")
     return claims
 
 

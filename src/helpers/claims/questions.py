@@ -2,13 +2,12 @@
 
 import ast
 import re
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from helpers import checks, paths
-from helpers.claims import file
+from helpers.claims import file, reading
 from helpers.claims.judgement import Judgement
 from helpers.errors import StudyError
 
@@ -80,25 +79,11 @@ def load(path: str | Path | None = None) -> list[Question]:
     Raises:
         StudyError: where it is not there, is no YAML, or a question is not as it must be.
     """
-    import yaml
-
     path = Path(path) if path else paths.project_root() / "data" / "questions.yml"
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise StudyError(f"questions must be in a file that can be read (got {path}: {error})") from None
-    except yaml.YAMLError as error:
-        raise StudyError(f"{path.name}: questions must be YAML ({getattr(error, 'problem', error)})") from None
-    listed = content.get("questions") if isinstance(content, dict) else None
-    if not isinstance(listed, list) or not listed:
-        raise StudyError(
-            f"{path.name}: it must hold a list named questions (got {type(content).__name__}); see its head"
-        )
+    listed = reading.content_of(path, "questions")["questions"]
     known = {claim.id for claim in file.load()}
     questions = [_question(f"{path.name}: question {number}", entry, known) for number, entry in enumerate(listed, 1)]
-    (id_, times), *_ = Counter(question.id for question in questions).most_common(1)
-    if times > 1:
-        raise StudyError(f"{path.name}: every question needs an id of its own (got {id_} twice)")
+    reading.require_own_ids((question.id for question in questions), path.name, "question")
     return questions
 
 

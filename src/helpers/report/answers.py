@@ -5,12 +5,12 @@ import os
 import subprocess
 import sys
 import textwrap
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
-from helpers import paths
+from helpers.claims import facts
 from helpers.claims.judgement import Judgement
 from helpers.claims.questions import Question, find, load
 from helpers.errors import StudyError, first_line
@@ -62,33 +62,33 @@ def check(words: tuple[str, ...] = ()) -> bool:
     Returns:
         Whether all answers that were tried stand.
     """
-    facts, verdicts = _facts(), None
+    known_facts, verdicts = {fact.id: fact for fact in facts.load().facts}, None
     outcomes = []
     for question in find(load(), words):
         if question.evidence.kind == "lesson":
             continue
         if question.evidence.kind == "claim" and verdicts is None:
             verdicts = _verdicts()
-        outcomes.append(outcome(question, verdicts, facts))
+        outcomes.append(outcome(question, verdicts, known_facts))
         print(f"{outcomes[-1].state:14} {question.id}: {outcomes[-1].told}", flush=True)
     counts = {state: sum(seen.state == state for seen in outcomes) for state in State}
     print(", ".join(f"{count} {state}" for state, count in counts.items() if count))
     return not counts[State.CHANGED]
 
 
-def outcome(question: Question, verdicts: tuple[str, dict[str, str]] | None, facts: dict[str, Any]) -> Outcome:
+def outcome(question: Question, verdicts: tuple[str, dict[str, str]] | None, known_facts: Mapping[str, Any]) -> Outcome:
     """Tries the evidence of a question that is not a lesson's.
 
     Args:
         question: from `helpers.claims.questions`.
         verdicts: a run's name, and the verdict of every claim on it; None where no claim decides.
-        facts: those of data/facts.yml, by id.
+        known_facts: those of data/facts.yml, by id.
     """
     evidence = question.evidence
     if evidence.kind == "claim":
         return _of_claim(evidence, verdicts)
     if evidence.kind == "fact":
-        return _of_fact(evidence.told, facts)
+        return _of_fact(evidence.told, known_facts)
     if lacking := missing(question):
         return Outcome(State.NOT_TRIED, f"it needs {', '.join(lacking)}, which is not installed")
     return run(question)
@@ -133,19 +133,7 @@ def _verdicts() -> tuple[str, dict[str, str]]:
     return opened.name, dict(zip(judged["id"], judged["verdict"], strict=True))
 
 
-def _facts() -> Any:
-    """The checked facts of data/facts.yml by id; {} where there is no such file."""
-    path = Path(paths.project_root() / "data" / "facts.yml")
-    if not path.is_file():
-        return {}
-    import yaml
-
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    listed = content.get("facts", []) if isinstance(content, dict) else []
-    return {str(fact.get("id")): fact for fact in listed if isinstance(fact, dict)}
-
-
-def _of_fact(id_, facts):
-    if id_ not in facts:
+def _of_fact(id_, known_facts):
+    if id_ not in known_facts:
         return Outcome(State.CHANGED, f"data/facts.yml has no fact {id_}")
     return Outcome(State.STANDS, f"fact {id_} stands in data/facts.yml, which has a check of its own")
