@@ -7,7 +7,7 @@ import pytest
 from wrong_answers import WRONG
 
 from helpers import claims, cli, paths
-from helpers.claims import questions
+from helpers.claims import facts, questions
 from helpers.claims.questions import Evidence, Question
 from helpers.errors import StudyError
 from helpers.report import answers
@@ -104,21 +104,25 @@ def test_a_claims_answer_changes_with_its_verdict(monkeypatch):
     question = next(question for question in BOOK if question.evidence.kind == "claim")
     states = {}
     for verdict in claims.Judgement:
-        states[verdict] = answers.outcome(question, ("a run", {question.evidence.told: verdict}), {}).state
+        states[verdict] = answers.outcome(question, ("a run", {question.evidence.told: verdict})).state
     assert states.pop(question.evidence.verdict) == State.STANDS
     assert states.pop("undecided yet") == State.NOT_TRIED
     assert set(states.values()) == {State.CHANGED}
 
 
-def test_a_facts_answer_needs_the_fact():
-    question = Question("made-up", (), "", "", Evidence("fact", "known"))
-    assert answers.outcome(question, None, {"known": {}}).state == State.STANDS
-    assert answers.outcome(question, None, {}).state == State.CHANGED
+def test_a_facts_answer_stands_where_the_fact_does(tmp_path, monkeypatch):
+    path = tmp_path / "facts.yml"
+    path.write_text(
+        "facts: [{id: right, says: one is true, check: assert 1}, {id: wrong, says: none is, check: assert 0}]"
+    )
+    monkeypatch.setattr(facts, "default_path", lambda: path)
+    asked = [Question("made-up", (), "", "", Evidence("fact", id_)) for id_ in ("right", "wrong", "gone")]
+    assert [answers.outcome(each, None).state for each in asked] == [State.STANDS, State.CHANGED, State.CHANGED]
 
 
 def test_an_answer_that_changed_is_exit_code_1(monkeypatch, capsys):
     changed = answers.Outcome(State.CHANGED, "it is otherwise")
-    monkeypatch.setattr(answers, "outcome", lambda question, verdicts, facts: changed)
+    monkeypatch.setattr(answers, "outcome", lambda question, verdicts: changed)
     assert cli.main(["answers", "--check", "shuffle-buffer"]) == cli.SOME_FAILED
     assert "changed        shuffle-buffer: it is otherwise" in capsys.readouterr().out
 

@@ -754,7 +754,8 @@ def alive(process):
     return False
 
 
-@pytest.mark.parametrize("launcher", ["warm", pytest.param("stock", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", ["warm", "stock"])
 def test_68_nothing_in_the_current_folder_is_executed(tmp_path, monkeypatch, launcher):
     place = tmp_path / "mine"
     place.mkdir()

@@ -54,6 +54,7 @@ def test_a_reference_that_became_slower_is_told_by_all_others():
     assert verdicts(found)["tf_data"] == "slower"
 
 
+@pytest.mark.slow
 def test_two_runs_of_the_same_raise_an_alarm_in_one_of_twenty_at_most():
     alarms = sum((changes(run_of(seed), run_of(100 + seed))["verdict"] == "slower").any() for seed in range(40))
     assert alarms <= 2

@@ -131,6 +131,7 @@ def test_a_column_that_chance_could_bring_is_not_named():
     assert outcome.crossover == "no single column separates the cells better than chance"
 
 
+@pytest.mark.slow
 def test_what_separates_nothing_is_named_in_one_of_twenty_tables_at_most():
     generator, named = np.random.default_rng(0), 0
     for _ in range(40):

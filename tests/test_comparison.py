@@ -60,6 +60,7 @@ def test_feeds_leave_one_by_one_and_the_reference_runs_to_the_end():
     assert found.turns_at("steady") is None
 
 
+@pytest.mark.slow
 def test_where_verdicts_matter_a_ratio_far_from_1_may_be_known_less_precisely():
     noise = np.exp(np.random.default_rng(0).normal(0, 0.08, (2, 60)))
 

@@ -65,6 +65,7 @@ def test_tf_data_computes_on_the_cpu(name):
     assert device.computes_on(pipelines.build(name, task)) == "CPU:0"
 
 
+@pytest.mark.slow
 def test_models_may_differ_between_the_feeds_of_a_comparison():
     images, labels = BATCH
     as_bytes = (images.astype("uint8"), labels)

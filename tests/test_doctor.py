@@ -222,7 +222,7 @@ def test_the_command_tells_a_finding_by_its_exit_code(tmp_path, capfd):
     (tmp_path / "mine.py").write_text(textwrap.dedent(FILE))
     mine = str(tmp_path / "mine.py")
     page = tmp_path / "page.html"
-    asked = ["doctor", f"{mine}:train", "--source", f"{mine}:source", "--budget", "1", "--json", "--html", str(page)]
+    asked = ["doctor", f"{mine}:train", "--source", f"{mine}:source", "--budget", "0.5", "--json", "--html", str(page)]
     assert cli.main(asked) == 3
     told = json.loads(capfd.readouterr().out.splitlines()[-1])
     assert [each["fault"] for each in told["findings"] if each["kind"] == "content"] == ["label_mismatch"]
@@ -268,7 +268,11 @@ def all_at_once(rows):
 
 @pytest.mark.parametrize(
     ("make", "fault"),
-    [(seeded_in_each_batch, "frozen_augmentation"), (one_after_the_other, "per_item_python"), (all_at_once, None)],
+    [
+        (one_after_the_other, "per_item_python"),
+        (all_at_once, None),
+        pytest.param(seeded_in_each_batch, "frozen_augmentation", marks=pytest.mark.slow),
+    ],
 )
 def test_what_a_batch_calls_is_seen_while_it_runs(make, fault):
     report = doctor.examine(ByFunctions(make), source=(PIXELS, CLASSES), budget_s=2.0)
@@ -295,10 +299,10 @@ def batches_once():
 @pytest.mark.parametrize(
     ("feed", "fault"),
     [
-        (Feed(batches_for_ever(CLASSES), steps_per_epoch=8), None),
+        pytest.param(Feed(batches_for_ever(CLASSES), steps_per_epoch=8), None, marks=pytest.mark.slow),
         (Feed(batches_for_ever(np.sort(CLASSES)), steps_per_epoch=8), "label_mismatch"),
         (Feed(batches_once, steps_per_epoch=8), "wrong_length"),
-        (batches_once, "single_worker"),
+        pytest.param(batches_once, "single_worker", marks=pytest.mark.slow),
     ],
 )
 def test_a_generator_is_examined_as_fit_reads_it(feed, fault):
@@ -308,6 +312,7 @@ def test_a_generator_is_examined_as_fit_reads_it(feed, fault):
     assert fault != "single_worker" or report.stages.stages[0].name == "batches_once"
 
 
+@pytest.mark.slow
 def test_pictures_within_records_are_seen_by_their_headers(tmp_path):
     names = [str(tmp_path / f"{number}.tfrecord") for number in range(2)]
     for name in names:

@@ -44,8 +44,8 @@ def state_of(model):
 
 
 def test_a_feed_that_waits_is_told_from_one_that_is_ready():
-    slow = doctor.headspace(Slow(0.02), budget_s=1)
-    assert slow.matters and 0 < slow.share.low and 1 < slow.at_most.low
+    slow = doctor.headspace(Slow(0.02), budget_s=0.3)
+    assert slow.matters and slow.share.low > 0 and slow.at_most.low > 1
     assert "times as fast" in str(slow) and slow.batches == 8
 
 

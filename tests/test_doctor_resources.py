@@ -116,6 +116,7 @@ def test_a_cache_file_of_an_earlier_pipeline_is_told(tmp_path):
     assert finding.fault == "stale_cache" and "example 1 differs" in finding.evidence
 
 
+@pytest.mark.slow
 def test_a_cache_file_that_is_not_there_yet_is_not_written(tmp_path):
     file = str(tmp_path / "cache")
     numbers = tf.data.Dataset.range(40).map(lambda number: 2 * number).cache(file).batch(4)

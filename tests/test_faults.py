@@ -107,6 +107,7 @@ def memory_group():
     return place
 
 
+@pytest.mark.slow
 def test_a_kernel_that_the_system_kills_for_its_memory_fails_its_cell_only(tmp_path):
     group = memory_group()
     if group is None:

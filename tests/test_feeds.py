@@ -94,7 +94,12 @@ NO_IMAGES = {
 }
 
 
-@pytest.mark.parametrize("name", NO_IMAGES)
+QUICK = {"a table", "several inputs and outputs, by name", "pictures of several sizes", "a generator that never ends"}
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in NO_IMAGES]
+)
 def test_feeds_that_are_no_images_are_compared(name):
     first, second = NO_IMAGES[name]
     compared = comparison.compare({"first": first, "second": second}, budget_s=0.1, precision=0.9, margin=0.9)
@@ -215,7 +220,7 @@ def test_fit_shuffles_the_batches_of_a_py_dataset_unless_told_not_to(shuffle):
     feed = Feed(data, shuffle=shuffle)
     assert feeds.opened(feed).shuffle is (shuffle is not False)
     orders = []
-    for _ in range(4):
+    for _ in range(2):
         data.asked.clear()
         timing.time_epoch(model, feed)
         orders.append(data.asked[-5:])

@@ -52,7 +52,7 @@ def isolated():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(isolation, "started", watched)
         patch.setattr(timing, "time_epoch", no_epoch_here)
-        seen.measurement = measurement.measure(TASK, SPECS, budget_s=1, precision=0.5, isolate=True)
+        seen.measurement = measurement.measure(TASK, SPECS, budget_s=0.5, precision=0.5, isolate=True)
     return seen
 
 
@@ -91,6 +91,7 @@ def test_rows_of_isolated_pipelines_say_so_and_rank_them(isolated):
     assert (rows["rounds"] >= 5).all() and (rows["time_ratio"] > 0).all()
 
 
+@pytest.mark.slow
 def test_a_process_that_was_killed_is_named_and_none_is_left_after_the_error():
     with (
         pytest.raises(StudyError, match=r"the process of py_dataset must stay alive \(it ended with -9"),

@@ -207,6 +207,7 @@ run_notebook(Path(), code, **warm.engine_options())
         until(lambda family=family: all(gone(one.pid) for one in family))
 
 
+@pytest.mark.slow
 def test_a_server_ends_with_its_sweep_while_it_imports_too(tmp_path):
     (tmp_path / "endless.py").write_text("import time; open('begun', 'w').close(); time.sleep(600)")
     starting = "from helpers.sweep import kernels; kernels.Warm(('endless',))"
@@ -247,6 +248,7 @@ def test_kernels_of_two_servers_have_other_hash_seeds_and_other_addresses(monkey
     assert told[0][0] != told[2][0] and told[0][1] != told[2][1]
 
 
+@pytest.mark.slow
 def test_line_72_a_server_that_is_stopped_is_ended_and_followed_by_another(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(kernels, "MODULES", trivial_cells.LIGHT)
     monkeypatch.setattr(kernels, "FORK_TIMEOUT_S", 1)

@@ -104,6 +104,7 @@ def test_memory_in_a_process_of_its_own_is_refused_before_anything_is_timed():
         measure(Task(examples=32), {"tf_data": {}, "layers_in_model": {}}, isolate=True)
 
 
+@pytest.mark.slow
 def test_a_model_of_ones_own_comes_behind_the_layers():
     task = Task(transform="rescale", examples=64)
     fed = {name: pipelines.build(name, task) for name in ("tf_data", "layers_in_model")}

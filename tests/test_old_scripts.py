@@ -376,6 +376,7 @@ def test_a_script_sees_the_same_with_the_port(script, picture_folder, tmp_path):
             assert mine == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.__name__)
 def test_a_script_runs_as_far_and_sees_the_same_shapes_in_the_default_mode(script, picture_folder, tmp_path):
     theirs = run(script, Original, picture_folder, tmp_path / "original")

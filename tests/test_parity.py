@@ -122,6 +122,7 @@ def test_what_is_no_feed_is_refused(right):
         parity.check(TASK, {"mine": of_arrays(*right).repeat()})
 
 
+@pytest.mark.slow
 def test_many_alike_images_under_a_warp_raise_no_false_alarm():
     task = Task(transform="shear_zoom_flip", examples=3000, batch_size=128)
     report = parity.check(task, {"tf_data": pipelines.build("tf_data", task, map="batch")})

@@ -231,6 +231,7 @@ def test_intervals_carry_their_verdicts_as_words():
     assert texts(figure) == ["1.20 slower", "1.00 the same"] and figure.axes[0].get_xscale() == "log"
 
 
+@pytest.mark.slow
 def test_a_guess_is_drawn_beside_what_was_measured():
     timed = Epochs({"a": 1.0, "b": 2.0})
     measured = comparison.compare({"a": timed.of("a"), "b": timed.of("b")}, max_rounds=5)

@@ -194,6 +194,7 @@ def test_a_damaged_description_of_the_machine_is_one_clear_line(tmp_path):
         report.open_runs(run)
 
 
+@pytest.mark.slow
 def test_what_a_measuring_machine_left_is_used_and_another_machines_is_named(tmp_path, monkeypatch):
     run = run_folder(tmp_path / "run", quick_like("elsewhere"))
     (opened,) = report.open_runs(run)

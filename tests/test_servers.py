@@ -42,6 +42,7 @@ def test_where_rounds_explain_all_the_interval_reaches_down_to_none():
     assert found.low == 0 and found.high < 0.02
 
 
+@pytest.mark.slow
 def test_the_interval_holds_the_spread_as_often_as_it_says():
     held = [
         (found.low <= 0.05 <= found.high)

@@ -53,6 +53,7 @@ def test_dynamic_sharding_on_two_workers_delivers_every_example_once(command, tw
     assert feed.cardinality() == 10
 
 
+@pytest.mark.slow
 def test_without_sharding_one_worker_does_the_task_and_two_do_it_twice(one_worker, two_workers):
     from helpers import parity
 
@@ -115,6 +116,7 @@ def test_the_command_line_takes_an_address_among_a_pipeline_s_knobs():
     pipelines.Spec("tf_data", knobs)
 
 
+@pytest.mark.slow
 def test_a_restarted_worker_makes_each_policy_lose_or_repeat_as_it_promises(two_workers):
     from helpers.service import faults
 
@@ -127,6 +129,7 @@ def test_a_restarted_worker_makes_each_policy_lose_or_repeat_as_it_promises(two_
     assert table.loc["dynamic", ["twice", "more often"]].sum() == 0  # at most once: lost, never repeated
 
 
+@pytest.mark.slow
 def test_a_killed_worker_hangs_no_epoch_because_the_watchdog_ends_it(two_workers):
     from helpers.service import faults
 
@@ -138,6 +141,7 @@ def test_a_killed_worker_hangs_no_epoch_because_the_watchdog_ends_it(two_workers
     assert table.loc[["dynamic", "file", "data"], "twice"].eq(0).all()
 
 
+@pytest.mark.slow
 def test_fit_on_a_service_whose_dispatcher_is_gone_ends_with_one_clear_error(two_workers):
     from helpers import timing
     from helpers.timing import models

@@ -104,6 +104,7 @@ def test_what_is_asked_for_runs_and_what_others_did_in_the_folder_stays(run, tmp
     assert run([1, 2, 3], "run", resume=True).before == 3
 
 
+@pytest.mark.slow
 def test_a_value_that_is_set_reaches_every_cell(run, tmp_path):
     code = "assert (budget_s, batch_size) == (30, 64), budget_s"
     assert run([1, 2], "run", code=code, selection=sweep.read_selection(["budget_s=30", "batch_size=64"])).done == 2

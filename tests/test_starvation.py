@@ -122,6 +122,7 @@ def test_a_simulated_step_sleeps_once_for_as_long_as_it_was_told(monkeypatch):
     assert slept == [0.02] * 40  # one epoch that is timed, one that ends it
 
 
+@pytest.mark.slow
 def test_a_simulated_device_waits_for_a_slow_feed_as_predicted(clock):
     slow = clock.feed(BATCH, 0.02, 8)
     parts = starvation.take_apart(slow, epochs=1)

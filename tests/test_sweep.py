@@ -73,6 +73,7 @@ def test_a_cell_that_hangs_is_ended_at_its_time_limit(quick_cells, tmp_path):
     assert "Timeout" in (tmp_path / "run" / "cells" / outcome.failed[0] / "error.txt").read_text()
 
 
+@pytest.mark.slow
 def test_a_truncated_rows_file_is_run_again(quick_cells, tmp_path):
     plan, out = quick_cells([0]), tmp_path / "run"
     run(plan, out)
@@ -81,6 +82,7 @@ def test_a_truncated_rows_file_is_run_again(quick_cells, tmp_path):
     assert run(plan, out, resume=True).done == 1
 
 
+@pytest.mark.slow
 def test_a_kernel_that_never_began_is_started_once_more(quick_cells, tmp_path):
     class Stillborn(AsyncKernelManager):
         def format_kernel_cmd(self, extra_arguments=None):
@@ -155,6 +157,7 @@ def test_a_run_of_another_schema_is_not_resumed_and_says_so(quick_cells, tmp_pat
     assert (out / results.TABLE).read_bytes() == before
 
 
+@pytest.mark.slow
 def test_line_72_a_kernel_that_is_stopped_is_ended_at_its_time_limit_and_the_sweep_goes_on(quick_cells, tmp_path):
     outcome = run(quick_cells([5, 4]), tmp_path / "run", cell_timeout_s=3)
     assert (outcome.done, len(outcome.failed)) == (1, 1)

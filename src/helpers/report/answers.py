@@ -5,12 +5,11 @@ import os
 import subprocess
 import sys
 import textwrap
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
-from helpers.claims import facts
+from helpers.claims import fact_checks, facts
+from helpers.claims.fact_checks import Truth
 from helpers.claims.judgement import Judgement
 from helpers.claims.questions import Question, find, load
 from helpers.errors import StudyError, first_line
@@ -28,6 +27,9 @@ class State(StrEnum):
     STANDS = "stands"
     CHANGED = "changed"
     NOT_TRIED = "not tried here"
+
+
+OF_TRUTH = {Truth.TRUE: State.STANDS, Truth.FALSE: State.CHANGED, Truth.NOT_TRIED: State.NOT_TRIED}
 
 
 @dataclass(frozen=True)
@@ -62,33 +64,32 @@ def check(words: tuple[str, ...] = ()) -> bool:
     Returns:
         Whether all answers that were tried stand.
     """
-    known_facts, verdicts = {fact.id: fact for fact in facts.load().facts}, None
+    verdicts = None
     outcomes = []
     for question in find(load(), words):
         if question.evidence.kind == "lesson":
             continue
         if question.evidence.kind == "claim" and verdicts is None:
             verdicts = _verdicts()
-        outcomes.append(outcome(question, verdicts, known_facts))
+        outcomes.append(outcome(question, verdicts))
         print(f"{outcomes[-1].state:14} {question.id}: {outcomes[-1].told}", flush=True)
     counts = {state: sum(seen.state == state for seen in outcomes) for state in State}
     print(", ".join(f"{count} {state}" for state, count in counts.items() if count))
     return not counts[State.CHANGED]
 
 
-def outcome(question: Question, verdicts: tuple[str, dict[str, str]] | None, known_facts: Mapping[str, Any]) -> Outcome:
+def outcome(question: Question, verdicts: tuple[str, dict[str, str]] | None) -> Outcome:
     """Tries the evidence of a question that is not a lesson's.
 
     Args:
         question: from `helpers.claims.questions`.
         verdicts: a run's name, and the verdict of every claim on it; None where no claim decides.
-        known_facts: those of data/facts.yml, by id.
     """
     evidence = question.evidence
     if evidence.kind == "claim":
         return _of_claim(evidence, verdicts)
     if evidence.kind == "fact":
-        return _of_fact(evidence.told, known_facts)
+        return _of_fact(evidence.told)
     if lacking := missing(question):
         return Outcome(State.NOT_TRIED, f"it needs {', '.join(lacking)}, which is not installed")
     return run(question)
@@ -133,7 +134,9 @@ def _verdicts() -> tuple[str, dict[str, str]]:
     return opened.name, dict(zip(judged["id"], judged["verdict"], strict=True))
 
 
-def _of_fact(id_, known_facts):
-    if id_ not in known_facts:
+def _of_fact(id_):
+    wanted = [fact for fact in facts.load().facts if fact.id == id_]
+    if not wanted:
         return Outcome(State.CHANGED, f"data/facts.yml has no fact {id_}")
-    return Outcome(State.STANDS, f"fact {id_} stands in data/facts.yml, which has a check of its own")
+    (answer,) = fact_checks.tried(wanted)
+    return Outcome(OF_TRUTH[answer.truth], f"fact {id_}: {answer.why or answer.truth}")
