@@ -32,6 +32,10 @@ handout: setup
 study: setup
 	$(BIN)/study sweep $(GRID) --out $(RUN) --resume; swept=$$?; $(BIN)/study report $(RUN) && exit $$swept
 
+# The lessons of a first morning, the longest first.
+QUICK_LESSONS := 03 02 04 06 01 05 00 10
+NBVAL = $(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder --nbval-lax --nbval-cell-timeout=120
+
 test: for-tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -39,12 +43,12 @@ test: for-tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q -n 3 --dist loadfile -m "not slow" tests
-	$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder --nbval-lax --nbval-cell-timeout=120 \
-	  $$(ls -r notebooks/[0-9]*.ipynb)  # the longest first
+	$(NBVAL) $(foreach lesson,$(QUICK_LESSONS),notebooks/$(lesson)_*.ipynb)
 
-# And what takes long: every lesson at its second values, Run All in a browser, 60,000 pictures, JAX, full disks,
-# kills at random.
+# And what takes long: the other lessons, every lesson at its second values, Run All in a browser, 60,000 pictures, JAX,
+# full disks, kills at random.
 test-all: test
+	$(NBVAL) $(filter-out $(wildcard $(QUICK_LESSONS:%=notebooks/%_*.ipynb)),$(wildcard notebooks/[0-9]*.ipynb))
 	$(BIN)/python -m pytest -q -m slow tests
 
 # The library half beside the oldest versions that pyproject.toml allows, the newest release and the newest candidate,
