@@ -15,6 +15,7 @@ ALONE = {"tensorflow", "keras", "numpy", *sys.stdlib_module_names}
 SHOWS = {
     "cache_cut_short": r"worst of 10 tries: (?!\[640, 640, 640\])",
     "generator_gives_memory_back": r"page faults per file: 0\.0\d; .* got: (0\.[1-9]|[1-9])",
+    "grain_threads_over_memory": r"num_threads=0: \d\d+\.\d µs",
     "iterator_waits_for_autotune": r"autotune False: .*; 0 of 60",
     "metadata_needs_protobuf_5": r"got: (it can|cannot import name 'runtime_version')",
     "subset_mixes_weights": r"expected: \[3, 4, 5, 6, 7, 8, 9\] got: \[0, 1, 2, 3, 4, 5, 6\]",
@@ -32,7 +33,7 @@ def test_it_is_short_and_needs_nothing_of_the_kit(path):
     assert len(code) <= 25
     nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
     modules = [node.module if isinstance(node, ast.ImportFrom) else node.names[0].name for node in nodes]
-    assert {module.split(".")[0] for module in modules} - ALONE <= {"tensorflow_metadata"}
+    assert {module.split(".")[0] for module in modules} - ALONE <= {"grain", "tensorflow_metadata"}
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
