@@ -16,8 +16,8 @@ from helpers.results.pairs import fair_rows
     ("source", "decoding", "said"),
     [
         ("arrays", "once", "arrays in memory"),
-        ("tfds", "once", "records, decoded once"),
-        ("tfds", "every epoch", "records in a warm page cache, decoded every epoch"),
+        ("tfds", "once", "TFDS records, decoded once"),
+        ("tfds", "every epoch", "TFDS records in a warm page cache, decoded every epoch"),
         ("folder", "every epoch", "files in a warm page cache, decoded every epoch"),
         ("folder", "", "files"),  # a table of before
     ],
@@ -43,7 +43,7 @@ def test_pictures_and_the_report_say_which(both):
     for picture in (plots.ratios(both), plots.heat_map(both)):
         assert "decoded every epoch" in picture.get_label() and "decoded once" in picture.get_label()
     said = Run("made up", paths.project_root(), both).facts()["read from"]
-    assert said == "records in a warm page cache, decoded every epoch; records, decoded once"
+    assert said == "TFDS records in a warm page cache, decoded every epoch; TFDS records, decoded once"
 
 
 def test_cells_of_the_two_kinds_are_told_apart(both):

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from helpers import files, paths, plots
+from helpers import claims, files, paths, plots
 from helpers.errors import StudyError
 from helpers.plots.speeds import in_words
 from helpers.ratios import Verdict
@@ -130,10 +130,20 @@ def picture(results: pd.DataFrame) -> Figure:
     return plots.speeds(pd.concat(groups))
 
 
-def verdicts(run: Run) -> str:
-    """Returns the verdicts of all claims as a table."""
-    judged = judge(run).itertuples()
-    lines = [f"| {claim.id} | {claim.claim} | {SIGNS[claim.verdict]} {claim.verdict} |" for claim in judged]
+def verdicts(quick: Run, others: list[Run]) -> str:
+    """Returns the verdicts of all claims as a table.
+
+    Args:
+        quick: the run that decides.
+        others: runs of other grids, each of which decides the claims that name its grid.
+    """
+    judged = {claim.id: (claim, "") for claim in judge(quick).itertuples()}
+    of_grid = {name: run for run in others for name in run.results["grid"].unique()}
+    for claim in claims.load():
+        if run := of_grid.get(claim.sweep.removesuffix(".yml")):
+            (row,) = claims.judge([claim], run.results).itertuples()
+            judged[claim.id] = row, f" ({run.path.name})"
+    lines = [f"| {row.id} | {row.claim} | {SIGNS[row.verdict]} {row.verdict}{by} |" for row, by in judged.values()]
     return "\n".join(["| | claim, in our words | verdict |", "|---|---|---|", *lines])
 
 
@@ -189,17 +199,15 @@ def everything(root: Path) -> tuple[dict[str, str], dict[Path, Figure]]:
     runs = open_runs(*(machine.parent for machine in known))
     (quick,) = (run for run in runs if run.path.name == QUICK)
     folder = quick.path.relative_to(root).as_posix()
-    figures = {
-        quick.path / PICTURE: picture(quick.results),
-        quick.path / "ratios.png": plots.ratios(quick.results),
-    }
+    figures = {quick.path / PICTURE: picture(quick.results)}
+    figures |= {run.path / "ratios.png": plots.ratios(run.results) for run in runs}
     alt = figures[quick.path / PICTURE].get_label()
     return {
         "answers": answers(quick.results),
         "picture": f"![{alt}]({folder}/{PICTURE})",
-        "verdicts": verdicts(quick),
+        "verdicts": verdicts(quick, [run for run in runs if run is not quick]),
         "tested": tested(runs),
-        "every-ratio": every_ratio(quick.results),
+        **{f"every-ratio-{run.path.name}": every_ratio(run.results) for run in runs},
     }, figures
 
 

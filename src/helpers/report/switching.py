@@ -56,7 +56,11 @@ def switch(old: Feeder, new: Feeder, *, batch_size: int) -> Switch | None:
         return None
     there = lines_of(old, batch_size=batch_size)[0]
     stages = {"tf_data", "keras_layers"}
-    rewrite = "prepare(), in TensorFlow's operations" if new[0] == "tf_data" and old[0] not in stages else ""
+    rewrite = (
+        "your own function, prepare(), in TensorFlow's operations"
+        if new[0] == "tf_data" and old[0] not in stages
+        else ""
+    )
     return Switch(tuple(line for line in code if line not in there), rewrite, lesson)
 
 

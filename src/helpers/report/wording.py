@@ -96,19 +96,19 @@ def recommended(answer: Answer) -> tuple[str, str, str]:
         answer: to a kind of work.
     """
     usual, chosen = name_of(answer.usual_feeder, answer.usual), _a(name_of(answer.feeder, answer.pipeline))
-    nearest = _a(name_of(answer.next.over_feeder, answer.next.over)) if answer.next else ""
-    if answer.lead is None:
-        if answer.next is None:
-            return "Keep", chosen, "nothing could be compared with it."
-        if answer.next.verdict == Verdict.FASTER:
-            return "Keep", chosen, f"it is {times(answer.next)} times as fast as the next, {nearest}."
-        possible = f"{nearest}, up to {1 / answer.next.low:.2f} times as fast"
-        return "Keep", chosen, f"no other is shown to be faster. Still possible: {possible}."
-    told = f"{times(answer.lead)} times as fast as {_a(usual)}"
-    if answer.next is None:
-        return "Use", chosen, f"{told}, the next best."
-    decided = {Verdict.UNDECIDED: ", undecided", Verdict.THE_SAME: ", the same"}.get(Verdict(answer.next.verdict), "")
-    return "Use", chosen, f"{told}; against the next, {nearest}: {times(answer.next)}{decided}."
+    beside = ""
+    if answer.next:
+        nearest = _a(name_of(answer.next.over_feeder, answer.next.over))
+        decided = {Verdict.UNDECIDED: ", undecided", Verdict.THE_SAME: ", the same"}.get(answer.next.verdict, "")
+        beside = f"against the next, {nearest}: {times(answer.next)}{decided}."
+    if answer.lead is not None:
+        told = f"{times(answer.lead)} times as fast as {_a(usual)}"
+        return "Use", chosen, f"{told}; {beside}" if beside else f"{told}, the next best."
+    if not beside:
+        return "Keep", chosen, "nothing could be compared with it."
+    if answer.next.verdict == Verdict.FASTER:
+        return "Keep", chosen, f"it is {times(answer.next)} times as fast as the next, {nearest}."
+    return "Keep", chosen, f"no other is shown to be faster; {beside}"
 
 
 def _a(name):

@@ -29,7 +29,7 @@ CONDITIONS = (
     "real",
     "model",
 )
-READ_FROM = {"arrays": "arrays in memory", "tfds": "records", "folder": "files"}
+READ_FROM = {"arrays": "arrays in memory", "tfds": "TFDS records", "folder": "files"}
 
 
 # Measures that a comparison may use, and what less and more of them are called.
