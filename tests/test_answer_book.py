@@ -10,8 +10,8 @@ from helpers import claims, cli, paths
 from helpers.claims import facts, questions
 from helpers.claims.questions import Evidence, Question
 from helpers.errors import StudyError
-from helpers.report import answers
-from helpers.report.answers import State
+from helpers.report import answer_book
+from helpers.report.answer_book import State
 
 BOOK = questions.load()
 RUN = [question for question in BOOK if question.evidence.kind == "run"]
@@ -71,14 +71,14 @@ def test_no_lesson_has_a_tag_of_a_question_that_is_not_there():
 @pytest.mark.slow
 @pytest.mark.parametrize("question", RUN, ids=name_of)
 def test_an_answer_stands_and_falls_with_its_evidence(question):
-    if answers.missing(question):
+    if answer_book.missing(question):
         pytest.skip(f"{', '.join(question.needs)} is not installed here")
-    right = answers.run(question)
+    right = answer_book.run(question)
     assert right.state == State.STANDS, right.told
     told = question.evidence.told
     old, new = WRONG[question.id]
     assert told.count(old) == 1, old
-    wrong = answers.run(dataclasses.replace(question, evidence=Evidence("run", told.replace(old, new))))
+    wrong = answer_book.run(dataclasses.replace(question, evidence=Evidence("run", told.replace(old, new))))
     assert wrong.state == State.CHANGED, wrong.told
 
 
@@ -91,10 +91,10 @@ def evidence(lines):
 
 
 def test_lines_stand_change_or_cannot_be_tried(monkeypatch):
-    monkeypatch.setattr(answers, "PRELUDE", "")
-    monkeypatch.setattr(answers, "DEADLINE_S", 2.0)
+    monkeypatch.setattr(answer_book, "PRELUDE", "")
+    monkeypatch.setattr(answer_book, "DEADLINE_S", 2.0)
     states = [
-        answers.run(evidence(lines)).state
+        answer_book.run(evidence(lines)).state
         for lines in ("print(1)\nassert True", "print(1)\nassert False", "print(1)\nraise OSError", "while True: pass")
     ]
     assert states == [State.STANDS, State.CHANGED, State.NOT_TRIED, State.NOT_TRIED]
@@ -104,7 +104,7 @@ def test_a_claims_answer_changes_with_its_verdict(monkeypatch):
     question = next(question for question in BOOK if question.evidence.kind == "claim")
     states = {}
     for verdict in claims.Judgement:
-        states[verdict] = answers.outcome(question, ("a run", {question.evidence.told: verdict})).state
+        states[verdict] = answer_book.outcome(question, ("a run", {question.evidence.told: verdict})).state
     assert states.pop(question.evidence.verdict) == State.STANDS
     assert states.pop("undecided yet") == State.NOT_TRIED
     assert set(states.values()) == {State.CHANGED}
@@ -117,12 +117,12 @@ def test_a_facts_answer_stands_where_the_fact_does(tmp_path, monkeypatch):
     )
     monkeypatch.setattr(facts, "default_path", lambda: path)
     asked = [Question("made-up", (), "", "", Evidence("fact", id_)) for id_ in ("right", "wrong", "gone")]
-    assert [answers.outcome(each, None).state for each in asked] == [State.STANDS, State.CHANGED, State.CHANGED]
+    assert [answer_book.outcome(each, None).state for each in asked] == [State.STANDS, State.CHANGED, State.CHANGED]
 
 
 def test_an_answer_that_changed_is_exit_code_1(monkeypatch, capsys):
-    changed = answers.Outcome(State.CHANGED, "it is otherwise")
-    monkeypatch.setattr(answers, "outcome", lambda question, verdicts: changed)
+    changed = answer_book.Outcome(State.CHANGED, "it is otherwise")
+    monkeypatch.setattr(answer_book, "outcome", lambda question, verdicts: changed)
     assert cli.main(["answers", "--check", "shuffle-buffer"]) == cli.SOME_FAILED
     assert "changed        shuffle-buffer: it is otherwise" in capsys.readouterr().out
 

@@ -15,9 +15,9 @@ def answers(words: tuple[str, ...], checks: bool) -> int:
 
     WORDS must all occur; without any, all questions. Exit code 1: `--check` found an answer that changed.
     """
-    from helpers.report import answers
+    from helpers.report import answer_book
 
     if checks:
-        return DONE if answers.check(words) else SOME_FAILED
-    answers.show(words)
+        return DONE if answer_book.check(words) else SOME_FAILED
+    answer_book.show(words)
     return DONE
