@@ -14,6 +14,7 @@ from helpers.machine import limits
 # Stages behind which another thread goes on.
 ASYNCHRONOUS = ("Prefetch", "ParallelMap", "ParallelInterleave", "ParallelBatch", "MapAndBatch")
 STEP_CPU = 1.5  # CPU seconds of a training step's second
+DRAIN_S = 0.1  # what every epoch of a PyDataset with workers waits for at its end [fact: workers-drain]
 
 
 def cores() -> float:
@@ -80,6 +81,7 @@ def gain(case: Case, edit: Callable[[int, Stage], Stage], *, ahead: bool | None 
     """Predicts how many times as fast an epoch is once its stages are others; at most as with no input at all.
 
     Making iterators stays; all else is brought to what was measured, because beside training everything takes longer.
+    Where a PyDataset gets workers, the wait at the end of each epoch comes on top: the gain may be below 1.
 
     Args:
         case: the feed.
@@ -94,7 +96,13 @@ def gain(case: Case, edit: Callable[[int, Stage], Stage], *, ahead: bool | None 
     now = epoch_s(case.stages.outer, held_s, cores(), ahead=is_ahead)
     edited = [edit(place, stage) for place, stage in enumerate(case.stages.outer)]
     after = epoch_s(edited, held_s, cores(), ahead=is_ahead if ahead is None else ahead)
-    return measured_s / _rescaled(after / now, measured_s, held_s, start_s(case.headspace) * share)
+    after_s = _rescaled(after / now, measured_s, held_s, start_s(case.headspace) * share)
+    gets_workers = case.kind == "PyDataset" and _calls(case.stages.outer) <= 1 < _calls(edited)
+    return measured_s / (after_s + DRAIN_S * share * gets_workers)
+
+
+def _calls(stages):
+    return max(stage.calls or 1 for stage in stages)
 
 
 def start_s(head: Headspace) -> float:
