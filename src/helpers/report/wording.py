@@ -96,19 +96,16 @@ def recommended(answer: Answer) -> tuple[str, str, str]:
         answer: to a kind of work.
     """
     usual, chosen = name_of(answer.usual_feeder, answer.usual), _a(name_of(answer.feeder, answer.pipeline))
-    beside = ""
-    if answer.next:
-        nearest = _a(name_of(answer.next.over_feeder, answer.next.over))
-        decided = {Verdict.UNDECIDED: ", undecided", Verdict.THE_SAME: ", the same"}.get(answer.next.verdict, "")
-        beside = f"against the next, {nearest}: {times(answer.next)}{decided}."
-    if answer.lead is not None:
-        told = f"{times(answer.lead)} times as fast as {_a(usual)}"
-        return "Use", chosen, f"{told}; {beside}" if beside else f"{told}, the next best."
-    if not beside:
-        return "Keep", chosen, "nothing could be compared with it."
-    if answer.next.verdict == Verdict.FASTER:
-        return "Keep", chosen, f"it is {times(answer.next)} times as fast as the next, {nearest}."
-    return "Keep", chosen, f"no other is shown to be faster; {beside}"
+    told = f"{times(answer.lead)} times as fast as {_a(usual)}" if answer.lead else "no other is shown to be faster"
+    verb, following = ("Use" if answer.lead else "Keep"), answer.next
+    if following is None:
+        return verb, chosen, f"{told}, the next best." if answer.lead else "nothing could be compared with it."
+    nearest = _a(name_of(following.over_feeder, following.over))
+    if not answer.lead and following.verdict == Verdict.FASTER:
+        return verb, chosen, f"it is {times(following)} times as fast as the next, {nearest}."
+    words = {Verdict.UNDECIDED: ", undecided", Verdict.THE_SAME: ", the same"}
+    decided = words.get(Verdict(following.verdict), "")
+    return verb, chosen, f"{told}; against the next, {nearest}: {times(following)}{decided}."
 
 
 def _a(name):
