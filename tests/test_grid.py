@@ -22,9 +22,9 @@ def changed(**keys):
     return {"cells": [{**GOOD["cells"][0], **keys}]}
 
 
-@pytest.mark.parametrize("name", ["quick.yml", "full.yml", "gpu.yml"])
-def test_the_grids_of_the_kit_are_good(name):
-    assert len(grid.load(SWEEPS / name).cells) >= 8
+@pytest.mark.parametrize("path", sorted(SWEEPS.glob("*.yml")), ids=lambda path: path.stem)
+def test_the_grids_of_the_kit_are_good(path):
+    assert len(grid.load(path).cells) >= 2
 
 
 def test_a_block_is_the_product_of_its_lists(tmp_path):
