@@ -76,7 +76,7 @@ def report_page(folder: Path) -> Path:
     """Makes the report of the kit's own results."""
     copy = folder / RESULTS.name
     shutil.copytree(RESULTS, copy)
-    return report.write(copy)
+    return report.write(copy, examined=report.examine(copy, link=lambda lesson: f"notebooks/{Path(lesson).stem}.html"))
 
 
 def doctor_page(folder: Path) -> Path:
@@ -165,8 +165,8 @@ def lay_out(source: Path, lessons: list[Path], pages: dict[str, Path]) -> None:
     shutil.copyfile(ROOT / "docs" / "conf.py", source / "conf.py")
     (source / "answers.md").write_text(answer_book(), encoding="utf-8")
     (source / "pages.md").write_text(
-        "# Report and doctor\n\n- [The report of the quick sweep](report.html)\n"
-        "- [The doctor's page on the README's example](doctor.html)\n",
+        '# Report and doctor\n\n- <a href="report.html">The report of the quick sweep</a>\n'
+        "- <a href=\"doctor.html\">The doctor's page on the README's example</a>\n",
         encoding="utf-8",
     )
     rooms = reference()
@@ -218,8 +218,9 @@ def build(out: Path, keep: Path, numbers: list[str], *, as_kept: bool) -> list[s
         source.mkdir()
         lay_out(source, lessons, pages)
         command = [sys.executable, "-m", "sphinx", "-q", "-b", "html", "-d", f"{folder}/trees"]
-        command += ["-D", "html_extra_path=report.html,doctor.html", str(source), str(out)]
+        command += ["-D", "html_extra_path=report.html,doctor.html", str(source), f"{folder}/site"]
         subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)})
+        shutil.copytree(f"{folder}/site", out, dirs_exist_ok=True)  # beside it, myst-nb leaves a folder of its own
     return broken(out)
 
 
