@@ -35,7 +35,7 @@ class Page(HTMLParser):
 
 
 def broken(site: Path) -> list[str]:
-    """Returns one line per link of a site that leads nowhere, or is fetched from a network; sorted."""
+    """Returns one line per link of a site that leads nowhere or out of it, or is fetched from a network; sorted."""
     own = (
         path for path in site.resolve().rglob("*.html") if "_static" not in path.parts
     )  # there lie the theme's templates
@@ -53,6 +53,8 @@ def broken(site: Path) -> list[str]:
             target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
             if not target.is_file():
                 found.append(f"{here}: nothing is at {link}")
+            elif not target.is_relative_to(site.resolve()):
+                found.append(f"{here}: outside of the site: {link}")
             elif parts.fragment and target in pages and unquote(parts.fragment) not in pages[target].anchors:
                 found.append(f"{here}: no such place: {link}")
     return sorted(found)

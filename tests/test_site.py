@@ -24,18 +24,21 @@ def links(monkeypatch):
 
 
 def test_a_link_that_leads_nowhere_and_what_a_network_must_give_are_found(links, tmp_path):
+    (tmp_path.parent / "elsewhere.html").write_text("")
     (tmp_path / "there.html").write_text('<p id="here">text</p>')
     good = '<a href="there.html#here">a</a> <a href="https://example.org">b</a> <a href="#top" id="top">c</a>'
     page = tmp_path / "page.html"
     page.write_text(good)
     assert links.broken(tmp_path) == []
     page.write_text(
-        f'{good}<a href="gone.html"></a><a href="there.html#gone"></a><script src="https://cdn/x.js"></script>'
+        f'{good}<a href="gone.html"></a><a href="there.html#gone"></a><a href="../elsewhere.html"></a>'
+        '<script src="https://cdn/x.js"></script>'
     )
     assert links.broken(tmp_path) == [
         "page.html: fetched from a network: https://cdn/x.js",
         "page.html: no such place: there.html#gone",
         "page.html: nothing is at gone.html",
+        "page.html: outside of the site: ../elsewhere.html",
     ]
 
 
