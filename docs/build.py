@@ -38,7 +38,9 @@ CONTENTS = {
     "For a class": [
         f"notebooks/workshop/{page}" for page in ("glossary", "setup", "instructor_guide", "notes", "checklist")
     ],
-    "Reference": ["reference", "benchmarks/README", "Data <data/README>", "CONTRIBUTING", "CHANGELOG"],
+    "Reference": ["reference", "benchmarks/README", "benchmarks/upstream/README", "Data <data/README>"]
+    + [f"data/results/{page.stem}" for page in sorted((ROOT / "data" / "results").glob("canary-*.md"))]
+    + ["CONTRIBUTING", "CHANGELOG"],
 }
 
 
