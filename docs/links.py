@@ -36,13 +36,12 @@ class Page(HTMLParser):
 
 def broken(site: Path) -> list[str]:
     """Returns one line per link of a site that leads nowhere or out of it, or is fetched from a network; sorted."""
-    own = (
-        path for path in site.resolve().rglob("*.html") if "_static" not in path.parts
-    )  # there lie the theme's templates
+    root = site.resolve()
+    own = (path for path in root.rglob("*.html") if "_static" not in path.parts)  # there lie the theme's templates
     pages = {path: Page(path) for path in own}
     found = []
     for path, page in pages.items():
-        here = path.relative_to(site.resolve())
+        here = path.relative_to(root)
         for link in page.fetched:
             if urlsplit(link).scheme in ("http", "https") or link.startswith("//"):
                 found.append(f"{here}: fetched from a network: {link}")
@@ -53,7 +52,7 @@ def broken(site: Path) -> list[str]:
             target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
             if not target.is_file():
                 found.append(f"{here}: nothing is at {link}")
-            elif not target.is_relative_to(site.resolve()):
+            elif not target.is_relative_to(root):
                 found.append(f"{here}: outside of the site: {link}")
             elif parts.fragment and target in pages and unquote(parts.fragment) not in pages[target].anchors:
                 found.append(f"{here}: no such place: {link}")

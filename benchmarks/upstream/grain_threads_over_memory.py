@@ -13,12 +13,12 @@ import numpy as np
 
 images = np.zeros((2048, 32, 32, 3), "uint8")
 dataset = grain.MapDataset.source(images).shuffle(seed=0).random_map(lambda image, draws: image, seed=0).batch(32)
+order = np.random.default_rng(0).permutation(len(images))
 reads = {
     "a loop that stacks the same batches": lambda: (np.stack([images[i] for i in r]) for r in np.split(order, 64)),
     "Grain, num_threads=0": lambda: dataset.to_iter_dataset(grain.ReadOptions(num_threads=0, prefetch_buffer_size=0)),
     "Grain as it comes": dataset.to_iter_dataset,
 }
-order = np.random.default_rng(0).permutation(len(images))
 taken_s = {name: [] for name in reads}
 for name in list(reads) * 7:
     start = time.perf_counter()
