@@ -111,7 +111,6 @@ torture: setup
 bench: setup
 	$(BIN)/python benchmarks/coverage.py
 	$(BIN)/python benchmarks/a_a.py --real 30
-	$(BIN)/python benchmarks/power.py
 	$(BIN)/python benchmarks/interleaving.py
 	$(BIN)/python benchmarks/interleaving.py --separate
 	$(BIN)/python benchmarks/measuring_cost.py

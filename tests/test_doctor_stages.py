@@ -121,8 +121,21 @@ def test_workers_that_wait_need_no_core():
     assert prediction.epoch_s([Stage("all", cpu_s=0.1, wall_s=8.0, calls=8)], 0.1, 2) == 1.0
 
 
+def test_a_shuffle_does_its_share_of_the_work_before_the_first_batch():
+    told = measured(tf.data.Dataset.from_tensor_slices(IMAGES).map(cheap).shuffle(32).batch(16).map(cheap))
+    assert prediction.before_the_first_batch(told) == [0.25, 0.25, 0.25, 0.125, 0.125]
+    whole = measured(tf.data.Dataset.from_tensor_slices(IMAGES).shuffle(1000).batch(16))
+    assert prediction.before_the_first_batch(whole) == [1.0, 1.0, 0.125]
+
+
+def test_the_making_of_iterators_goes_with_the_stages_that_have_functions():
+    told = stages.Stages((Stage("source", cpu_s=0.1), Stage("Map own", "mine.py:1", cpu_s=0.5)), batches=10)
+    free = prediction.with_free_epochs(told, prediction.Measured(1.0, 0.05, start_s=0.4), 2).stages
+    assert free[1].free_epoch_s < 0.4 < free[0].free_epoch_s
+
+
 def test_no_stage_gains_more_than_no_input_at_all():
     told = measured(tf.data.Dataset.from_tensor_slices(IMAGES).map(costly).batch(16))
-    free = prediction.with_free_epochs(told, 1.0, 1e-3, 2)
+    free = prediction.with_free_epochs(told, prediction.Measured(1.0, 1e-3), 2)
     assert all(1e-3 <= stage.free_epoch_s <= 1.0 for stage in free.stages)
     assert min(free.stages, key=lambda stage: stage.free_epoch_s).name == "Map costly"

@@ -10,9 +10,10 @@ from hypothesis import given, settings, strategies as st
 
 from helpers import claims, pipelines, plots
 from helpers.errors import NothingToShow, StudyError
-from helpers.pipelines import Feed, Spec, graph, read_specs
+from helpers.pipelines import Feed, Spec, graph, read_specs, stages
 from helpers.sweep import grid
 from helpers.tasks import Task
+from helpers.tf_image_data_generator import TFImageDataGenerator
 from helpers.timing import starvation
 
 SWEEPS = Path(__file__).resolve().parents[1] / "notebooks" / "sweeps"
@@ -101,6 +102,14 @@ def test_a_fused_node_names_its_stages_and_their_functions():
     (stage,) = first.stages
     assert (stage.file, stage.line) == (__file__, scaled.__code__.co_firstlineno)
     assert stage.where == f"scaled (test_graph.py:{stage.line})"
+
+
+def test_functions_stand_with_their_own_stages_also_where_a_dataset_wraps_another():
+    flow = TFImageDataGenerator(horizontal_flip=True).flow(IMAGES.astype(np.float32), LABELS, batch_size=16)
+    written = graph.as_it_ran(flow, read=False).written
+    with_functions = {stage.name for stage in written if stage.function}
+    assert with_functions and all("Map" in name for name in with_functions)
+    assert [stages.kind(stage) for stage in stages.in_order(flow)].count("AssertCardinality") <= 1
 
 
 def test_a_stage_that_changes_nothing_is_told_as_left_out():

@@ -29,12 +29,16 @@ def dataset_stages(dataset: Any) -> list[Any]:
 
 def dataset_inputs(dataset: Any) -> list[Any]:
     """Returns the datasets that the last stage of a tf.data.Dataset draws from."""
+    return [stage_of(below) for below in dataset._inputs()]
 
-    def own(stage):  # a stage that only renames the parts of another one's elements is no stage of the graph
-        same = [below for below in stage._inputs() if below._variant_tensor is stage._variant_tensor]
-        return own(same[0]) if same else stage
 
-    return [own(stage) for stage in dataset._inputs()]
+def stage_of(dataset: Any) -> Any:
+    """Returns the dataset that is a stage of the graph: one that only renames another, or its elements, is none.
+
+    Without it, the functions of a graph stand one stage beside their own.
+    """
+    same = [below for below in dataset._inputs() if below._variant_tensor is dataset._variant_tensor]
+    return stage_of(same[0]) if same else dataset
 
 
 def written_at(stage: Any) -> tuple[str, int, str] | None:

@@ -152,8 +152,7 @@ def _is_the_feeds(error):
 
 def _with_free_epochs(told, head, share):
     """Returns the stages with what a whole epoch would take were each of them free; they are of a share of one."""
-    seconds = head.epoch.value * share, float(head.held_s.mean()) * share
-    of_part = prediction.with_free_epochs(told, *seconds, prediction.cores(), prediction.start_s(head) * share)
+    of_part = prediction.with_free_epochs(told, prediction.Measured.of(head, told.batches), prediction.cores())
     return of_part.with_free_epochs([stage.free_epoch_s / share for stage in of_part.stages])
 
 

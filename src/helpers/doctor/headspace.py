@@ -33,8 +33,8 @@ class Headspace:
         said: how much of an epoch was measured, in words; "" for all of it.
         confidence: of the intervals, 0 to 1.
         resident_bytes: of this process after each round, (rounds,); empty where it was not looked at.
-        iterators_s: by how many seconds the feed's epoch starts later than the held batch's, as iterators are made, in
-            each round, (rounds,); empty where it was not looked at.
+        starts_s: seconds of the feed's epoch beside its batches in each round, (rounds,); empty where not looked at.
+        held_starts_s: likewise of the held batch's epoch.
     """
 
     epoch_s: np.ndarray
@@ -43,7 +43,13 @@ class Headspace:
     said: str = ""
     confidence: float = 0.95
     resident_bytes: np.ndarray = field(default_factory=lambda: np.empty(0))
-    iterators_s: np.ndarray = field(default_factory=lambda: np.empty(0))
+    starts_s: np.ndarray = field(default_factory=lambda: np.empty(0))
+    held_starts_s: np.ndarray = field(default_factory=lambda: np.empty(0))
+
+    @property
+    def iterators_s(self) -> np.ndarray:
+        """By how many seconds the feed's epoch starts later than the held batch's in each round, (rounds,)."""
+        return self.starts_s - self.held_starts_s
 
     @property
     def _ratio(self):
@@ -129,8 +135,8 @@ def _in_rounds(model, part, budget_s):
 
     def measured():
         both = np.array(seconds["feed"]), np.array(seconds["held"])
-        later = np.subtract(starts["feed"], starts["held"])
-        return Headspace(*both, whole, part.said, confidence, np.array(resident), later)
+        both_starts = np.array(starts["feed"]), np.array(starts["held"])
+        return Headspace(*both, whole, part.said, confidence, np.array(resident), *both_starts)
 
     was_precise = False
     with timing.garbage_set_aside():

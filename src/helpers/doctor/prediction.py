@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from helpers import internals
 from helpers.doctor.case import Case
 from helpers.doctor.headspace import Headspace
 from helpers.doctor.stages import Stage, Stages
@@ -15,6 +16,7 @@ from helpers.machine import limits
 ASYNCHRONOUS = ("Prefetch", "ParallelMap", "ParallelInterleave", "ParallelBatch", "MapAndBatch")
 STEP_CPU = 1.5  # CPU seconds of a training step's second
 DRAIN_S = 0.1  # what every epoch of a PyDataset with workers waits for at its end [fact: workers-drain]
+POOL_S = 0.05  # and what making its workers takes at its start [fact: workers-anew-every-epoch]
 
 
 def cores() -> float:
@@ -80,8 +82,9 @@ def scaled(stage: Stage, left: float) -> Stage:
 def gain(case: Case, edit: Callable[[int, Stage], Stage], *, ahead: bool | None = None) -> float:
     """Predicts how many times as fast an epoch is once its stages are others; at most as with no input at all.
 
-    Making iterators stays; all else is brought to what was measured, because beside training everything takes longer.
-    Where a PyDataset gets workers, the wait at the end of each epoch comes on top: the gain may be below 1.
+    All is brought to what was measured, because beside training everything takes longer. Where a PyDataset gets
+    workers, its start is another one: their pool, the first batch, and the wait at the end of each epoch. So the gain
+    may be below 1.
 
     Args:
         case: the feed.
@@ -90,58 +93,123 @@ def gain(case: Case, edit: Callable[[int, Stage], Stage], *, ahead: bool | None 
     """
     if case.headspace is None or not case.stages.outer:
         return math.nan
-    share = case.stages.batches / case.headspace.batches
-    measured_s, held_s = case.headspace.epoch.value * share, float(case.headspace.held_s.mean()) * share
-    is_ahead = works_ahead(case.stages)
-    now = epoch_s(case.stages.outer, held_s, cores(), ahead=is_ahead)
+    measured = Measured.of(case.headspace, case.stages.batches)
     edited = [edit(place, stage) for place, stage in enumerate(case.stages.outer)]
-    after = epoch_s(edited, held_s, cores(), ahead=is_ahead if ahead is None else ahead)
-    after_s = _rescaled(after / now, measured_s, held_s, start_s(case.headspace) * share)
-    gets_workers = case.kind == "PyDataset" and _calls(case.stages.outer) <= 1 < _calls(edited)
-    return measured_s / (after_s + DRAIN_S * share * gets_workers)
+    if case.kind == "PyDataset" and _calls(case.stages.outer) <= 1 < _calls(edited):
+        share = case.stages.batches / case.headspace.batches
+        start_s = (POOL_S + DRAIN_S) * share + _seconds(edited[0]) / max(1, case.stages.batches)
+        return measured.epoch_s / (start_s + epoch_s(edited, measured.held_s, cores()))
+    return measured.epoch_s / _after_s(case.stages, edited, measured, cores(), ahead)
+
+
+def filling_s(case: Case) -> float:
+    """Returns the seconds that filling the buffers of shuffles takes of an epoch's start; 0 where there is none.
+
+    Args:
+        case: the feed.
+    """
+    first, batches = before_the_first_batch(case.stages), max(1, case.stages.batches)
+    if case.headspace is None or max(first, default=0.0) <= 1 / batches:
+        return 0.0
+    begun = [scaled(stage, share) for stage, share in zip(case.stages.outer, first, strict=True)]
+    share = batches / case.headspace.batches
+    return min(Measured.of(case.headspace, batches).start_s, epoch_s(begun, 0.0, cores())) / share
 
 
 def _calls(stages):
     return max(stage.calls or 1 for stage in stages)
 
 
-def start_s(head: Headspace) -> float:
-    """Returns what making iterators adds to an epoch of a feed, in seconds; 0 where that was not measured.
+@dataclass(frozen=True)
+class Measured:
+    """What was measured of an epoch, or of a part of one, in seconds.
+
+    Attributes:
+        epoch_s: all of it.
+        held_s: its steps on a batch held ready.
+        start_s: what the feed's start takes longer than that of a batch held ready; 0 where it was not measured.
+    """
+
+    epoch_s: float
+    held_s: float
+    start_s: float = 0.0
+
+    @classmethod
+    def of(cls, head: Headspace, batches: int) -> "Measured":
+        """Returns what was measured of a feed.
+
+        Args:
+            head: of the feed.
+            batches: of the part that is asked for.
+        """
+        share = batches / head.batches
+        start_s = max(0.0, float(np.median(head.iterators_s))) if len(head.iterators_s) else 0.0
+        return cls(head.epoch.value * share, float(np.median(head.held_s)) * share, start_s * share)
+
+
+def _after_s(stages, edited, measured, cores, ahead=None):
+    """An epoch of other stages, no shorter than its steps.
+
+    Its start holds the work before the first batch, which changes with the stages, and the making of iterators, which
+    belongs to the stages with functions: one that costs nothing any more, behind a cache, is not made.
+    """
+    is_ahead = works_ahead(stages)
+    outer, first = stages.outer, before_the_first_batch(stages)
+
+    def start_and_rest(some, ahead):
+        begun, rest = ([scaled(stage, part) for stage, part in zip(some, parts, strict=True)] for parts in shares)
+        return epoch_s(begun, 0.0, cores), epoch_s(rest, measured.held_s, cores, ahead=ahead)
+
+    shares = first, [1 - share for share in first]
+    now, after = start_and_rest(outer, is_ahead), start_and_rest(edited, is_ahead if ahead is None else ahead)
+    start_s = min(measured.start_s, max(0.0, measured.epoch_s - measured.held_s))
+    work_s = min(start_s, now[0])
+    making_s = (start_s - work_s) * _still_made(outer, edited)
+    rest_s = max(measured.held_s, (measured.epoch_s - start_s) * after[1] / now[1])
+    return min(measured.epoch_s, making_s + work_s * after[0] / now[0] + rest_s)
+
+
+def _still_made(outer, edited):
+    """The share of the stages with functions that are not behind a cache, nor free, now."""
+    made = [place for place, stage in enumerate(outer) if stage.where and stage.cost_s > 0]
+    return sum(edited[place].cost_s > 0 and edited[place].where != "" for place in made) / len(made) if made else 1.0
+
+
+def before_the_first_batch(stages: Stages) -> list[float]:
+    """Returns the share of each outer stage's work that is done before the first batch, 0 to 1.
+
+    That of one batch, and of as many elements as the buffer of a shuffle() behind it holds.
 
     Args:
-        head: of the feed.
+        stages: of a feed.
     """
-    return max(0.0, float(np.median(head.iterators_s))) if len(head.iterators_s) else 0.0
+    share = 1 / max(1, stages.batches)
+    datasets = stages.datasets or (None,) * len(stages.outer)
+    shares = []
+    for dataset, stage in reversed(list(zip(datasets, stages.outer, strict=True))):
+        buffer = None if dataset is None else internals.told(dataset, "buffer_size")
+        if stage.name.startswith("Shuffle") and buffer:
+            elements = max(int(dataset.cardinality()), stage.elements or 0)
+            share = max(share, min(1.0, buffer / elements)) if elements > 0 else share
+        shares.append(share)
+    return shares[::-1]
 
 
-def _rescaled(times, measured_s, held_s, start_s):
-    """An epoch of which all but its start takes so many times what it did, and no less than its steps do."""
-    start_s = min(start_s, max(0.0, measured_s - held_s))
-    return min(measured_s, max(held_s + start_s, start_s + (measured_s - start_s) * times))
-
-
-def with_free_epochs(stages: Stages, measured_s: float, held_s: float, cores: float, start_s: float = 0.0) -> Stages:
+def with_free_epochs(stages: Stages, measured: Measured, cores: float) -> Stages:
     """Returns the stages with what an epoch would take were each of them free, never less than with no input at all.
 
     Args:
         stages: of a part of an epoch, or of all of it.
-        measured_s: seconds of the epoch as measured.
-        held_s: seconds of its steps on a batch held ready.
+        measured: of the same.
         cores: that may be used.
-        start_s: seconds that making iterators adds to it.
     """
     told = stages.outer
-    costs = sum(stage.cost_s for stage in told if math.isfinite(stage.cost_s))
-    if not costs:
+    if not sum(stage.cost_s for stage in told if math.isfinite(stage.cost_s)):
         return stages
-    ahead = works_ahead(stages)
-    now = epoch_s(told, held_s, cores, ahead=ahead)
 
-    def without(place):
-        stage = stages.stages[place]
+    def without(stage):
         if stage.inner or not math.isfinite(stage.cost_s):
             return math.nan
-        rest = [scaled(each, 0.0) if each is stage else each for each in told]
-        return _rescaled(epoch_s(rest, held_s, cores, ahead=ahead) / now, measured_s, held_s, start_s)
+        return _after_s(stages, [scaled(each, 0.0) if each is stage else each for each in told], measured, cores)
 
-    return stages.with_free_epochs([without(place) for place in range(len(stages.stages))])
+    return stages.with_free_epochs([without(stage) for stage in stages.stages])

@@ -119,13 +119,16 @@ def one_iterator(case: Case) -> Remedy | None:
 def gain_of_one_iterator(case: Case) -> ratios.Ratio | None:
     """Returns how many times as fast an epoch is without making iterators anew; None where that was not measured.
 
+    All of its start is saved, but for filling the buffer of a shuffle(): its elements are made in every epoch.
+
     Args:
         case: the feed.
     """
     head = case.headspace
     if head is None or len(head.iterators_s) != len(head.epoch_s) or len(head.epoch_s) < ratios.LEAST_ROUNDS:
         return None
-    without_s = np.maximum(head.held_s, head.epoch_s - np.maximum(head.iterators_s, 0.0))
+    steps_s = np.maximum(head.held_s - head.held_starts_s, prediction.filling_s(case))
+    without_s = np.maximum(steps_s, head.epoch_s - np.maximum(head.starts_s, 0.0))
     return ratios.paired_ratio(head.epoch_s, without_s)
 
 

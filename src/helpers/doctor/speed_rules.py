@@ -16,6 +16,7 @@ LARGE = 0.25  # share of the feed's cost that makes a stage a large one
 CHEAP_S = 5e-5  # CPU seconds of an example, below which calling costs as much as what is called
 COSTLY_S = 1e-4  # CPU seconds of an example, from which a thread of its own pays
 CALL_S = 1.2e-5  # CPU seconds of calling a map's function
+CACHED_S = 3e-6  # CPU seconds of an element that a cache keeps
 LEAST_LEFT = 0.1  # of a map's cost, once it takes whole batches
 LEAST_S = 2e-6  # and of a map that costs anything
 FEW = 4  # examples of a tiny batch
@@ -38,9 +39,7 @@ def _stages(case: Case):
     yield from zip(itertools.count(), case.stages.datasets, case.stages.stages, case.stage_kinds, strict=False)
 
 
-def gain_of(
-    case: Case, stage: Stage, left: float = 0.0, *, calls: int | None = None, with_earlier: bool = False
-) -> float:
+def gain_of(case: Case, stage: Stage, left: float = 0.0, *, calls: int | None = None) -> float:
     """Predicts how many times as fast an epoch is once a stage costs only a share of what it does.
 
     Args:
@@ -48,14 +47,26 @@ def gain_of(
         stage: of it.
         left: the share of its cost that stays, 0 to 1.
         calls: that it will make at once; None: as now.
-        with_earlier: whether that holds of all stages before it, too.
+    """
+    return prediction.gain(
+        case,
+        lambda _, each: replace(prediction.scaled(each, left), calls=calls or each.calls) if each is stage else each,
+    )
+
+
+def gain_of_cache(case: Case, stage: Stage) -> float:
+    """Predicts how many times as fast an epoch is once a cache keeps what a stage and those before it make.
+
+    Args:
+        case: the feed.
+        stage: of it, behind which the cache will be.
     """
     at = next(place for place, each in enumerate(case.stages.outer) if each is stage)
+    sizes, whole_batches = case.epochs[0].epoch.sizes, any("Batch" in kind for kind in case.stage_kinds[: at + 1])
+    read_s = CACHED_S * (len(sizes) if whole_batches else sum(sizes))
 
     def edited(place, each):
-        if each is stage or (with_earlier and place < at):
-            return replace(prediction.scaled(each, left), calls=calls or each.calls)
-        return each
+        return each if place > at else Stage("Cache", cpu_s=read_s if place == at else 0.0)
 
     return prediction.gain(case, edited)
 
@@ -74,7 +85,7 @@ def python_in_map(case: Case) -> Finding | None:
                 "write it in TensorFlow's operations, or call Python once for a whole batch [fact: python-takes-turns]",
                 where=stage.where or stage.name,
                 place=place,
-                gain=gain_of(case, stage, with_earlier=True),
+                gain=gain_of_cache(case, stage),
             )
     return None
 
@@ -91,7 +102,7 @@ def slow_generator(case: Case) -> Finding | None:
                 "[fact: generator-pays-per-element]",
                 where=stage.where or "from_generator",
                 place=place,
-                gain=gain_of(case, stage),
+                gain=gain_of_cache(case, stage),
             )
     return None
 
@@ -213,7 +224,7 @@ def no_cache(case: Case) -> Finding | None:
         "put cache() right behind it, before shuffle() and augmentation [fact: cache-keeps-what-comes-before]",
         where=costly[-1].where or costly[-1].name,
         place=before.index(costly[-1]),
-        gain=gain_of(case, costly[-1], with_earlier=True),
+        gain=gain_of_cache(case, costly[-1]),
     )
 
 

@@ -214,7 +214,7 @@ def as_it_ran(feed: Any, *, read: bool = True) -> Graph:
         rewritten = internals.dataset_graph(dataset, rewritten=True)
     except tf.errors.OpError as error:
         return Graph(invisible=f"TensorFlow cannot write it down ({error.message.splitlines()[0]})")
-    written, named = _written(as_written, dataset)
+    written, named = _written(as_written, internals.stage_of(dataset))
     nodes = _rewritten(rewritten, named)
     autotune = any(node.op == "ModelDataset" for node in rewritten.node)
     ends = steps is not None or dataset.cardinality() != tf.data.INFINITE_CARDINALITY

@@ -29,7 +29,7 @@ def in_order(dataset: Any) -> list[Any]:
         if kind(stage) != "Options":
             found.append(stage)
 
-    visit(dataset)
+    visit(internals.stage_of(dataset))
     return found
 
 

@@ -82,7 +82,7 @@ def normalisations() -> Evidence:
 
 def unlike_work() -> Evidence:
     """How far a speed moves when only the work differs: the two transforms that example 1 and 2 of A confuse."""
-    task = Task(dataset="synthetic", transform="brightness", examples=500)
+    task = Task(dataset="synthetic", transform="brightness", examples=3000)
     feeds = {name: pipelines.build("py_dataset", task.but(transform=name)) for name in ("brightness", "noise")}
     compared = comparison.compare(feeds, reference="brightness", budget_s=BUDGET_S, precision=0.05)
     verdict = {"the same": Judgement.REFUTED, "undecided": Judgement.UNDECIDED}.get(
