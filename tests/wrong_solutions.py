@@ -42,7 +42,6 @@ WRONG_SOLUTIONS = {
         "ds_repaired = tf.data.Dataset.sample_from_datasets(parts, seed=seed).take(sorted_examples)",
     ),
     "08_find_the_bottleneck": (
-        "predicted_wait = 'shrinks'\n"
         "wide = models.small_cnn(timing.first_batch(feeds['py_dataset']), classes=10, filters=128)\n"
         "heavier = recorded['py_dataset']",
         "def sharpen_by_tf(image):\n"
@@ -93,7 +92,11 @@ WRONG_SOLUTIONS = {
         "repaired = ds_half  # begins at its first epoch again in every epoch",
     ),
     "14_look_under_the_clock": (
-        "gone_s = first_pause_s\nwhile gone_s < read_s:\n    gone_s *= 2  # the pause, not the sum of the pauses",
+        "def gone(read_s):\n"
+        "    wake_s = first_pause_s\n"
+        "    while wake_s < read_s:\n"
+        "        wake_s *= 2  # the pause, not the sum of the pauses\n"
+        "    return wake_s",
         "near_the_mean = int(np.sum(np.abs(two_heaps / two_heaps.mean() - 1) < 0.1))\nshare_slow = near_the_mean / 40",
     ),
 }

@@ -13,7 +13,8 @@ from helpers.doctor.findings import Finding, measured, suspected
 from helpers.doctor.stages import Stage
 
 LARGE = 0.25  # share of the feed's cost that makes a stage a large one
-CHEAP_S = 5e-5  # CPU seconds of an example, below which calling costs as much as what is called
+CHEAP_S = 8e-5  # CPU seconds of an example, below which calling costs as much as what is called
+KEPT_S = 5e-5  # CPU seconds of an example, from which keeping it pays
 COSTLY_S = 1e-4  # CPU seconds of an example, from which a thread of its own pays
 CALL_S = 1.2e-5  # CPU seconds of calling a map's function
 CACHED_S = 3e-6  # CPU seconds of an element that a cache keeps
@@ -21,6 +22,7 @@ LEAST_LEFT = 0.1  # of a map's cost, once it takes whole batches
 LEAST_S = 2e-6  # and of a map that costs anything
 FEW = 4  # examples of a tiny batch
 READERS = ("TFRecord", "TextLine", "FixedLengthRecord")
+IN_MEMORY = ("TensorSlice", "Tensor", "Range")  # a cache of them gains nothing
 MAPS = ("Map", "ParallelMap")
 
 
@@ -212,8 +214,12 @@ def no_cache(case: Case) -> Finding | None:
             first_random = place
             break
     before = case.stages.stages[:first_random]
-    costly = [stage for stage in before if case.stages.share(stage) > LARGE]
-    if not costly or _per_example(case, costly[-1], max(case.epochs[0].epoch.sizes)) < CHEAP_S:
+    costly = [
+        stage
+        for stage, kind in zip(before, case.stage_kinds, strict=False)
+        if case.stages.share(stage) > LARGE and kind not in IN_MEMORY
+    ]
+    if not costly or _per_example(case, costly[-1], max(case.epochs[0].epoch.sizes)) < KEPT_S:
         return None
     held = [stage.bytes for stage in before if stage.bytes]
     if not held or held[-1] > 0.25 * psutil.virtual_memory().available:

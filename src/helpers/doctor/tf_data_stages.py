@@ -12,6 +12,7 @@ from helpers.pipelines.stages import in_order, kind
 
 LEAST_CPU_S = 0.2  # CPU time may come in ticks of 10 ms
 MOST_REPEATS = 20
+COUNTED = 4096  # elements, of which is told what counting costs
 NOTABLE = 0.1  # share of the cost from which two ways of measuring are held against each other
 # Stages that give an element for each that they take.
 ONE_FOR_ONE = ("Map", "ParallelMap", "Prefetch", "Shuffle", "Cache", "Options", "Zip", "AssertCardinality", "Repeat")
@@ -20,8 +21,9 @@ ONE_FOR_ONE = ("Map", "ParallelMap", "Prefetch", "Shuffle", "Cache", "Options", 
 def of(part: parts.Part, budget_s: float) -> Stages:
     """Returns the stages of a tf.data feed.
 
-    Each prefix is read in TensorFlow alone, without its own optimisations, so that what CPU a stage takes is what its
-    prefix takes more. Where a cache keeps what stages made, these cost something in the first epoch only.
+    Each prefix is read in TensorFlow alone, without its own optimisations and in one thread, which hands nothing over,
+    so that what CPU a stage takes is what its prefix takes more. Where a cache keeps what stages made, these cost
+    something in the first epoch only.
 
     Args:
         part: the feed, or a part of it.
@@ -82,10 +84,18 @@ def _disagreements(measured, nodes):
 
 def _own_cpu_s(datasets, batches, budget_s):
     """Returns the CPU seconds of each dataset without those that it draws from; NaN where it never ends."""
+    import tensorflow as tf
+
     needed = _needed(datasets, batches)
     begin = time.perf_counter()
+    counting_s = _cpu_s(tf.data.Dataset.range(COUNTED), None, begin + budget_s)[0] / COUNTED
+
+    def without_counting(dataset, deadline):
+        seconds, elements = _cpu_s(dataset, needed[id(dataset)], deadline)
+        return max(0.0, seconds - counting_s * elements) if elements else seconds, elements
+
     prefix = {
-        id(each): _cpu_s(each, needed[id(each)], begin + budget_s * place / len(datasets))
+        id(each): without_counting(each, begin + budget_s * place / len(datasets))
         for place, each in enumerate(datasets, 1)
     }
     return [
@@ -138,6 +148,7 @@ def _cpu_s(dataset, needed, deadline):
     options = tf.data.Options()
     options.autotune.enabled = False
     options.experimental_optimization.apply_default_optimizations = False
+    options.threading.private_threadpool_size = options.threading.max_intra_op_parallelism = 1
     # A cache that was read in part may pass for a whole one.
     caches = any("Cache" in kind(stage) for stage in internals.dataset_stages(dataset))
     ends = dataset.cardinality() != tf.data.INFINITE_CARDINALITY
