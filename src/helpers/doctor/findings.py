@@ -58,8 +58,9 @@ FAULTS: dict[str, tuple[str, str]] = {
     "unstable_order": (CONTENT, "an order that must be kept is shuffled"),
     "unsafe_workers": (CONTENT, "workers overwrite or repeat each other's batches"),
 }
-# |log(predicted gain / measured gain)| that nine of ten predictions are held to (benchmarks/doctor.py --predicted).
-PREDICTION_ERROR = 0.35
+# Nine of ten predicted gains were as near to the measured one: |log(predicted / measured)|, on faults that nothing was
+# tuned on (benchmarks/doctor.py --predicted --half untouched).
+PREDICTION_ERROR = 0.55
 NO_RULE = "nothing: the doctor has no reliable rule for it yet"
 
 

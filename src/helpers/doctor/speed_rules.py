@@ -16,9 +16,8 @@ LARGE = 0.25  # share of the feed's cost that makes a stage a large one
 CHEAP_S = 8e-5  # CPU seconds of an example, below which calling costs as much as what is called
 KEPT_S = 5e-5  # CPU seconds of an example, from which keeping it pays
 COSTLY_S = 1e-4  # CPU seconds of an example, from which a thread of its own pays
-CALL_S = 1.2e-5  # CPU seconds of calling a map's function
 CACHED_S = 3e-6  # CPU seconds of an element that a cache keeps
-LEAST_LEFT = 0.1  # of a map's cost, once it takes whole batches
+BATCHED = 0.1  # of a cheap map's cost is left once it takes whole batches
 LEAST_S = 2e-6  # and of a map that costs anything
 FEW = 4  # examples of a tiny batch
 READERS = ("TFRecord", "TextLine", "FixedLengthRecord")
@@ -126,7 +125,7 @@ def map_per_element(case: Case) -> Finding | None:
                 "put batch() before it, and have it take whole batches [fact: map-pays-per-call]",
                 where=stage.where or stage.name,
                 place=place,
-                gain=gain_of(case, stage, left=max(LEAST_LEFT, 1 - CALL_S / cost)),
+                gain=gain_of(case, stage, left=BATCHED),
             )
     return None
 
