@@ -42,7 +42,8 @@ NO_FACT = {
     "A buffer as long as one class": "arithmetic, and counted in the lesson",
     "Leave `steps_per_epoch` out": "the sentence before has the facts",
     "a way through the network for every batch": "measured in the lesson",
-    "Slow epochs under autotune do not": "the next sentence has the fact",
+    "Some epochs under autotune are long": "the next sentence has the fact",
+    "no support for the published claim": "measured in the lesson",
     "Give the model for scales": "what the doctor asks for",
 }
 # Functions of the doctor that name TensorFlow or Keras in what they tell, and rely on nothing of it.
