@@ -124,6 +124,12 @@ def test_the_label_of_a_neighbour_is_told_by_its_number():
     np.testing.assert_array_equal(picture, data.x[number])
 
 
+def test_a_feed_whose_last_batch_is_empty_is_examined_all_the_same():
+    data = doctor_cases.Data(0, examples=64)
+    report = doctor.examine(doctor_cases.sequence(data, length=64 // doctor_cases.BATCH + 1), budget_s=1)
+    assert "wrong_length" in {finding.fault for finding in report.findings}
+
+
 def test_a_report_says_it_all_and_leaves_model_and_seeds_alone():
     data = doctor_cases.Data(0, examples=64)
     model = doctor_cases.model_of()

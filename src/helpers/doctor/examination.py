@@ -24,7 +24,7 @@ from helpers.doctor import (
     unharmed,
 )
 from helpers.doctor.case import Case
-from helpers.doctor.findings import CONTENT, FAULTS, NO_RULE, measured
+from helpers.doctor.findings import CONTENT, FAULTS, NO_RULE, TYPICAL_ERROR, measured
 from helpers.doctor.headspace import headspace
 from helpers.doctor.report import Report
 from helpers.errors import StudyError, first_line
@@ -129,7 +129,13 @@ def examine(
     if (one_iterator := remedies.one_iterator(case)) is not None:
         can_apply[one_iterator.name] = one_iterator
     kept, too_small = _by_cost(found, head)
-    remarks = [*told_of_files, *(f"{finding}. It costs less than the headspace's interval." for finding in too_small)]
+    remarks = [
+        *told_of_files,
+        *(
+            f"{finding}. It costs less than the headspace's interval, or than predictions are wrong by."
+            for finding in too_small
+        ),
+    ]
     gain = None if one_iterator is None else remedies.gain_of_one_iterator(case)
     if one_iterator is not None and gain is not None and gain.low > NOTABLE_GAIN:
         told = f"{gain.ratio:.1f} times ({gain.low:.1f} to {gain.high:.1f}) as fast"
@@ -208,7 +214,8 @@ def _by_cost(found, head):
     content = [finding for finding in found if finding.kind == CONTENT]
     speed = [finding for finding in found if finding.kind != CONTENT]
     width = (head.share.high - head.share.low) / 2
-    kept = [each for each in speed if each.fault in ALWAYS or (head.matters and 1 - 1 / max(each.gain, 1) > width)]
+    least = max(width, 1 - math.exp(-TYPICAL_ERROR))  # less is no more than a prediction is wrong by
+    kept = [each for each in speed if each.fault in ALWAYS or (head.matters and 1 - 1 / max(each.gain, 1) > least)]
     small = [each for each in speed if each not in kept]
     return [*content, *sorted(kept, key=lambda each: -each.gain if each.gain > 0 else 0.0)], small
 
