@@ -24,9 +24,10 @@ KEPT = ROOT / ".compat"
 # What the library half does not import: lessons, sweeps and the page of a run.
 OF_LESSONS = ("jupyter", "ipywidgets", "nbval", "papermill")
 TEST_TOOLS = ("pytest", "hypothesis", "ipython", "nbformat")
-# tensorflow-metadata 1.21 needs protobuf 5, which TensorFlow 2.17 refuses, and does not say so
+# tensorflow-metadata 1.21 needs a newer protobuf than TensorFlow 2.17 and 2.18 bring, and does not say so
 # (benchmarks/upstream/metadata_needs_protobuf_5.py).
 BESIDE_OLD_PROTOBUF = ("tensorflow-metadata<1.21",)
+WITH_OLD_PROTOBUF = ("2.17.", "2.18.")
 PRIVATE_NAMES = "test_internals"
 LIBRARY_HALF = (
     PRIVATE_NAMES,
@@ -69,6 +70,7 @@ def wanted(which):
     else:
         version = which if which[0].isdigit() else newest(candidate=which == "candidate")
         packages = [name + ranges for name, ranges in asked.items() if name not in ("tensorflow", "keras")]
+        packages += BESIDE_OLD_PROTOBUF if version.startswith(WITH_OLD_PROTOBUF) else ()
     return version, [f"{wheel()}=={version}", *packages, *TEST_TOOLS]
 
 
