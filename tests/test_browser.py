@@ -87,6 +87,8 @@ def opened(address):
         page.set_default_timeout(90_000)
         page.goto(address)
         page.locator(".jp-Notebook .jp-MarkdownCell h1").first.wait_for()
+        # What is asked for before the kernel answers is lost.
+        page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").first.wait_for()
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
         yield page
