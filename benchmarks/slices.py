@@ -9,17 +9,17 @@ from helpers.tasks import Task
 from helpers.timing import models
 
 
-def feed(examples, *, builder="tf_data", autotune=False, transform="flip_brightness"):
+def feed(examples, *, builder="tf_data", transform="flip_brightness"):
     """A pipeline over synthetic 32x32x3 images, batches of 32; autotune off, so that epochs have one mode."""
     task = Task(dataset="synthetic", transform=transform, examples=examples, batch_size=32, image_size=(32, 32))
-    knobs = {"num_parallel_calls": 2, "prefetch": 2, "autotune": autotune} if builder == "tf_data" else {}
+    knobs = {"num_parallel_calls": 2, "prefetch": 2, "autotune": False} if builder == "tf_data" else {}
     return pipelines.build(builder, task, **knobs)
 
 
-def examples_for(epoch_s, **options):
+def examples_for(epoch_s):
     """How many examples make an epoch of `epoch_s` seconds through `fit` here; a multiple of 320."""
     tried = 6400
-    dataset = feed(tried, **options)
+    dataset = feed(tried)
     model = models.smallest(timing.first_batch(dataset))
     took = min(timing.time_epoch(model, dataset).epoch_s for _ in range(4))
     return max(320, round(tried * epoch_s / took / 320) * 320)

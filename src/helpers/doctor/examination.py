@@ -99,7 +99,7 @@ def examine(
             part = parts.part_of(settled, max(LEAST_READ_S, budget_s / 12))
             epochs = parts.within(budget_s + parts.HANGS_S, lambda: two_epochs(part.feed), "two epochs")
             head = headspace(settled, model=model, budget_s=budget_s / 5)
-            told = _with_free_epochs(costs.of(part, budget_s / 5), head, part.batches / head.batches)
+            told = _with_free_epochs(costs.of(part, budget_s / 5), head)
         except Exception as error:
             if isinstance(error, StudyError) and not _is_the_feeds(error):
                 raise
@@ -156,8 +156,9 @@ def _is_the_feeds(error):
     return isinstance(error, parts.Hangs | feeds.RanOut) or "(got none)" in str(error)
 
 
-def _with_free_epochs(told, head, share):
-    """Returns the stages with what a whole epoch would take were each of them free; they are of a share of one."""
+def _with_free_epochs(told, head):
+    """Returns the stages with what a whole epoch would take were each of them free; they may be of a part of one."""
+    share = told.batches / head.batches
     of_part = prediction.with_free_epochs(told, prediction.Measured.of(head, told.batches), prediction.cores())
     return of_part.with_free_epochs([stage.free_epoch_s / share for stage in of_part.stages])
 

@@ -111,9 +111,13 @@ def filling_s(case: Case) -> float:
     first, batches = before_the_first_batch(case.stages), max(1, case.stages.batches)
     if case.headspace is None or max(first, default=0.0) <= 1 / batches:
         return 0.0
-    begun = [scaled(stage, share) for stage, share in zip(case.stages.outer, first, strict=True)]
+    begun_s = epoch_s(_parts_of(case.stages.outer, first), 0.0, cores())
     share = batches / case.headspace.batches
-    return min(Measured.of(case.headspace, batches).start_s, epoch_s(begun, 0.0, cores())) / share
+    return min(Measured.of(case.headspace, batches).start_s, begun_s) / share
+
+
+def _parts_of(stages, shares):
+    return [scaled(stage, share) for stage, share in zip(stages, shares, strict=True)]
 
 
 def _calls(stages):
@@ -155,12 +159,12 @@ def _after_s(stages, edited, measured, cores, ahead=None):
     """
     is_ahead = works_ahead(stages)
     outer, first = stages.outer, before_the_first_batch(stages)
+    later = [1 - share for share in first]
 
     def start_and_rest(some, ahead):
-        begun, rest = ([scaled(stage, part) for stage, part in zip(some, parts, strict=True)] for parts in shares)
-        return epoch_s(begun, 0.0, cores), epoch_s(rest, measured.held_s, cores, ahead=ahead)
+        rest_s = epoch_s(_parts_of(some, later), measured.held_s, cores, ahead=ahead)
+        return epoch_s(_parts_of(some, first), 0.0, cores), rest_s
 
-    shares = first, [1 - share for share in first]
     now, after = start_and_rest(outer, is_ahead), start_and_rest(edited, is_ahead if ahead is None else ahead)
     start_s = min(measured.start_s, max(0.0, measured.epoch_s - measured.held_s))
     work_s = min(start_s, now[0])
