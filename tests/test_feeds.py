@@ -223,7 +223,7 @@ def test_fit_shuffles_the_batches_of_a_py_dataset_unless_told_not_to(shuffle):
     for _ in range(2):
         data.asked.clear()
         timing.time_epoch(model, feed)
-        orders.append(data.asked[-5:])
+        orders.append(data.asked[2:7])  # Keras asks for 0 and 1 first, for their form
     assert all(order == sorted(order) for order in orders) == (shuffle is False)
 
 

@@ -148,6 +148,6 @@ def test_a_pipeline_in_a_process_of_its_own_may_have_processes_itself_which_end_
         for label, pipeline in isolated.items():
             assert [epoch.batches for epoch in pipeline.time_epochs(1)] == [2], label
         made = set(psutil.Process().children(recursive=True)) - before
-        assert len(made) >= 4
+        assert len(made) >= 3  # their own, and the pool's; Grain's ended with its fit
     _, alive = psutil.wait_procs(made, timeout=20)
     assert [process for process in alive if "resource_tracker" not in " ".join(process.cmdline())] == []

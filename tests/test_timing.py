@@ -1,5 +1,7 @@
 """Epochs timed through the real `fit`, with clocks that are not clocks: what is counted, and from where to where."""
 
+import threading
+
 import keras
 import numpy as np
 import pytest
@@ -17,8 +19,9 @@ SECOND = 10**9
 
 
 def test_each_part_of_an_epoch_lies_between_its_two_readings_of_the_clock():
-    # Two epochs, each read at three batch ends and at its end; no two steps between the readings are as long.
-    readings = iter(second * SECOND for second in (1, 3, 7, 15, 31, 63, 127, 255))
+    # An epoch, read at three batch ends and at its end, and one that ends with its first batch; no two steps between
+    # the readings are as long.
+    readings = iter(second * SECOND for second in (1, 3, 7, 15, 31, 63))
     epoch = timing.time_epoch(models.smallest(BATCH), timing.held(BATCH, 3), clock=lambda: next(readings))
     assert epoch.steady_s == pytest.approx(7 - 1)
     assert epoch.end_s == pytest.approx(15 - 7)
@@ -36,6 +39,41 @@ def test_the_clock_is_read_when_the_first_step_and_the_last_have_ended():
     timed = timing.time_epochs(model, timing.held(BATCH, 7), 3, clock=lambda: steps_taken() * SECOND)
     assert [(epoch.steady_s, epoch.end_s, epoch.first_batch_s) for epoch in timed] == [pytest.approx((6, 0, 1))] * 3
     assert [epoch.batches for epoch in timed] == [7] * 3
+
+
+class EndTold(keras.utils.PyDataset):
+    """Three batches; notes each end of an epoch that Keras tells of."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.ends = 0
+
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, index):
+        return BATCH
+
+    def on_epoch_end(self):
+        self.ends += 1
+
+
+@pytest.mark.parametrize(("workers", "is_cut"), [(0, True), (1, True), (2, False)])
+def test_the_epoch_that_is_not_timed_is_cut_short_unless_workers_would_stay_behind(workers, is_cut):
+    before = threading.active_count()
+    sequence = EndTold(workers=workers)
+    model = models.smallest(BATCH)
+    timed = timing.time_epochs(model, sequence, 2)
+    assert [epoch.batches for epoch in timed] == [3] * 2
+    assert int(model.optimizer.iterations.numpy()) == 2 * 3 + (1 if is_cut else 3)
+    assert sequence.ends == 1 + 2 + (not is_cut)  # Keras tells of one before the first
+    assert threading.active_count() == before
+
+
+def test_a_cache_is_whole_after_an_epoch_that_was_cut_short():
+    cached = tf.data.Dataset.from_tensors(BATCH).repeat(5).cache()
+    timing.time_epochs(models.smallest(BATCH), cached, 1)
+    assert sum(1 for _ in cached) == 5
 
 
 def test_an_epoch_of_one_batch_has_no_rate_and_is_all_start():
@@ -77,7 +115,7 @@ def test_a_feed_that_repeats_is_read_by_one_iterator_with_the_steps_that_it_tell
     timed = timing.time_epochs(model, Feed(endless, steps_per_epoch=4), 3, clock=by_steps)
     assert [epoch.batches for epoch in timed] == [4] * 3
     assert len(made) == 1
-    steps_before = int(model.optimizer.iterations.numpy()) - 4 * (3 + 1)
+    steps_before = int(model.optimizer.iterations.numpy()) - (4 * 3 + 1)
     assert steps_before * seconds_per_step == pytest.approx(epochs.LEAD_S, abs=4 * seconds_per_step)
 
 

@@ -81,6 +81,23 @@ def kind(data: Any) -> str:
     )
 
 
+def may_end_early(data: Any) -> bool:
+    """Tells whether `fit` may leave an epoch unread, so that nothing works on, or waits for the rest.
+
+    Keras stops the workers of a PyDataset at the end of an epoch only; jobs of a tf.data service, and the threads and
+    processes of other libraries, may wait for a reader.
+
+    Args:
+        data: what `fit` takes.
+    """
+    found = kind(data)
+    if found == "PyDataset":
+        return data.workers == 0 or (data.workers == 1 and not data.use_multiprocessing)
+    return found == "tf.data" and not any(
+        "DataService" in type(stage).__name__ for stage in internals.dataset_stages(data)
+    )
+
+
 def opened(given: Any) -> Feed:
     """Makes a `Feed` of whatever was given, without reading it.
 

@@ -97,10 +97,11 @@ class EpochClock(keras.callbacks.Callback):
 
     async_safe = True
 
-    def __init__(self, clock: Callable[[], int], *, epochs: int = 1, lead_s: float = 0.0):
-        """Ends training one epoch after the `epochs` that are timed."""
+    def __init__(self, clock: Callable[[], int], *, epochs: int = 1, lead_s: float = 0.0, cut_last_epoch: bool = False):
+        """Ends training one epoch after the `epochs` that are timed, or cut short after that one's first step."""
         super().__init__()
         self.clock, self.epochs, self.lead_ns = clock, epochs, lead_s * 1e9
+        self.cut_last_epoch = cut_last_epoch
         self.marks: list[EpochMarks] = []
         self.settled = 0
         self.lock = threading.Lock()
@@ -123,6 +124,8 @@ class EpochClock(keras.callbacks.Callback):
             mark.batches += 1
             if mark.batches == 1:
                 mark.cpu_s = processes.cpu_seconds()
+                if self.cut_last_epoch and len(self.timed) > self.epochs:
+                    self.model.stop_training = True
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Reads the clock."""
