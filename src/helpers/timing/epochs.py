@@ -112,7 +112,8 @@ def time_epochs(
 ) -> list[Epoch]:
     """Runs one `fit` of one epoch more and times these, with memory freed as where no other feed is read.
 
-    Of the epoch more only the first step counts; where nothing of a feed's own would stay behind, `fit` ends there.
+    Of the epoch more only the first step counts. `fit` ends there, on TensorFlow, where nothing of a feed's own would
+    stay behind. (On JAX the next `fit` of a model that was stopped so finds a buffer gone: Keras 3.15.)
 
     A Dataset made by `from_generator` is not told from another there. A feed with `steps_per_epoch` keeps its iterator,
     which AUTOTUNE settles only once, in its first moments: what is timed begins after `LEAD_S` seconds of such epochs.
@@ -134,14 +135,15 @@ def time_epochs(
     from helpers.timing.keras_parts import EpochClock
 
     feed = feeds.opened(feed)
+    on_tensorflow = keras.backend.backend() == "tensorflow"
+    # On TensorFlow, fit reads all else through a generator dataset.
+    through_a_generator = feeds.kind(feed.data) != "tf.data" and on_tensorflow
     watch = EpochClock(
         clock,
         epochs=epochs,
         lead_s=LEAD_S if feed.steps_per_epoch else 0.0,
-        cut_last_epoch=feeds.may_end_early(feed.data),
+        cut_last_epoch=on_tensorflow and feeds.may_end_early(feed.data),
     )
-    # On TensorFlow, fit reads all else through a generator dataset.
-    through_a_generator = feeds.kind(feed.data) != "tf.data" and keras.backend.backend() == "tensorflow"
     allocator.keep_freed_memory(of_a_generator=through_a_generator)
     with garbage_collection_paused(), warnings.catch_warnings():
         if feed.steps_per_epoch is None:  # the end of data whose length Keras is not told, such as Grain's
