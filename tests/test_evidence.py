@@ -125,6 +125,21 @@ def test_slips_count_where_they_surely_cost_over_a_fifth(sequence, tf_data, verd
     assert misconfigurations.misconfigurations().verdict == verdict
 
 
+@pytest.mark.parametrize(
+    ("sequence", "tf_data", "verdict"),
+    [
+        ((6, 6, 9), (8, 8, 11), "supported"),  # 67% against 73%
+        ((7, 7, 9), (8, 8, 11), "depends"),
+        ((8, 8, 9), (8, 8, 11), "refuted"),
+        ((6, 8, 9), (8, 8, 11), "undecided yet"),
+        ((6, 7, 9), (10, 11, 11), "supported"),
+        ((8, 9, 9), (7, 8, 11), "refuted"),
+    ],
+)
+def test_slips_that_are_open_decide_nothing(sequence, tf_data, verdict):
+    assert misconfigurations._verdict(sequence, tf_data) == verdict
+
+
 @pytest.mark.slow
 def test_a_sequence_with_more_slips_refutes_that_it_has_less_to_misconfigure(monkeypatch):
     swapped = dict(zip(misconfigurations.SLIPS, reversed(misconfigurations.SLIPS.values()), strict=True))
