@@ -4,8 +4,8 @@
 autocorrelated noise at 5 to 50 rounds; it should be 94.5% or more. Rounds are made as a comparison makes
 them: two runs one after the other, in random order. `--methods` puts other intervals beside it. `--stopping` runs
 comparisons of 1 to 4 feeds with one reference, which leave one by one, at the levels that they really use, and counts
-those in which all intervals hold; with `--methods` for the other intervals too. `--modes` counts how often two heaps
-of times are reported.
+those in which all intervals hold; with `--methods` for the other intervals too. `--combined` asks the same of the mean
+change of several cells, as `study report A B` tells it. `--modes` counts how often two heaps of times are reported.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from scipy import stats
 
 from helpers import comparison, ratios
 from helpers.comparison import rounds as rounds_of, run_quality
+from helpers.results import certainty
 
 ROUNDS = (5, 6, 8, 12, 20, 30, 50)
 TRUE = math.log(1.1)
@@ -332,6 +333,32 @@ def show_modes(size, seed):
     return found
 
 
+def show_combined(size, seed):
+    """Prints how often the mean change of several cells, which did not change, is within its interval."""
+    level, found = 0.95, {}
+    print(f"the mean of ratios of ratios holds 1 in so many % ({size} runs each), with its median half-width;")
+    print("1, 2 and 6 cells")
+    for kind in ("log-normal", "15% twice as long, one side", "heavy tails (t, 3 degrees)"):
+        for rounds in (5, 8, 11, 12, 17, 20, 30):
+            figures = []
+            for cells in (1, 2, 6):
+                draws = SCENARIOS[kind](np.random.default_rng([seed, cells]), 2 * cells * size, rounds)
+                middle, low, high, _ = ratios.log_ratio_interval(draws.reshape(2 * cells, size, rounds), level)
+                weights = np.array([-1, 1] * cells) / cells
+                ends = np.array(
+                    [
+                        certainty.combined(*run, weights, rounds=[rounds] * 2 * cells, confidence=level)[1:]
+                        for run in zip(middle.T, low.T, high.T, strict=True)
+                    ]
+                )
+                share = ((ends[:, 0] <= 0) & (ends[:, 1] >= 0)).mean()
+                figures.append((float(share), float(np.median(ends[:, 1] - ends[:, 0])) / 2))
+            found[f"{kind}, {rounds} rounds"] = figures
+            line = "  ".join(f"{100 * share:5.1f} ({width:.3f})" for share, width in figures)
+            print(f"{kind:34s}{rounds:3d}  {line}", flush=True)
+    return found
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=20_000, help="simulated runs a point")
@@ -339,6 +366,7 @@ def main():
     parser.add_argument("--methods", action="store_true", help="put other intervals beside the kit's")
     parser.add_argument("--stopping", action="store_true", help="feeds that leave when they are precise")
     parser.add_argument("--until", choices=comparison.UNTIL, default="precise", help="when they leave")
+    parser.add_argument("--combined", action="store_true", help="the mean change of several cells")
     parser.add_argument("--modes", action="store_true", help="how often two heaps are reported")
     parser.add_argument("--json", type=Path, help="write the figures to this file too")
     arguments = parser.parse_args()
@@ -348,6 +376,8 @@ def main():
         found = show_stopping(
             [method for method in methods if method not in slow], arguments.repeats, arguments.seed, arguments.until
         )
+    elif arguments.combined:
+        found = show_combined(min(arguments.repeats, 4000), arguments.seed)
     elif arguments.modes:
         found = show_modes(min(arguments.repeats, 1000), arguments.seed)
     else:

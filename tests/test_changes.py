@@ -2,13 +2,18 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, strategies
 from made_up_results import cell, quick_like, table
 from test_report import run_folder
 
-from helpers import cli, report
+from helpers import cli, ratios, report
 from helpers.errors import StudyError
+from helpers.results import certainty
 from helpers.results.changes import changes
 
+INTERVALS = strategies.tuples(
+    strategies.floats(-1, 1), strategies.floats(0.001, 0.5), strategies.floats(0.001, 0.5), strategies.integers(5, 40)
+)
 LABELS = ("tf_data", "py_dataset", "tf_data, batch map", "image_data_generator")
 COMMAND = ("report", "--fail-on-slower")
 
@@ -164,3 +169,45 @@ def test_runs_without_a_common_cell_are_one_clear_line(tmp_path):
 def test_one_run_cannot_be_slower(capsys):
     assert cli.main([*COMMAND, "nowhere"]) == cli.BAD_INPUT
     assert "needs two runs" in capsys.readouterr().err
+
+
+@given(INTERVALS, strategies.floats(0.5, 0.999))
+def test_one_interval_alone_stays_as_it_is_and_turns_with_its_sign(interval, confidence):
+    centre, below, above, rounds = interval
+    settings = {"rounds": [rounds], "confidence": confidence}
+    ends = ([centre], [centre - below], [centre + above])
+    assert certainty.combined(*ends, [1], **settings) == pytest.approx((centre, centre - below, centre + above))
+    assert certainty.combined(*ends, [-1], **settings) == pytest.approx((-centre, -centre - above, -centre + below))
+
+
+@given(strategies.lists(INTERVALS, min_size=2, max_size=8), strategies.floats(0.5, 0.999))
+def test_many_are_known_at_least_as_well_as_their_distances_say_in_whatever_order(many, confidence):
+    centres, below, above, rounds = map(np.array, zip(*many, strict=True))
+    weights = np.full(len(many), 1 / len(many))
+    settings = {"rounds": rounds, "confidence": confidence}
+    middle, low, high = certainty.combined(centres, centres - below, centres + above, weights, **settings)
+    assert middle == pytest.approx(centres.mean())
+    for distance, of_each in ((middle - low, below), (high - middle, above)):
+        assert 0 < distance <= np.sqrt(((weights * of_each) ** 2).sum()) * (1 + 1e-9)
+    order = np.arange(len(many))[::-1]
+    turned = certainty.combined(
+        centres[order], (centres - below)[order], (centres + above)[order], weights, rounds=rounds[order],
+        confidence=confidence,
+    )  # fmt: skip
+    assert turned == pytest.approx((middle, low, high))
+
+
+@pytest.mark.parametrize(("rounds", "narrower"), [(5, 0.85), (8, 0.92), (30, 1.05)])
+def test_the_mean_change_of_two_cells_that_did_not_change_holds_1_as_often_as_it_says(rounds, narrower):
+    draws = np.random.default_rng(rounds).normal(0, 0.2, (4, 800, rounds))
+    middle, low, high, _ = ratios.log_ratio_interval(draws, 0.95)
+    weights = np.array([-1, 1, -1, 1]) / 2
+    found = np.array(
+        [
+            certainty.combined(*run, weights, rounds=[rounds] * 4, confidence=0.95)
+            for run in zip(middle.T, low.T, high.T, strict=True)
+        ]
+    )
+    assert ((found[:, 1] <= 0) & (found[:, 2] >= 0)).mean() >= 0.945
+    of_distances = np.sqrt((((high - low) / 4) ** 2).sum(axis=0))  # with no more known together than by each
+    assert np.median(found[:, 2] - found[:, 1]) / 2 <= narrower * np.median(of_distances)

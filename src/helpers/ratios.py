@@ -132,15 +132,30 @@ def log_ratio_interval(
     rounds = differences.shape[-1]
     centre = np.median(differences, axis=-1)
     ordered = np.sort(differences, axis=-1)
-    # So few rounds, or so high a level, that not even the range reaches it.
-    is_beyond_the_range = 2.0 ** (1 - rounds) > 1 - confidence
-    interval = _t_interval if rounds < ORDERED_FROM or is_beyond_the_range else _order_statistic_interval
+    interval = _order_statistic_interval if _is_of_order_statistics(rounds, confidence) else _t_interval
     low, high = interval(ordered, confidence)
     effective = effective_rounds(differences)
     stretch = np.sqrt(rounds / effective)
     # A trimmed mean may lie beside the median: the interval still holds its centre.
     low, high = np.minimum(low, centre), np.maximum(high, centre)
     return centre, centre - (centre - low) * stretch, centre + (high - centre) * stretch, effective
+
+
+def freedom(rounds: int, confidence: float) -> float:
+    """Returns the degrees of freedom behind an interval of `log_ratio_interval`; infinite for order statistics.
+
+    Args:
+        rounds: that it rests on, >= 3.
+        confidence: its level, 0 … 1 exclusive.
+    """
+    if _is_of_order_statistics(rounds, confidence):
+        return math.inf
+    return rounds - 1 if rounds < TRIMMED_FROM else rounds - 2 * (rounds // TRIMMED) - 1
+
+
+def _is_of_order_statistics(rounds, confidence):
+    """Below a number of rounds it is not; nor where they are so few, or the level so high, that the range is less."""
+    return rounds >= ORDERED_FROM and 2.0 ** (1 - rounds) <= 1 - confidence
 
 
 def effective_rounds(differences: ArrayLike) -> np.ndarray:

@@ -236,7 +236,7 @@ def trend(
 
 def _change(series, results, *, along, measure, gap, level):
     """The last ratio over the first, along the line through all points, and its interval: (change, low, high)."""
-    points = []
+    points, rounds = [], []
     for pair in series.itertuples():
         mine, other = (seconds_of(results.loc[index], measure) for index in (pair.row, pair.reference_row))
         found = compare_rounds(mine, other, confidence=level)
@@ -246,10 +246,12 @@ def _change(series, results, *, along, measure, gap, level):
             nearest, farthest = sorted((abs(low), abs(high)))
             centre, low, high = abs(centre), 0.0 if inside else nearest, farthest
         points.append((centre, low, high))
+        rounds.append(min(len(mine), len(other)))
     places = series[along].to_numpy(float)
     places = np.log(places) if (places > 0).all() else places
     centres, lows, highs = zip(*points, strict=True)
-    change = certainty.combined(centres, lows, highs, certainty.slope_weights(places))
+    weights = certainty.slope_weights(places)
+    change = certainty.combined(centres, lows, highs, weights, rounds=rounds, confidence=level)
     return tuple(map(math.exp, change))
 
 

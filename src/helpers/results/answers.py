@@ -195,8 +195,9 @@ def _lead(cells, mine: Feeder, other: Feeder, level: float, margin: float) -> Le
     milder = [compare_rounds(*pair, confidence=2 * level - 1)[:3] for pair in rounds]
     if not all(low > 0 for _, low, _ in [*found, *milder]):
         return None
-    times, low, high = _mean(found)
-    _, least, most = _mean(milder)
+    counts = [min(map(len, pair)) for pair in rounds]
+    times, low, high = _mean(found, counts, level)
+    _, least, most = _mean(milder, counts, 2 * level - 1)
     verdict = Verdict.FASTER if low > 1 else Verdict.SLOWER if high < 1 else Verdict.UNDECIDED
     verdict = Verdict.THE_SAME if 1 / (1 + margin) <= least and most <= 1 + margin else verdict
     by_cell = tuple(
@@ -206,10 +207,11 @@ def _lead(cells, mine: Feeder, other: Feeder, level: float, margin: float) -> Le
     return Lead(str(cells[0][other]["pipeline"]), other, times, low, high, str(verdict), by_cell)
 
 
-def _mean(found: list[tuple[float, float, float]]) -> tuple[float, float, float]:
+def _mean(found: list[tuple[float, float, float]], rounds: list[int], level: float) -> tuple[float, float, float]:
     """The mean of ratios with their intervals, by their logarithms."""
     centres, lows, highs = np.log(found).T
-    middle, low, high = certainty.combined(centres, lows, highs, np.full(len(found), 1 / len(found)))
+    weights = np.full(len(found), 1 / len(found))
+    middle, low, high = certainty.combined(centres, lows, highs, weights, rounds=rounds, confidence=level)
     return math.exp(middle), math.exp(low), math.exp(high)
 
 

@@ -1,11 +1,13 @@
 """How sure many comparisons are together: errors corrected, and several points of a series as one trend."""
 
+import math
 from collections.abc import Callable
 from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from scipy import stats
 
 from helpers import ratios
 from helpers.ratios import Verdict
@@ -73,12 +75,25 @@ def corrected(pairs: pd.DataFrame, results: pd.DataFrame, *, measure: str, margi
     return pairs.assign(**decisions.astype({"verdict": str}), alone=[str(verdict) for *_, verdict in alone])
 
 
-def combined(centres: ArrayLike, lows: ArrayLike, highs: ArrayLike, weights: ArrayLike) -> tuple[float, float, float]:
+def combined(
+    centres: ArrayLike,
+    lows: ArrayLike,
+    highs: ArrayLike,
+    weights: ArrayLike,
+    *,
+    rounds: ArrayLike,
+    confidence: float,
+) -> tuple[float, float, float]:
     """The weighted sum of independent figures, with an interval from theirs (MOVER, Zou and Donner 2008).
 
+    Several intervals of few rounds know more together than each by itself: their distances are put together as
+    standard errors, with the degrees of freedom of all (Welch 1947; `python benchmarks/coverage.py --combined`).
+
     Args:
-        centres: (n,) figures; lows, highs: (n,) the ends of their intervals, all at the same level.
+        centres: (n,) figures; lows, highs: (n,) the ends of their intervals.
         weights: (n,) of any sign.
+        rounds: (n,) that each interval rests on.
+        confidence: level of each interval, and of the sum's.
 
     Returns:
         (sum, low, high) at that level.
@@ -86,8 +101,19 @@ def combined(centres: ArrayLike, lows: ArrayLike, highs: ArrayLike, weights: Arr
     centre, low, high, weight = (np.asarray(values, float) for values in (centres, lows, highs, weights))
     below = np.where(weight > 0, weight * (centre - low), weight * (centre - high))
     above = np.where(weight > 0, weight * (high - centre), weight * (low - centre))
+    freedom = np.array([ratios.freedom(int(count), confidence) for count in np.asarray(rounds)])
     middle = float((weight * centre).sum())
-    return middle, middle - float(np.sqrt((below**2).sum())), middle + float(np.sqrt((above**2).sum()))
+    return middle, middle - _together(below, freedom, confidence), middle + _together(above, freedom, confidence)
+
+
+def _together(distances, freedom, confidence):
+    """One end's distance from the sum, of the distances (n,) of as many ends from their own centres."""
+    squares = (distances / stats.t.isf((1 - confidence) / 2, freedom)) ** 2
+    if not squares.any():
+        return 0.0
+    uncertain = (squares**2 / freedom).sum()
+    of_all = squares.sum() ** 2 / uncertain if uncertain else math.inf
+    return math.sqrt(squares.sum()) * float(stats.t.isf((1 - confidence) / 2, of_all))
 
 
 def slope_weights(along: ArrayLike) -> np.ndarray:

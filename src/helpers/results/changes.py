@@ -108,7 +108,9 @@ def _change(points, level):
     """Logarithm of the mean ratio of ratios over some points, with its interval at that level."""
     found = [compare_rounds(*pair, confidence=level)[:3] for point in points for pair in point["pairs"]]
     centres, lows, highs = np.log(found).T
-    return certainty.combined(centres, lows, highs, np.array([-1, 1] * len(points)) / len(points))
+    rounds = [min(map(len, pair)) for point in points for pair in point["pairs"]]
+    weights = np.array([-1, 1] * len(points)) / len(points)
+    return certainty.combined(centres, lows, highs, weights, rounds=rounds, confidence=level)
 
 
 def _scatter(points):
