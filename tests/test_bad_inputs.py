@@ -375,7 +375,17 @@ def test_41_no_flipped_bit_of_a_cells_rows_is_used(run_of_three, capsys):
     assert results.read_cell(cell, cell.name) is not None
 
 
-@pytest.mark.parametrize("damage", ["flipped", "another's", "none", "no mark", "a mark of nothing", "null integers"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "flipped",
+        "another's",
+        *(
+            pytest.param(each, marks=pytest.mark.slow)
+            for each in ("none", "no mark", "a mark of nothing", "null integers")
+        ),
+    ],
+)
 def test_41_42_43_damaged_rows_and_another_cells_run_again_and_the_sweep_says_so(run_of_three, capsys, damage):
     written, out = run_of_three
     first, second, _ = sorted((out / "cells").iterdir())

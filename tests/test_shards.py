@@ -95,6 +95,7 @@ def test_a_damaged_cell_is_not_gathered_and_counts_as_missing(run, tmp_path):
     assert told.cells == len(told.missing or ()) == 1
 
 
+@pytest.mark.slow
 def test_what_is_asked_for_runs_and_what_others_did_in_the_folder_stays(run, tmp_path, capsys):
     assert run([1, 2, 3], "run", selection=sweep.read_selection(only=["seed=[1, 3]"])).done == 2
     assert "2 of the grid's 3 cells are asked for" in capsys.readouterr().out

@@ -123,6 +123,7 @@ def test_folders_that_are_not_for_this_sweep_are_refused(quick_cells, tmp_path):
         run(quick_cells([0], name="else"), out, resume=True)
 
 
+@pytest.mark.slow
 def test_a_run_resumed_on_another_machine_keeps_both_and_says_so(quick_cells, tmp_path, monkeypatch, capsys):
     plan, out = quick_cells([0, 4]), tmp_path / "run"
     ids, cells = {}, {}
