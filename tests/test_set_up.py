@@ -112,8 +112,19 @@ def test_progress_is_read_from_what_pip_says(tmp_path):
     assert "2 of 3 packages, 262 MB, are here" in str(progress)
 
 
+def test_early_and_late_patches_of_python_get_what_the_lock_names_for_each():
+    early, late = (handout.requirements_for(ROOT, handout.PLATFORMS["linux"], f"3.11.{patch}") for patch in (0, 99))
+    differ = {block.partition("==")[0] for block in {*early} ^ {*late}}
+    assert {block.partition("==")[0] for block in early} == {block.partition("==")[0] for block in late}
+    texts = [line for line in (ROOT / "requirements.lock").read_text().splitlines() if "3.11.5" in line]
+    assert differ == {line.partition("==")[0] for line in texts}
+
+
 def test_a_handout_has_the_requirements_of_each_platform_and_no_markers():
-    texts = {name: handout.requirements_for(ROOT, platform, "3.12") for name, platform in handout.PLATFORMS.items()}
+    texts = {
+        name: "".join(handout.requirements_for(ROOT, platform, "3.12.0"))
+        for name, platform in handout.PLATFORMS.items()
+    }
     for text in texts.values():
         assert ";" not in text and text.count("==") > 150
     assert "\ncolorama==" in texts["windows"] and "\ncolorama==" not in texts["linux"]

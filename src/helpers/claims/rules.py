@@ -79,7 +79,7 @@ def compare(
     """Supported if the expectation holds in every cell that decides, refuted if in none, else it depends."""
     pairs = pairs_of(results, cells=cells, measure=measure, margin=margin, **selection)
     if pairs.empty:
-        return RuleOutcome(Judgement.UNDECIDED, "no cell of this run compares them", needs=FULL_SWEEP)
+        return RuleOutcome(Judgement.UNDECIDED, "no cell of this run compares them", needs=FULL_SWEEP, pairs=pairs)
     if measure not in TIMED and pairs["ratio"].isna().all():
         return RuleOutcome(
             Judgement.UNDECIDED, f"no cell of this run has the {MEASURES[measure]}", needs=f"{FULL_SWEEP}: isolate"

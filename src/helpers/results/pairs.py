@@ -29,6 +29,8 @@ CONDITIONS = (
     "real",
     "model",
 )
+PAIR = ("machine_id", "cell_id", "launcher", *CONDITIONS, "dataset_label", "pipeline", "reference", "rounds", "row",
+        "reference_row", "ratio", "low", "high", "verdict")  # fmt: skip
 READ_FROM = {"arrays": "arrays in memory", "tfds": "TFDS records", "folder": "files"}
 
 
@@ -254,7 +256,7 @@ def pairs_of(
                     | {"row": index, "reference_row": other_index}
                     | {"ratio": ratio, "low": low, "high": high, "verdict": verdict.value}
                 )
-    return pd.DataFrame(pairs)
+    return pd.DataFrame(pairs, columns=list(PAIR))
 
 
 def plain(value: object) -> str:

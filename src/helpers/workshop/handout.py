@@ -15,6 +15,7 @@ from helpers import checks, files, paths
 from helpers.datasets import preparing
 from helpers.errors import StudyError, first_line
 
+PATCHES = (0, 99)  # of a Python version: the first, and one beyond the last
 STAND_INS = ("mnist-standin", "cifar10-standin", "photographs")
 KIT, WHEELS, ARCHIVES, START = "study-kit", "wheels", "archives", "START.md"
 
@@ -169,9 +170,22 @@ def _download(wheels, root, name, python, progress):
     """Downloads what the lock names for one platform; returns whether the index had all of it."""
     platform = PLATFORMS[name]
     progress(f"{name}: downloading the wheels for Python {python} …")
+    # The lock may name another version of a package for early patches of Python than for late ones: both go along.
+    asked: set[str] = set()
+    for full in (f"{python}.{patch}" for patch in PATCHES):
+        blocks = [block for block in requirements_for(root, platform, full) if block not in asked]
+        if blocks and not _download_listed(wheels, "".join(blocks), name, full, progress):
+            return False
+        asked.update(blocks)
+    return True
+
+
+def _download_listed(wheels, requirements, name, python, progress):
+    """Downloads these; returns whether the index had all of them."""
+    platform = PLATFORMS[name]
     with files.working_folder(wheels) as work:
         lock = work / "requirements.txt"
-        lock.write_text(requirements_for(root, platform, python), encoding="utf-8")
+        lock.write_text(requirements, encoding="utf-8")
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
         command += ["--require-hashes", "--dest", str(work / "got"), "-r", str(lock), "--implementation", "cp"]
         command += ["--python-version", python, *(word for tag in platform.tags for word in ("--platform", tag))]
@@ -185,24 +199,25 @@ def _download(wheels, root, name, python, progress):
     return True
 
 
-def requirements_for(root: Path, platform: Platform, python: str) -> str:
+def requirements_for(root: Path, platform: Platform, python: str) -> list[str]:
     """Returns the lock's requirements that hold on a platform, with their hashes and without markers.
 
     Args:
         root: of the checkout.
         platform: of `PLATFORMS`.
-        python: version there, such as "3.11".
+        python: version there, such as "3.11.7".
     """
     set_up = _set_up(root)
     texts = [(root / name).read_text(encoding="utf-8") for name in (set_up.LOCK, set_up.CPU_LOCK)]
-    here = {**platform.markers, "python_version": python, "python_full_version": f"{python}.0", "extra": ""}
+    minor = python.rpartition(".")[0]
+    here = {**platform.markers, "python_version": minor, "python_full_version": python, "extra": ""}
     kept = []
     for _, block in set_up.requirements(set_up.chosen(*texts, platform.tensorflow)):
         first, _, hashes = block.partition("\n")
         name, _, marker = first.removesuffix("\\").partition(";")
         if not marker.strip() or Marker(marker.strip()).evaluate(here):
             kept.append(f"{name.strip()} \\\n{hashes}")
-    return "".join(kept)
+    return kept
 
 
 def _set_up(root) -> Any:
