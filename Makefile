@@ -111,7 +111,7 @@ torture: setup
 bench: setup
 	$(BIN)/python benchmarks/coverage.py
 	$(BIN)/python benchmarks/a_a.py --real 30
-	$(BIN)/python benchmarks/two_runs.py --runs 7 --budget-s 18
+	$(BIN)/python benchmarks/two_runs.py --runs 3 --budget-s 100
 	$(BIN)/python benchmarks/interleaving.py
 	$(BIN)/python benchmarks/interleaving.py --separate
 	$(BIN)/python benchmarks/measuring_cost.py

@@ -213,6 +213,7 @@ def test_the_environment_made_from_nothing_is_small_tells_how_far_it_is_and_work
 def test_the_first_taste_is_three_lines(environment, kit, alone):
     tasted = subprocess.run(["make", "-s", "-C", kit, "taste"], capture_output=True, text=True, env=alone)
     first, second, third = tasted.stdout.splitlines()
+    assert "absl" not in tasted.stderr and "I0000" not in tasted.stderr
     assert first.startswith("Half a minute") and "machine" in third
     assert re.search(
         r"The same work, proved: .+ takes [\d.]+ times \([\d.]+ to [\d.]+\) as long as a Sequence: ", second

@@ -72,6 +72,7 @@ def test_brightness_of_images_that_leave_0_to_255_is_rounded_as_the_original_doe
     assert worst_difference(IMAGES, LABELS, cval=cval, **options) == 0
 
 
+@pytest.mark.filterwarnings("ignore:on images that are not square")
 @pytest.mark.parametrize("mode", ["stream", pytest.param("semantics", marks=pytest.mark.slow)])
 def test_large_images_which_are_moved_one_by_one_are_the_same(mode):
     images = np.random.default_rng(2).integers(0, 256, (5, 131, 150, 3), dtype=np.uint8)

@@ -16,7 +16,7 @@ SHOWS = {
     "cache_cut_short": r"worst of 10 tries: (?!\[640, 640, 640\])",
     "generator_gives_memory_back": r"page faults per file: 0\.0\d; .* got: (0\.[1-9]|[1-9])",
     "grain_threads_over_memory": r"num_threads=0: \d\d+\.\d µs",
-    "iterator_waits_for_autotune": r"autotune False: .*; 0 of 60",
+    "iterator_waits_for_autotune": r"autotune False: .* got: 0 of 60",
     "metadata_needs_protobuf_5": r"got: (it can|cannot import name 'runtime_version')",
     "subset_mixes_weights": r"expected: \[3, 4, 5, 6, 7, 8, 9\] got: \[0, 1, 2, 3, 4, 5, 6\]",
     "swapped_shifts_and_centres": r"7 x 11 pixels .* expected: True; got: False",

@@ -22,4 +22,4 @@ for autotune in (True, False):
         del iterator
         waits_ms.append(1e3 * (time.perf_counter() - start))
     late = sum(wait > 10 for wait in waits_ms)
-    print(f"autotune {autotune}: expected to end at once; {late} of 60 took over 10 ms, at most {max(waits_ms):.0f} ms")
+    print(f"autotune {autotune}: expected: 0 of 60 take over 10 ms; got: {late} of 60, at most {max(waits_ms):.0f} ms")

@@ -113,6 +113,7 @@ def compare(
             with_graphs=with_graphs,
         )
     from helpers import checks, datasets, machine, measurement, ratios
+    from helpers.machine import processes
     from helpers.pipelines import read_specs
     from helpers.results import reading
     from helpers.tasks import Task
@@ -132,17 +133,18 @@ def compare(
     task.data.require()
     if reference is not None:
         checks.one_of("reference", reference, specs)
-    measured = measurement.measure(
-        task,
-        specs,
-        reference=reference,
-        precision=precision,
-        margin=margin,
-        budget_s=budget,
-        train=train,
-        isolate=isolate,
-    )
-    rows, graphs = measured.rows(), _graphs_of(task, specs) if with_graphs else {}
+    with processes.without_libraries():
+        measured = measurement.measure(
+            task,
+            specs,
+            reference=reference,
+            precision=precision,
+            margin=margin,
+            budget_s=budget,
+            train=train,
+            isolate=isolate,
+        )
+        rows, graphs = measured.rows(), _graphs_of(task, specs) if with_graphs else {}
     if as_json:
         told = {"machine": machine.describe().to_dict(), "rows": json.loads(rows.to_json(orient="records"))}
         told |= {"graphs": {label: drawn.to_dict() for label, drawn in graphs.items()}} if with_graphs else {}

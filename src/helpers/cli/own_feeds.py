@@ -10,6 +10,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,7 +18,13 @@ from typing import Any
 from helpers import checks
 from helpers.cli import import_path
 from helpers.errors import StudyError, first_line
+from helpers.machine import processes
 
+IDLE_S, IDLE = 120.0, 0.01  # after so long with less than this share of a core, feeds are said to wait
+WAITS = (
+    "study: for {:.0f} s nothing has been computed: a feed waits for something (Ctrl-C ends it). Worker processes that "
+    "were forked while TensorFlow works may wait for ever: take workers=2 without use_multiprocessing."
+)
 # Options of `study compare` that say what a task is, or need the kit to build its pipelines.
 OF_A_TASK = (
     "dataset",
@@ -101,10 +108,20 @@ def run(request: dict[str, Any]) -> int:
 
 
 def ended(request: dict[str, Any]) -> int:
-    """Starts the process, waits for its end, and returns its exit code, or the number of a signal below 0."""
+    """Starts the process, waits for its end, and returns its exit code, or the number of a signal below 0.
+
+    Where it computes nothing for a long time, that is told, once.
+    """
     process = subprocess.Popen([sys.executable, import_path.__file__, json.dumps(request)])
+    spent_s, is_told = 0.0, False
     try:
-        return process.wait()
+        while True:
+            with suppress(subprocess.TimeoutExpired):
+                return process.wait(timeout=IDLE_S)
+            before_s, spent_s = spent_s, processes.tree_seconds(process.pid)
+            if spent_s - before_s < IDLE * IDLE_S and not is_told:
+                print(WAITS.format(IDLE_S), file=sys.stderr, flush=True)
+                is_told = True
     except BaseException:  # Ctrl-C reaches both; who sent it to this process alone ends the other one by it
         try:
             process.wait(timeout=10)

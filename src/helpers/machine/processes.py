@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -29,11 +29,19 @@ def cpu_seconds() -> float:
     if resource:
         ended = resource.getrusage(resource.RUSAGE_CHILDREN)
         total += ended.ru_utime + ended.ru_stime
-    for child in multiprocessing.active_children():
-        with suppress(psutil.NoSuchProcess, psutil.AccessDenied, OSError):
-            process = psutil.Process(child.pid)
-            total += sum(_seconds_of(member) for member in [process, *process.children(recursive=True)])
-    return total
+    return total + sum(tree_seconds(child.pid) for child in multiprocessing.active_children() if child.pid)
+
+
+def tree_seconds(pid: int) -> float:
+    """Returns the CPU seconds of another process and of its children; 0 where it has ended.
+
+    Args:
+        pid: its number.
+    """
+    with suppress(psutil.NoSuchProcess, psutil.AccessDenied, OSError):
+        process = psutil.Process(pid)
+        return sum(_seconds_of(member) for member in [process, *process.children(recursive=True)])
+    return 0.0
 
 
 def _seconds_of(process):
@@ -103,6 +111,11 @@ def libraries_into(file: Path) -> Iterator[None]:
             if told := said.read():
                 with suppress(OSError), open(file, "ab") as log:
                     log.write(told)
+
+
+def without_libraries() -> AbstractContextManager[None]:
+    """Drops what C++ libraries write to stderr, as `libraries_into` keeps it; what Python writes goes where it went."""
+    return libraries_into(Path(os.devnull))
 
 
 def _is_descriptor(stream, descriptor):
