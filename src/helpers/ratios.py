@@ -142,19 +142,14 @@ def log_ratio_interval(
 
 
 def freedom(rounds: int, confidence: float) -> float:
-    """Returns the degrees of freedom behind an interval of `log_ratio_interval`; infinite for order statistics.
-
-    Args:
-        rounds: that it rests on, >= 3.
-        confidence: its level, 0 … 1 exclusive.
-    """
+    """Returns the degrees of freedom behind an interval of `log_ratio_interval`: of order statistics, infinitely many."""
     if _is_of_order_statistics(rounds, confidence):
         return math.inf
     return rounds - 1 if rounds < TRIMMED_FROM else rounds - 2 * (rounds // TRIMMED) - 1
 
 
 def _is_of_order_statistics(rounds, confidence):
-    """Below a number of rounds it is not; nor where they are so few, or the level so high, that the range is less."""
+    # The range of few rounds does not reach a high level.
     return rounds >= ORDERED_FROM and 2.0 ** (1 - rounds) <= 1 - confidence
 
 

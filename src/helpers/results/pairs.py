@@ -29,8 +29,8 @@ CONDITIONS = (
     "real",
     "model",
 )
-PAIR = ("machine_id", "cell_id", "launcher", *CONDITIONS, "dataset_label", "pipeline", "reference", "rounds", "row",
-        "reference_row", "ratio", "low", "high", "verdict")  # fmt: skip
+MEASURED = ("pipeline", "reference", "rounds", "row", "reference_row", "ratio", "low", "high", "verdict")
+PAIR = ("machine_id", "cell_id", "launcher", *CONDITIONS, "dataset_label", *MEASURED)
 READ_FROM = {"arrays": "arrays in memory", "tfds": "TFDS records", "folder": "files"}
 
 
