@@ -142,7 +142,7 @@ def log_ratio_interval(
 
 
 def freedom(rounds: int, confidence: float) -> float:
-    """Returns the degrees of freedom behind an interval of `log_ratio_interval`: of order statistics, infinitely many."""
+    """Returns the degrees of freedom of an interval of `log_ratio_interval`; order statistics have infinitely many."""
     if _is_of_order_statistics(rounds, confidence):
         return math.inf
     return rounds - 1 if rounds < TRIMMED_FROM else rounds - 2 * (rounds // TRIMMED) - 1
