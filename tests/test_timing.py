@@ -58,7 +58,8 @@ def test_the_epoch_that_is_not_timed_is_cut_short_unless_workers_would_stay_behi
     timed = timing.time_epochs(model, OfThree(workers=workers), 2)
     assert [epoch.batches for epoch in timed] == [3] * 2
     assert int(model.optimizer.iterations.numpy()) == 2 * 3 + (1 if is_cut else 3)
-    assert set(threading.enumerate()) <= before
+    # TensorFlow's own threads that called Python are "Dummy" to it.
+    assert [thread for thread in set(threading.enumerate()) - before if not thread.name.startswith("Dummy")] == []
 
 
 def test_a_cache_is_whole_after_an_epoch_that_was_cut_short():
