@@ -189,11 +189,8 @@ def test_many_are_known_at_least_as_well_as_their_distances_say_in_whatever_orde
     assert middle == pytest.approx(centres.mean())
     for distance, of_each in ((middle - low, below), (high - middle, above)):
         assert 0 < distance <= np.sqrt(((weights * of_each) ** 2).sum()) * (1 + 1e-9)
-    order = np.arange(len(many))[::-1]
-    turned = certainty.combined(
-        centres[order], (centres - below)[order], (centres + above)[order], weights, rounds=rounds[order],
-        confidence=confidence,
-    )  # fmt: skip
+    backwards = [values[::-1] for values in (centres, centres - below, centres + above, weights)]
+    turned = certainty.combined(*backwards, rounds=rounds[::-1], confidence=confidence)
     assert turned == pytest.approx((middle, low, high))
 
 

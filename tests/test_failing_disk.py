@@ -87,7 +87,7 @@ def test_a_write_that_fails_leaves_the_file_as_it_was(tmp_path, fault):
 @pytest.mark.parametrize(
     ("part", "every"),
     [
-        ("cache", 48),
+        ("cache", 24),
         *(pytest.param(*part, marks=pytest.mark.slow) for part in (("prepare", 80), ("sweep", 180))),
         *(pytest.param(part, 1, marks=pytest.mark.slow) for part in ("prepare", "cache", "sweep", "gather", "pack")),
     ],

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -143,11 +144,20 @@ def test_a_pipeline_in_a_process_of_its_own_may_have_processes_itself_which_end_
         "pool": Spec("py_dataset", {"pool": "processes", "pool_size": 1}),
         "grain": Spec("grain", {"processes": 1, "threads": 0, "buffer": 2, "repeat": True}),
     }
-    before = set(psutil.Process().children(recursive=True))
+    before, seen, ended = set(psutil.Process().children(recursive=True)), set(), threading.Event()
+
+    def watch():  # Grain's process ends with its fit
+        while not ended.wait(0.02):
+            seen.update(psutil.Process().children(recursive=True))
+
     with isolation.started(Task(examples=64), specs) as isolated:
+        watching = threading.Thread(target=watch, daemon=True)
+        watching.start()
         for label, pipeline in isolated.items():
             assert [epoch.batches for epoch in pipeline.time_epochs(1)] == [2], label
-        made = set(psutil.Process().children(recursive=True)) - before
-        assert len(made) >= 3  # their own, and the pool's; Grain's ended with its fit
+        ended.set()
+        watching.join()
+        made = seen - before
+        assert len(made) >= 4
     _, alive = psutil.wait_procs(made, timeout=20)
     assert [process for process in alive if "resource_tracker" not in " ".join(process.cmdline())] == []
