@@ -113,6 +113,7 @@ def cell(*, seconds, dataset="synthetic", transform="noise", batch_size=32, exam
                     steady_s_rounds=((1 - start_share) * raw * (batches - 1) / batches).tolist(),
                     end_s_rounds=[0.0] * rounds,
                     first_batch_s_rounds=(start_share * raw).tolist(),
+                    wait_s_rounds=[0.0] * rounds,
                     positions=[0] * rounds,
                     wall_s=10.0,
                     timed_s=8.0,

@@ -84,7 +84,7 @@ def test_pipelines_of_other_knobs_are_no_pair():
 
 def left_early(run, label, rounds):
     """The run, in which one pipeline left the rounds before the others."""
-    parts = ("epoch_s_rounds", "steady_s_rounds", "end_s_rounds", "first_batch_s_rounds", "positions")
+    parts = ("epoch_s_rounds", "steady_s_rounds", "end_s_rounds", "first_batch_s_rounds", "wait_s_rounds", "positions")
     rows = run["pipeline"] == label
     return run.assign(**{part: run[part].where(~rows, run[part].map(lambda raw: raw[:rounds])) for part in parts})
 

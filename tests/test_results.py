@@ -48,7 +48,7 @@ def test_a_table_that_is_missing_truncated_or_of_another_schema_is_refused_in_on
     with pytest.raises(StudyError, match="must be there"):
         results.read(tmp_path)
     pd.DataFrame([row(schema_version=99)]).to_parquet(tmp_path / results.TABLE)
-    with pytest.raises(StudyError, match="must have schema 2"):
+    with pytest.raises(StudyError, match="must have schema 3"):
         results.read(tmp_path)
     (tmp_path / results.TABLE).write_bytes(b"PAR1")
     with pytest.raises(StudyError, match="whole Parquet file"):
@@ -108,7 +108,7 @@ def test_a_written_file_may_be_read_by_whom_the_umask_lets(tmp_path):
 def test_a_pipeline_that_left_early_is_compared_on_the_rounds_that_both_ran():
     rows = made_up_results.cell(seconds={"py_dataset": 1.0, "tf_data": 2.0}, rounds=20, noise=0.02)
     whole = pairs.cell_ratio(rows.iloc[1], rows.iloc[0])
-    parts = ("epoch_s_rounds", "steady_s_rounds", "end_s_rounds", "first_batch_s_rounds", "positions")
+    parts = ("epoch_s_rounds", "steady_s_rounds", "end_s_rounds", "first_batch_s_rounds", "wait_s_rounds", "positions")
     rows.loc[1, list(parts)] = pd.Series({part: rows.loc[1, part][:8] for part in parts})
     of_both = pairs.cell_ratio(rows.iloc[1], rows.iloc[0])
     first = [pairs.seconds_of(row)[:8] for _, row in rows.iterrows()]

@@ -33,10 +33,13 @@ PLANNED_LOOKS = len(ratios.look_rounds(1000))
 class Comparison:
     """What a comparison measured; the statistics are derived from the raw rounds.
 
+    They are of epochs without the wait for AUTOTUNE's thread [fact: iterator-waits-for-autotune], which comes by chance
+    and may double an epoch. How often it came `flags` tell, what all epochs took with it `ratio_of_totals`.
+
     Attributes:
         labels: of the feeds, in the order they were given.
         rounds: one row per feed, round and epoch of the round: round, position (in the round's order), pipeline,
-            epoch, and the attributes of `timing.Epoch`. A feed that left has the first rounds only.
+            epoch, and the attributes of `timing.Epoch`, waits and all. A feed that left has the first rounds only.
         reference: the label that the others are compared with.
         confidence: of all intervals together, 0 to 1.
         margin: ratios within 1 / (1 + margin) … 1 + margin count as the same.
@@ -67,7 +70,8 @@ class Comparison:
 
         Args:
             label: of the feed.
-            column: an attribute of `timing.Epoch`, or "start_s" or "batch_s", the start and the rate of its epochs.
+            column: an attribute of `timing.Epoch`, or "start_s" or "batch_s", the start and the rate of its epochs, all
+                without the wait for AUTOTUNE's thread; or "wait_s", that wait.
 
         Raises:
             StudyError: if there is no such feed.
@@ -81,7 +85,10 @@ class Comparison:
 
     def _by_round(self, label, column):
         checks.one_of("pipeline", label, self.labels)
-        rounds = self.rounds[self.rounds["pipeline"] == label].groupby("round").mean(numeric_only=True)
+        epochs = self.rounds[self.rounds["pipeline"] == label]
+        wait_s = start_and_rate.waits_s(epochs["epoch_s"], epochs["first_batch_s"])
+        without_s = {part: epochs[part] - wait_s for part in ("epoch_s", "first_batch_s")}
+        rounds = epochs.assign(wait_s=wait_s, **without_s).groupby("round").mean(numeric_only=True)
         if column not in ("start_s", "batch_s"):
             return rounds[column]
         batch_s = rounds["steady_s"] / (rounds["batches"] - 1).where(rounds["batches"] > 1)
@@ -113,8 +120,9 @@ class Comparison:
         return start_and_rate.turning_point(starts, rates, confidence=self.confidence)
 
     def ratio_of_totals(self, label: str, reference: str | None = None) -> float:
-        """Returns how many times as long all of one feed's epochs took together as another's: what a training pays."""
-        return float(np.divide(*self.paired(label, reference).sum(axis=1)))
+        """Returns how many times as long all of one feed's epochs took as another's, waits too: what training pays."""
+        totals = [self.paired(label, reference, column=part).sum(axis=1) for part in ("epoch_s", "wait_s")]
+        return float(np.divide(*sum(totals)))
 
     def ratio(self, label: str, reference: str | None = None) -> ratios.Ratio:
         """Returns how many times as long one feed's epochs take as another's, with its interval.
@@ -167,7 +175,7 @@ class Comparison:
         seconds = self.seconds(label)
         told = ["two modes"] if run_quality.two_modes(seconds) else []
         if self.batches(label) > 1 and (waiting := self.epoch_model(label).waiting) > OFTEN:
-            told.append(f"{waiting:.0%} of its epochs wait before the next")
+            told.append(f"{waiting:.0%} of its epochs wait for AUTOTUNE's thread, not counted")
         totals = self.ratio_of_totals(label)
         if abs(math.log(totals / self.ratio(label).ratio)) > math.log1p(TOTALS_DIFFER):
             told.insert(0, f"ratio of totals {totals:.2f}")

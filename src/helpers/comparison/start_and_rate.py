@@ -13,7 +13,8 @@ from helpers.errors import StudyError
 # with a look, and its sleeps double from 20 ms to a minute (TensorFlow 2.21, `core/framework/model.cc`,
 # `Model::OptimizeLoop`; its log in `python benchmarks/autotune_modes.py`).
 WAKES_S = np.cumsum(np.minimum(0.02 * 2.0 ** np.arange(40), 60.0))
-LONGER_THAN_ALONE = 1.5  # a first batch that takes so many times as long as most others waited for the thread
+LONGER_THAN_ALONE = 1.5  # how many times as long as most others a first batch takes where it waited for the thread
+AT_A_WAKING_S, AT_A_WAKING = 0.01, 0.25  # how near to a waking such an epoch ends: seconds, and share of a first batch
 
 
 @dataclass(frozen=True)
@@ -85,14 +86,24 @@ def _until_waking(age_s):
     return np.where(after < len(WAKES_S), WAKES_S[np.minimum(after, len(WAKES_S) - 1)] - age_s, 0.0)
 
 
-def waited(first_batch_s: ArrayLike) -> np.ndarray:
-    """Tells which epochs waited for AUTOTUNE's thread before the next one's first batch, bool (epochs,).
+def waits_s(epoch_s: ArrayLike, first_batch_s: ArrayLike) -> np.ndarray:
+    """Tells how long each epoch waited for AUTOTUNE's thread before the next one's first batch; see `EpochModel`.
+
+    An epoch waited where its next first batch took half as long again as most do, and it ended when the thread wakes.
+    Such a first batch is taken to have been like the median of the others.
 
     Args:
-        first_batch_s: of `timing.Epoch`, of epochs of one feed, seconds, (epochs,).
+        epoch_s: of `timing.Epoch`, of epochs of one feed, seconds, (epochs,).
+        first_batch_s: of the same.
+
+    Returns:
+        Seconds, float64 (epochs,); 0 where it did not wait.
     """
-    seconds = np.asarray(first_batch_s, float)
-    return seconds > LONGER_THAN_ALONE * np.quantile(seconds, 0.25)
+    lasted, first_s = np.asarray(epoch_s, float), np.asarray(first_batch_s, float)
+    usual_s = np.quantile(first_s, 0.25)
+    from_waking_s = np.abs(lasted[:, None] - WAKES_S).min(axis=1)
+    waited = (first_s > LONGER_THAN_ALONE * usual_s) & (from_waking_s <= AT_A_WAKING_S + AT_A_WAKING * usual_s)
+    return np.where(waited, np.maximum(0.0, first_s - np.median(first_s[~waited])), 0.0)
 
 
 def epoch_model(epochs: pd.DataFrame) -> EpochModel:
@@ -103,16 +114,13 @@ def epoch_model(epochs: pd.DataFrame) -> EpochModel:
     """
     batches = epochs["batches"].to_numpy()
     batch_s = epochs["steady_s"].to_numpy() / (batches - 1)
-    late = waited(epochs["first_batch_s"])
-    first_s = epochs["first_batch_s"].to_numpy()
-    on_time_s = first_s[~late].mean()
-    could_wait_s = max(
-        1e-9, _until_waking(epochs["epoch_s"].to_numpy() - np.where(late, first_s - on_time_s, 0.0)).sum()
-    )
+    waited_s = waits_s(epochs["epoch_s"], epochs["first_batch_s"])
+    could_wait_s = max(1e-9, _until_waking(epochs["epoch_s"].to_numpy() - waited_s).sum())
+    first_s = (epochs["first_batch_s"].to_numpy() - waited_s).mean()
     return EpochModel(
-        start_s=float((epochs["end_s"].to_numpy() + on_time_s - batch_s).mean()),
+        start_s=float((epochs["end_s"].to_numpy() + first_s - batch_s).mean()),
         batch_s=float(batch_s.mean()),
-        waiting=float(min(1.0, (first_s[late] - on_time_s).sum() / could_wait_s)),
+        waiting=float(min(1.0, waited_s.sum() / could_wait_s)),
     )
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import time
 import warnings
 from collections import Counter
 from dataclasses import dataclass
@@ -25,6 +26,10 @@ MOST_PIXELS = 1 << 26
 _LEAST_BYTES_TO_MEASURE = 4 << 10
 STAND_IN_MARK = "STAND-IN.txt"
 _checked: set[str] = set()
+# Folder -> when each folder below changed, and what `_walked` found; none that changed in the last second, within
+# which a clock may not tell two changes apart.
+_listings: dict[Path, tuple[dict[str, int], tuple[list[str], list[list[str]]]]] = {}
+_SETTLED_NS = 10**9
 
 
 @dataclass(frozen=True)
@@ -168,13 +173,37 @@ def _has_folders(path):
 
 
 def _listing(root):
-    """Returns (class names, per class the list of its files), in the order of flow_from_directory."""
+    """Returns (class names, per class the list of its files), in the order of flow_from_directory.
+
+    Kept as long as no folder below has changed: a point of a sweep asks some forty times.
+    """
+    if root in _listings:
+        changed_ns, found = _listings[root]
+        if all(_changed_ns(folder) == before for folder, before in changed_ns.items()):
+            return found
+        del _listings[root]
+    begun_ns = time.time_ns()
+    found, folders = _walked(root)
+    changed_ns = {folder: _changed_ns(folder) for folder in folders}
+    if max(changed_ns.values()) < begun_ns - _SETTLED_NS:
+        _listings[root] = changed_ns, found
+    return found
+
+
+def _changed_ns(folder):
+    return os.stat(folder).st_mtime_ns if os.path.isdir(folder) else 0
+
+
+def _walked(root):
+    """Returns what `_listing` does, and every folder that was read."""
+    folders = [str(root)]
     classes = sorted(entry.name for entry in os.scandir(root) if entry.is_dir())
     if not classes:
         raise StudyError(f"an image folder must have one folder per class (got none in {root}); make PATH/CLASS/*.jpg")
     files = []
     for name in classes:
         walked = sorted(os.walk(root / name, onerror=_raise), key=lambda step: step[0])
+        folders += [folder for folder, _, _ in walked]
         all_files = [os.path.join(folder, file) for folder, _, names in walked for file in sorted(names)]
         if other := next((file for file in all_files if file.lower().endswith(_OTHER_PICTURES)), ""):
             raise StudyError(f"pictures must be JPEG or PNG (got {other}); convert it or move it away")
@@ -183,7 +212,7 @@ def _listing(root):
             raise StudyError(f"every class folder must hold pictures (got none in {root / name}); fill or remove it")
         if other := next((file for file in files[-1] if not os.path.isfile(file)), ""):  # a pipe, a link to nothing
             raise StudyError(f"every picture must be a file (got {other}, which is none); remove it")
-    return classes, files
+    return (classes, files), folders
 
 
 def _raise(error):

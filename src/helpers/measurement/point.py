@@ -171,7 +171,7 @@ class Measurement:
             flags=compared["flags"],
             **{
                 f"{part}_rounds": rounds.seconds(label, part).tolist()
-                for part in ("epoch_s", "steady_s", "end_s", "first_batch_s")
+                for part in ("epoch_s", "steady_s", "end_s", "first_batch_s", "wait_s")
             },
             positions=raw.groupby("round")["position"].first().tolist(),
             wall_s=self.wall_s,

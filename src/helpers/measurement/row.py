@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from helpers.ratios import Verdict
 
 SMALLEST = "the smallest"
-SCHEMA_VERSION = 2  # 1: epochs of a `fit` each, no start and rate
+SCHEMA_VERSION = 3  # 1: epochs of a `fit` each, no start and rate; 2: waits for AUTOTUNE's thread within the epochs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,8 @@ class Row:
             the rounds; batches: of an epoch.
         time_ratio: its epoch's time over the reference's, for so many examples; time_ratio_low, time_ratio_high: the
             interval. NaN where one of the two does not do the task, as are the following three.
-        ratio_of_totals: of all its epochs' time over all of the reference's.
+        ratio_of_totals: of all its epochs' time over all of the reference's, waits for AUTOTUNE's thread and all. No
+            other figure of an epoch has them.
         turns_at_examples: of an epoch at which the order of the two turns, NaN where it is not shown to turn;
             turns_at_examples_low, turns_at_examples_high: the interval.
         verdict: a `ratios.Verdict`.
@@ -55,7 +56,7 @@ class Row:
             at best in the task's work, without any pipeline.
         two_modes: whether its epochs fall in two heaps; flags: what a reader should know of them.
         epoch_s_rounds: the raw rounds, seconds, each the mean of its epochs; steady_s_rounds, end_s_rounds,
-            first_batch_s_rounds: their parts, see `timing.Epoch`.
+            first_batch_s_rounds: their parts, see `timing.Epoch`; wait_s_rounds: for AUTOTUNE's thread, on top.
         positions: in the order of each round, from 0.
         wall_s: seconds of the whole point; timed_s: of it in warm-up and timed epochs.
         backend: what Keras trained on; device: where; device_busy_share: 0 to 1, NaN without a GPU.
@@ -126,6 +127,7 @@ class Row:
     steady_s_rounds: list
     end_s_rounds: list
     first_batch_s_rounds: list
+    wait_s_rounds: list
     positions: list
     wall_s: float
     timed_s: float

@@ -20,7 +20,8 @@ from helpers.tasks.task import SOURCES
 # Type of an attribute of Row -> dtype of its column.
 DTYPES = {str: "str", bool: "bool", int: "int64", float: "float64", list: "object"}
 COLUMNS = {name: DTYPES[kind] for name, kind in get_type_hints(Row).items()}
-# What stands in the columns that schema 1 had not: it was not measured. Its epochs were of a `fit` each.
+# What stands in the columns that an older schema had not: it was not measured. Epochs of schema 1 were of a `fit` each,
+# those of schema 2 had their waits for AUTOTUNE's thread in them.
 NOT_MEASURED = {"str": "", "float64": float("nan"), "int64": 1}
 RENAMED = {"steady_batch_s": "batch_s"}
 TABLE = "results.parquet"
@@ -84,11 +85,11 @@ def read(path: Path | str) -> pd.DataFrame:
     if "model" not in table:  # before, all were measured with that one
         table = table.assign(model=SMALLEST)
     try:
-        table = _of_schema_1(table) if versions == {1} else table
+        table = _of_schema_1(table) if versions == {1} else _with_all_columns(table) if versions == {2} else table
     except (LookupError, TypeError, ValueError, ArithmeticError) as error:
-        told = f"{path} must hold what the columns of schema 1 say ({first_line(error)})"
+        told = f"{path} must hold what the columns of its schema say ({first_line(error)})"
         raise StudyError(f"{told}; run the sweep again") from None
-    if not versions <= {1, SCHEMA_VERSION} or set(table) != set(COLUMNS):
+    if not versions <= {1, 2, SCHEMA_VERSION} or set(table) != set(COLUMNS):
         got = ", ".join(map(str, sorted(versions))) or "none"
         others = ", with other columns" if versions == {SCHEMA_VERSION} else ""
         raise StudyError(
@@ -105,16 +106,20 @@ def read(path: Path | str) -> pd.DataFrame:
 
 def _of_schema_1(table):
     """Returns a table of schema 1 in today's columns; its schema_version stays."""
-    table = table.rename(columns=RENAMED)
+    table = _with_all_columns(table.rename(columns=RENAMED))
+    batches = -(-table["examples"] // table["batch_size"])
+    return table.assign(batches=batches, cores=0, order_seed=table["seed"])[list(COLUMNS)]
+
+
+def _with_all_columns(table):
+    """Returns a table with today's columns too, where it has not all; nothing was measured for these."""
     empty: list[list] = [[]] * len(table)
     added = {
         name: empty if kind == "object" else NOT_MEASURED[kind]
         for name, kind in COLUMNS.items()
         if name not in table and kind != "bool"  # schema 1 had them all
     }
-    batches = -(-table["examples"] // table["batch_size"])
-    known = {"batches": batches, "cores": 0, "order_seed": table["seed"]}
-    return table.assign(**added | known)[list(COLUMNS)]
+    return table.assign(**added)
 
 
 def _check(table):
