@@ -5,7 +5,8 @@ autocorrelated noise at 5 to 50 rounds; it should be 94.5% or more. Rounds are m
 them: two runs one after the other, in random order. `--methods` puts other intervals beside it. `--stopping` runs
 comparisons of 1 to 4 feeds with one reference, which leave one by one, at the levels that they really use, and counts
 those in which all intervals hold; with `--methods` for the other intervals too. `--combined` asks the same of the mean
-change of several cells, as `study report A B` tells it. `--modes` counts how often two heaps of times are reported.
+change of several cells, as `study report A B` tells it. `--waits` asks it where epochs wait for AUTOTUNE's thread by
+chance, and the kit leaves these waits out. `--modes` counts how often two heaps of times are reported.
 """
 
 import argparse
@@ -18,7 +19,7 @@ import numpy as np
 from scipy import stats
 
 from helpers import comparison, ratios
-from helpers.comparison import rounds as rounds_of, run_quality
+from helpers.comparison import rounds as rounds_of, run_quality, start_and_rate
 from helpers.results import certainty
 
 ROUNDS = (5, 6, 8, 12, 20, 30, 50)
@@ -333,6 +334,38 @@ def show_modes(size, seed):
     return found
 
 
+def show_waits(size, seed):
+    """Prints how often the interval holds the ratio of epochs without waits, and its half-width beside the raw one."""
+    found = {}
+    print(f"share of 95% intervals that hold the ratio of epochs without their waits, % ({size} runs each), and the")
+    print("median half-width, log units, of these and of epochs as they come; rounds " + ", ".join(map(str, ROUNDS)))
+    for lengths_s in ((0.1, 0.25), (0.2, 0.16), (0.5, 0.45)):
+        for waiting in (0, 0.2, 0.4, 0.6):
+            figures = []
+            for rounds in ROUNDS:
+                rng = np.random.default_rng([seed, rounds])
+                whole, without = [], []
+                for length_s in lengths_s:
+                    parts = (
+                        length_s * np.array([[0.75], [0.25]]) * np.exp(0.12 * rng.standard_normal((size, 2, rounds)))
+                    )
+                    alone_s = parts.sum(axis=1)
+                    wakes_s = start_and_rate.WAKES_S[np.searchsorted(start_and_rate.WAKES_S, alone_s)]
+                    wait_s = np.where(rng.random(alone_s.shape) < waiting, wakes_s - alone_s, 0)
+                    epoch_s, first_s = alone_s + wait_s, parts[:, 1] + wait_s
+                    left_out = [start_and_rate.waits_s(*run) for run in zip(epoch_s, first_s, strict=True)]
+                    whole.append(np.log(epoch_s))
+                    without.append(np.log(epoch_s - left_out))
+                truth = math.log(lengths_s[0] / lengths_s[1])
+                low, high = of_the_kit(without[0] - without[1], 0.95)
+                raw = np.subtract(*of_the_kit(whole[0] - whole[1], 0.95)[::-1])
+                figures.append([covered(low, high, truth), *(float(np.median(wide)) / 2 for wide in (high - low, raw))])
+            found[f"{lengths_s}, {waiting}"] = figures
+            line = "  ".join(f"{100 * share:5.1f} ({mine:.3f}, {raw:.3f})" for share, mine, raw in figures)
+            print(f"epochs of {lengths_s} s, {waiting:.0%} wait  {line}", flush=True)
+    return found
+
+
 def show_combined(size, seed):
     """Prints how often the mean change of several cells, which did not change, is within its interval."""
     level, found = 0.95, {}
@@ -367,6 +400,7 @@ def main():
     parser.add_argument("--stopping", action="store_true", help="feeds that leave when they are precise")
     parser.add_argument("--until", choices=comparison.UNTIL, default="precise", help="when they leave")
     parser.add_argument("--combined", action="store_true", help="the mean change of several cells")
+    parser.add_argument("--waits", action="store_true", help="epochs that wait for AUTOTUNE's thread")
     parser.add_argument("--modes", action="store_true", help="how often two heaps are reported")
     parser.add_argument("--json", type=Path, help="write the figures to this file too")
     arguments = parser.parse_args()
@@ -378,6 +412,8 @@ def main():
         )
     elif arguments.combined:
         found = show_combined(min(arguments.repeats, 4000), arguments.seed)
+    elif arguments.waits:
+        found = show_waits(min(arguments.repeats, 4000), arguments.seed)
     elif arguments.modes:
         found = show_modes(min(arguments.repeats, 1000), arguments.seed)
     else:

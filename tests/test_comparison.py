@@ -149,6 +149,19 @@ def test_a_rare_slow_epoch_shows_in_the_ratio_of_totals():
     assert not [flag for flag in found.flags("steady") if "totals" in flag]
 
 
+def test_a_wait_for_autotunes_thread_is_in_no_ratio_but_told():
+    starts_s = np.random.default_rng(0).normal(0.05, 2e-4, 20)  # epochs of 0.16 s; wakings at 0.14 and 0.3 s
+    usual = [(start_s, 0.01) for start_s in starts_s]
+    late = [(start_s + 0.14 * (number % 3 == 0), 0.01) for number, start_s in enumerate(starts_s)]
+    found = made_up(steady=usual, waits=late)
+    assert found.ratio("waits").ratio == pytest.approx(1, rel=0.01)
+    assert found.ratio_of_totals("waits") == pytest.approx((20 * 0.16 + 7 * 0.14) / (20 * 0.16), rel=0.01)
+    assert found.seconds("waits", "wait_s").sum() == pytest.approx(7 * 0.14, rel=0.01)
+    assert "35% of its epochs wait for AUTOTUNE's thread, not counted" in found.flags("waits")
+    assert found.rounds["epoch_s"].max() > 0.29, "the rounds stay as they were measured"
+    assert not [flag for flag in found.flags("steady") if "wait" in flag]
+
+
 def test_it_shows_itself_with_ratio_interval_and_verdict(short_against_long):
     html = short_against_long._repr_html_()
     assert "slower" in html and "reference" in html and " to " in html

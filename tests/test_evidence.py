@@ -25,7 +25,12 @@ def made(feeds, *, reference, seconds, spread):
     """The comparison of 20 rounds in which each pipeline took its `seconds`, give or take the same spread."""
     noise = {label: np.random.default_rng(place).lognormal(0, spread, 20) for place, label in enumerate(feeds)}
     rounds = [
-        {"round": number + 1, "pipeline": label, "epoch_s": seconds.get(label, 1.0) * noise[label][number]}
+        {
+            "round": number + 1,
+            "pipeline": label,
+            "first_batch_s": 0.0,
+            "epoch_s": seconds.get(label, 1.0) * noise[label][number],
+        }
         for number in range(20)
         for label in feeds
     ]

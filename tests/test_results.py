@@ -55,6 +55,17 @@ def test_a_table_that_is_missing_truncated_or_of_another_schema_is_refused_in_on
         results.read(tmp_path)
 
 
+def test_a_run_whose_epochs_held_their_waits_can_still_be_read_and_a_column_that_is_missing_is_told(tmp_path):
+    old = pd.DataFrame([row(schema_version=2)]).drop(columns="wait_s_rounds")
+    old.to_parquet(tmp_path / results.TABLE)
+    read = results.read(tmp_path)
+    assert list(read) == list(results.COLUMNS)
+    assert read["schema_version"].tolist() == [2] and read["wait_s_rounds"].tolist() == [[]]
+    old.drop(columns="batches").to_parquet(tmp_path / results.TABLE)
+    with pytest.raises(StudyError, match="must have schema 3"):
+        results.read(tmp_path)
+
+
 def test_a_run_of_the_first_edition_can_still_be_read_and_no_cell_of_it_counts_as_done(tmp_path):
     later = ["start_s", "steady_s_rounds", "batches", "ceiling_images_per_s"]
     old = pd.DataFrame([row(schema_version=1)]).rename(columns={"batch_s": "steady_batch_s"}).drop(columns=later)

@@ -82,3 +82,32 @@ def test_a_wait_ends_when_the_thread_wakes_and_its_sleeps_double_up_to_a_minute(
     always = start_and_rate.EpochModel(start_s=0.0, batch_s=0.001, waiting=1.0)
     woken = [always.epoch_s(batches) for batches in (5, 100, 200, 400, 100_000)]
     assert woken == pytest.approx([0.02, 0.14, 0.3, 0.62, 141.90])
+
+
+@pytest.mark.parametrize("waiting", [0.0, 0.2, 0.5])
+def test_an_epoch_without_its_wait_is_like_those_that_did_not_wait(waiting):
+    epochs = epochs_of(3, waiting=waiting)
+    without_s = epochs["epoch_s"] - start_and_rate.waits_s(epochs["epoch_s"], epochs["first_batch_s"])
+    alone_s = epochs_of(3, waiting=0.0)["epoch_s"]
+    assert np.median(without_s) == pytest.approx(np.median(alone_s), rel=0.01)
+    assert without_s.std() < 1.2 * alone_s.std()
+
+
+def test_a_first_batch_that_is_late_while_the_thread_sleeps_is_no_wait():
+    epoch_s, first_batch_s = np.full(20, 0.2), np.full(20, 0.02)
+    first_batch_s[3] += 0.02
+    epoch_s[3] += 0.02  # 0.22 s: the thread wakes at 0.14 and 0.3
+    assert not start_and_rate.waits_s(epoch_s, first_batch_s).any()
+    first_batch_s[3] += 0.08
+    epoch_s[3] += 0.08
+    assert start_and_rate.waits_s(epoch_s, first_batch_s)[3] == pytest.approx(0.1)
+
+
+@given(
+    st.lists(st.tuples(st.floats(1e-4, 100), st.floats(1e-4, 1)), min_size=1, max_size=30),
+)
+def test_a_wait_is_a_part_of_the_first_batch(epochs):
+    epoch_s, share = np.array(epochs).T
+    waits_s = start_and_rate.waits_s(epoch_s, share * epoch_s)
+    assert waits_s.shape == epoch_s.shape
+    assert (waits_s >= 0).all() and (waits_s <= share * epoch_s).all()

@@ -56,7 +56,7 @@ KINDS = {
     "Light work": (
         Question(
             "noise, 1,000 images of 32x32, batches of 32",
-            {"dataset": "synthetic", "transform": "noise"},
+            {"dataset": "synthetic", "transform": "noise", "examples": 1000},
             "tf_data",
             ("py_dataset", "tf_data", "tf_data, batch map", "tf_data, one iterator"),
         ),

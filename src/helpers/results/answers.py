@@ -29,6 +29,7 @@ ORDER = ("light", "heavy", "augmentation")
 LARGE_BATCH = 128  # images, from here on
 LENGTHS = np.logspace(0, 7, 141)  # examples of an epoch
 STEPS_S = np.logspace(-5, 2, 281)  # of a training step
+AN_EXPERIMENT = '"map_and_batch_fusion": false'  # to see what the prefetch alone does; nobody would use it
 AUGMENTER, SEQUENCE = ("image_data_generator", "{}"), ("py_dataset", "{}")
 
 Feeder = tuple[str, str]  # builder, and its knobs as JSON in the order of their names
@@ -130,7 +131,7 @@ def feeder_of(row: pd.Series) -> Feeder:
 def _kinds(fair) -> Iterable[tuple]:
     """Gives (key, cells, the feeders that all of them have); a cell is feeder -> row."""
     cells = [
-        {feeder_of(row): row for _, row in rows.iterrows()}
+        {feeder_of(row): row for _, row in rows.iterrows() if AN_EXPERIMENT not in row["knobs"]}
         for _, rows in fair.groupby(["machine_id", "cell_id", "launcher"], sort=False)
     ]
     several = fair["cores"].nunique() > 1  # else two machines may be held side by side

@@ -85,19 +85,22 @@ def read(path: Path | str) -> pd.DataFrame:
     if "model" not in table:  # before, all were measured with that one
         table = table.assign(model=SMALLEST)
     try:
-        table = _of_schema_1(table) if versions == {1} else _with_all_columns(table) if versions == {2} else table
+        if versions == {1}:
+            table = _of_schema_1(table)
+        if versions == {2}:
+            table = table.assign(wait_s_rounds=_no_lists(table))
     except (LookupError, TypeError, ValueError, ArithmeticError) as error:
         told = f"{path} must hold what the columns of its schema say ({first_line(error)})"
         raise StudyError(f"{told}; run the sweep again") from None
     if not versions <= {1, 2, SCHEMA_VERSION} or set(table) != set(COLUMNS):
         got = ", ".join(map(str, sorted(versions))) or "none"
-        others = ", with other columns" if versions == {SCHEMA_VERSION} else ""
+        others = ", with other columns" if versions in ({2}, {SCHEMA_VERSION}) else ""
         raise StudyError(
             f"{path} must have schema {SCHEMA_VERSION} (got {got}{others}); "
             "read it with the version of the kit that wrote it, or run the sweep again"
         )
     try:
-        table = table.astype(COLUMNS)
+        table = table[list(COLUMNS)].astype(COLUMNS)
         _check(table)
         return table
     except Exception as error:  # as above
@@ -106,20 +109,20 @@ def read(path: Path | str) -> pd.DataFrame:
 
 def _of_schema_1(table):
     """Returns a table of schema 1 in today's columns; its schema_version stays."""
-    table = _with_all_columns(table.rename(columns=RENAMED))
-    batches = -(-table["examples"] // table["batch_size"])
-    return table.assign(batches=batches, cores=0, order_seed=table["seed"])[list(COLUMNS)]
-
-
-def _with_all_columns(table):
-    """Returns a table with today's columns too, where it has not all; nothing was measured for these."""
-    empty: list[list] = [[]] * len(table)
+    table = table.rename(columns=RENAMED)
     added = {
-        name: empty if kind == "object" else NOT_MEASURED[kind]
+        name: _no_lists(table) if kind == "object" else NOT_MEASURED[kind]
         for name, kind in COLUMNS.items()
         if name not in table and kind != "bool"  # schema 1 had them all
     }
-    return table.assign(**added)
+    batches = -(-table["examples"] // table["batch_size"])
+    known = {"batches": batches, "cores": 0, "order_seed": table["seed"]}
+    return table.assign(**added | known)[list(COLUMNS)]
+
+
+def _no_lists(table):
+    empty: list[list] = [[]] * len(table)
+    return empty
 
 
 def _check(table):
