@@ -35,11 +35,11 @@ def speeds(table: pd.DataFrame) -> Figure:
                 _bar(axes, height, row)
             axes.axvline(1, color="0.3", linewidth=1)
             axes.set(yticks=list(heights), yticklabels=group["pipeline"], ylim=(len(group) - 0.4, -0.6))
-            axes.set_title(group["work"].iloc[0], fontsize=9, loc="right", color="0.3")
-            # From the figure's left edge, above the names of the pipelines.
-            across = blended_transform_factory(figure.transFigure, axes.transAxes)
-            heading = {"fontsize": 11, "fontweight": "bold", "transform": across}
-            axes.text(0.01, 1.03, group["kind"].iloc[0], **heading).set_in_layout(False)
+            # From the figure's left edge to its right one, above the names of the pipelines.
+            across = {"transform": blended_transform_factory(figure.transFigure, axes.transAxes), "in_layout": False}
+            axes.set_title(" ", fontsize=9)  # room for them
+            axes.text(0.01, 1.03, group["kind"].iloc[0], fontsize=11, fontweight="bold", **across)
+            axes.text(0.99, 1.03, group["work"].iloc[0], fontsize=9, color="0.3", ha="right", **across)
             axes.tick_params(axis="y", length=0)
             axes.grid(axis="y", visible=False)
             axes.set_xlim(0, longest * 1.45)  # room for the words
