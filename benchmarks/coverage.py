@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
 from helpers import comparison, ratios
@@ -346,16 +347,17 @@ def show_waits(size, seed):
                 rng = np.random.default_rng([seed, rounds])
                 whole, without = [], []
                 for length_s in lengths_s:
-                    parts = (
-                        length_s * np.array([[0.75], [0.25]]) * np.exp(0.12 * rng.standard_normal((size, 2, rounds)))
-                    )
+                    noise = np.exp(np.array([[0.12], [0.25], [0.25]]) * rng.standard_normal((size, 3, rounds)))
+                    parts = np.array([[length_s - 0.028], [0.02], [0.008]]) * noise  # steady, a first batch, iterators
                     alone_s = parts.sum(axis=1)
                     wakes_s = start_and_rate.WAKES_S[np.searchsorted(start_and_rate.WAKES_S, alone_s)]
                     wait_s = np.where(rng.random(alone_s.shape) < waiting, wakes_s - alone_s, 0)
-                    epoch_s, first_s = alone_s + wait_s, parts[:, 1] + wait_s
-                    left_out = [start_and_rate.waits_s(*run) for run in zip(epoch_s, first_s, strict=True)]
+                    epoch_s = alone_s + wait_s
+                    told = {"epoch_s": epoch_s, "first_batch_s": parts[:, 1:].sum(axis=1) + wait_s}
+                    told["iterator_s"] = parts[:, 2] + wait_s
+                    runs = (pd.DataFrame(dict(zip(told, run, strict=True))) for run in zip(*told.values(), strict=True))
                     whole.append(np.log(epoch_s))
-                    without.append(np.log(epoch_s - left_out))
+                    without.append(np.log(epoch_s - [start_and_rate.waits_s(run) for run in runs]))
                 truth = math.log(lengths_s[0] / lengths_s[1])
                 low, high = of_the_kit(without[0] - without[1], 0.95)
                 raw = np.subtract(*of_the_kit(whole[0] - whole[1], 0.95)[::-1])

@@ -29,6 +29,7 @@ def made(feeds, *, reference, seconds, spread):
             "round": number + 1,
             "pipeline": label,
             "first_batch_s": 0.0,
+            "iterator_s": 0.0,
             "epoch_s": seconds.get(label, 1.0) * noise[label][number],
         }
         for number in range(20)

@@ -57,13 +57,17 @@ def epochs_of(seed, *, start_s=0.02, batch_s=0.002, waiting=0.4, batches=32, cou
     """Epochs whose ends wait, by chance, until 20, 60, 140 or 300 ms have passed."""
     generator = np.random.default_rng(seed)
     batch_s = batch_s * generator.lognormal(0, 0.03, count)
-    first_batch_s = (start_s - 0.005 + batch_s) * generator.lognormal(0, 0.05, count)
+    iterator_s = (start_s - 0.005) * generator.lognormal(0, 0.05, count)
+    first_batch_s = iterator_s + batch_s * generator.lognormal(0, 0.05, count)
     alone_s = (batches - 1) * batch_s + 0.005 + first_batch_s
     wakes = np.array([0.02, 0.06, 0.14, 0.3, 0.62])
-    first_batch_s += (generator.random(count) < waiting) * (wakes[np.searchsorted(wakes, alone_s)] - alone_s)
+    wait_s = (generator.random(count) < waiting) * (wakes[np.searchsorted(wakes, alone_s)] - alone_s)
+    first_batch_s, iterator_s = first_batch_s + wait_s, iterator_s + wait_s
     steady_s = (batches - 1) * batch_s
-    epochs = {"steady_s": steady_s, "first_batch_s": first_batch_s, "end_s": 0.005, "batches": batches}
-    return pd.DataFrame(epochs).assign(epoch_s=lambda row: row["steady_s"] + row["end_s"] + row["first_batch_s"])
+    parts = {"steady_s": steady_s, "first_batch_s": first_batch_s, "iterator_s": iterator_s, "end_s": 0.005}
+    return pd.DataFrame(parts | {"batches": batches}).assign(
+        epoch_s=lambda row: row["steady_s"] + row["end_s"] + row["first_batch_s"]
+    )
 
 
 @pytest.mark.parametrize("waiting", [0.0, 0.2, 0.4, 0.6])
@@ -87,27 +91,25 @@ def test_a_wait_ends_when_the_thread_wakes_and_its_sleeps_double_up_to_a_minute(
 @pytest.mark.parametrize("waiting", [0.0, 0.2, 0.5])
 def test_an_epoch_without_its_wait_is_like_those_that_did_not_wait(waiting):
     epochs = epochs_of(3, waiting=waiting)
-    without_s = epochs["epoch_s"] - start_and_rate.waits_s(epochs["epoch_s"], epochs["first_batch_s"])
+    without_s = epochs["epoch_s"] - start_and_rate.waits_s(epochs)
     alone_s = epochs_of(3, waiting=0.0)["epoch_s"]
     assert np.median(without_s) == pytest.approx(np.median(alone_s), rel=0.01)
     assert without_s.std() < 1.2 * alone_s.std()
 
 
-def test_a_first_batch_that_is_late_while_the_thread_sleeps_is_no_wait():
-    epoch_s, first_batch_s = np.full(20, 0.2), np.full(20, 0.02)
-    first_batch_s[3] += 0.02
-    epoch_s[3] += 0.02  # 0.22 s: the thread wakes at 0.14 and 0.3
-    assert not start_and_rate.waits_s(epoch_s, first_batch_s).any()
-    first_batch_s[3] += 0.08
-    epoch_s[3] += 0.08
-    assert start_and_rate.waits_s(epoch_s, first_batch_s)[3] == pytest.approx(0.1)
+def test_a_change_of_iterators_that_is_late_while_the_thread_sleeps_is_no_wait():
+    epochs = pd.DataFrame({"epoch_s": np.full(20, 0.2), "first_batch_s": 0.02, "iterator_s": 0.015})
+    epochs.loc[3] += 0.02  # the epoch takes 0.22 s: the thread wakes at 0.14 and 0.3
+    assert not start_and_rate.waits_s(epochs).any()
+    epochs.loc[3] += 0.08
+    assert start_and_rate.waits_s(epochs)[3] == pytest.approx(0.1)
 
 
-@given(
-    st.lists(st.tuples(st.floats(1e-4, 100), st.floats(1e-4, 1)), min_size=1, max_size=30),
-)
-def test_a_wait_is_a_part_of_the_first_batch(epochs):
-    epoch_s, share = np.array(epochs).T
-    waits_s = start_and_rate.waits_s(epoch_s, share * epoch_s)
+@given(st.lists(st.tuples(st.floats(1e-4, 100), st.floats(1e-4, 1), st.floats(0, 1)), min_size=1, max_size=30))
+def test_a_wait_is_a_part_of_the_change_of_iterators(parts):
+    epoch_s, first, iterator = np.array(parts).T
+    epochs = pd.DataFrame({"epoch_s": epoch_s, "first_batch_s": first * epoch_s})
+    epochs["iterator_s"] = iterator * epochs["first_batch_s"]
+    waits_s = start_and_rate.waits_s(epochs)
     assert waits_s.shape == epoch_s.shape
-    assert (waits_s >= 0).all() and (waits_s <= share * epoch_s).all()
+    assert (waits_s >= 0).all() and (waits_s <= epochs["iterator_s"]).all()

@@ -105,7 +105,7 @@ def test_a_feed_is_taken_apart_into_what_its_epoch_sums_to(monkeypatch):
 def test_the_parts_of_a_feed_are_medians(monkeypatch):
     def made(first_batch_s, steady_s, end_s):
         return timing.Epoch(epoch_s=first_batch_s + steady_s + end_s, first_batch_s=first_batch_s, steady_s=steady_s,
-                            end_s=end_s, cpu_s=70, batches=5)  # fmt: skip
+                            iterator_s=0, end_s=end_s, cpu_s=70, batches=5)  # fmt: skip
 
     timed = iter([made(30, 4, 90), made(1, 8, 20), made(2, 40, 10)])
     monkeypatch.setattr(timing, "time_epochs", lambda model, feed, epochs: [next(timed) for _ in range(epochs)])

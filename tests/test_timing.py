@@ -19,16 +19,17 @@ SECOND = 10**9
 
 
 def test_each_part_of_an_epoch_lies_between_its_two_readings_of_the_clock():
-    # An epoch, read at three batch ends and at its end, and one that ends with its first batch; no two steps between
-    # the readings are as long.
-    readings = iter(second * SECOND for second in (1, 3, 7, 15, 31, 63))
+    # An epoch, read before its first batch, at three batch ends and at its end, and one that ends with its first batch;
+    # no two steps between the readings are as long.
+    readings = iter(second * SECOND for second in (1, 2, 4, 8, 16, 32, 64, 128))
     epoch = timing.time_epoch(models.smallest(BATCH), timing.held(BATCH, 3), clock=lambda: next(readings))
-    assert epoch.steady_s == pytest.approx(7 - 1)
-    assert epoch.end_s == pytest.approx(15 - 7)
-    assert epoch.first_batch_s == pytest.approx(31 - 15)
-    assert epoch.epoch_s == pytest.approx(31 - 1)
+    assert epoch.steady_s == pytest.approx(8 - 2)
+    assert epoch.end_s == pytest.approx(16 - 8)
+    assert epoch.first_batch_s == pytest.approx(64 - 16)
+    assert epoch.iterator_s == pytest.approx(32 - 16)
+    assert epoch.epoch_s == pytest.approx(64 - 2)
     assert epoch.batch_s == pytest.approx(3)
-    assert epoch.start_s == pytest.approx(30 - 3 * 3)
+    assert epoch.start_s == pytest.approx(62 - 3 * 3)
     assert epoch.batches == 3
     assert next(readings, "none left") == "none left"
 
@@ -160,7 +161,9 @@ def test_the_share_of_waiting_is_what_the_steps_do_not_explain(batch_s, step_s, 
 
 def made(epoch_s, batch_s):
     """An epoch of five batches."""
-    return timing.Epoch(epoch_s=epoch_s, first_batch_s=0, steady_s=4 * batch_s, end_s=0, cpu_s=0, batches=5)
+    return timing.Epoch(
+        epoch_s=epoch_s, first_batch_s=0, iterator_s=0, steady_s=4 * batch_s, end_s=0, cpu_s=0, batches=5
+    )
 
 
 def test_the_median_of_the_timed_epochs_counts(monkeypatch):

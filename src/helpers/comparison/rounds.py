@@ -86,8 +86,8 @@ class Comparison:
     def _by_round(self, label, column):
         checks.one_of("pipeline", label, self.labels)
         epochs = self.rounds[self.rounds["pipeline"] == label]
-        wait_s = start_and_rate.waits_s(epochs["epoch_s"], epochs["first_batch_s"])
-        without_s = {part: epochs[part] - wait_s for part in ("epoch_s", "first_batch_s")}
+        wait_s = start_and_rate.waits_s(epochs)
+        without_s = {part: epochs[part] - wait_s for part in ("epoch_s", "first_batch_s", "iterator_s")}
         rounds = epochs.assign(wait_s=wait_s, **without_s).groupby("round").mean(numeric_only=True)
         if column not in ("start_s", "batch_s"):
             return rounds[column]

@@ -13,8 +13,8 @@ from helpers.errors import StudyError
 # with a look, and its sleeps double from 20 ms to a minute (TensorFlow 2.21, `core/framework/model.cc`,
 # `Model::OptimizeLoop`; its log in `python benchmarks/autotune_modes.py`).
 WAKES_S = np.cumsum(np.minimum(0.02 * 2.0 ** np.arange(40), 60.0))
-LONGER_THAN_ALONE = 1.5  # how many times as long as most others a first batch takes where it waited for the thread
-AT_A_WAKING_S, AT_A_WAKING = 0.01, 0.25  # how near to a waking such an epoch ends: seconds, and share of a first batch
+LONGER_THAN_ALONE = 2  # how many times as long as the shortest a change of iterators takes where it waited
+AT_A_WAKING_S, AT_A_WAKING = 0.01, 0.5  # how near to a waking such an epoch ends: seconds, and share of a first batch
 
 
 @dataclass(frozen=True)
@@ -86,24 +86,25 @@ def _until_waking(age_s):
     return np.where(after < len(WAKES_S), WAKES_S[np.minimum(after, len(WAKES_S) - 1)] - age_s, 0.0)
 
 
-def waits_s(epoch_s: ArrayLike, first_batch_s: ArrayLike) -> np.ndarray:
+def waits_s(epochs: pd.DataFrame) -> np.ndarray:
     """Tells how long each epoch waited for AUTOTUNE's thread before the next one's first batch; see `EpochModel`.
 
-    An epoch waited where its next first batch took half as long again as most do, and it ended when the thread wakes.
-    Such a first batch is taken to have been like the median of the others.
+    An epoch waited where changing the iterators took twice as long as in the fastest twentieth, and it ended when the
+    thread wakes, give or take what first batches differ by. Such a change is taken to be like the median of the others.
 
     Args:
-        epoch_s: of `timing.Epoch`, of epochs of one feed, seconds, (epochs,).
-        first_batch_s: of the same.
+        epochs: a row per epoch of one feed, with the attributes of `timing.Epoch` as columns.
 
     Returns:
         Seconds, float64 (epochs,); 0 where it did not wait.
     """
-    lasted, first_s = np.asarray(epoch_s, float), np.asarray(first_batch_s, float)
-    usual_s = np.quantile(first_s, 0.25)
-    from_waking_s = np.abs(lasted[:, None] - WAKES_S).min(axis=1)
-    waited = (first_s > LONGER_THAN_ALONE * usual_s) & (from_waking_s <= AT_A_WAKING_S + AT_A_WAKING * usual_s)
-    return np.where(waited, np.maximum(0.0, first_s - np.median(first_s[~waited])), 0.0)
+    parts = ("epoch_s", "first_batch_s", "iterator_s")
+    lasted_s, first_s, changed_s = (epochs[part].to_numpy(float) for part in parts)
+    usual_s = np.quantile(changed_s, 0.05, method="lower")
+    near_s = AT_A_WAKING_S + AT_A_WAKING * np.median(first_s - changed_s)
+    from_waking_s = np.abs(lasted_s[:, None] - WAKES_S).min(axis=1)
+    waited = (changed_s > LONGER_THAN_ALONE * usual_s) & (from_waking_s <= near_s)
+    return np.where(waited, np.maximum(0.0, changed_s - np.median(changed_s[~waited])), 0.0)
 
 
 def epoch_model(epochs: pd.DataFrame) -> EpochModel:
@@ -114,7 +115,7 @@ def epoch_model(epochs: pd.DataFrame) -> EpochModel:
     """
     batches = epochs["batches"].to_numpy()
     batch_s = epochs["steady_s"].to_numpy() / (batches - 1)
-    waited_s = waits_s(epochs["epoch_s"], epochs["first_batch_s"])
+    waited_s = waits_s(epochs)
     could_wait_s = max(1e-9, _until_waking(epochs["epoch_s"].to_numpy() - waited_s).sum())
     first_s = (epochs["first_batch_s"].to_numpy() - waited_s).mean()
     return EpochModel(

@@ -39,6 +39,7 @@ class Epoch:
         steady_s: until its last step has ended.
         end_s: from there to the end of the epoch: noticing that the data is over, ending workers.
         first_batch_s: from there until the next epoch's first step has ended: iterators, a first batch, a step.
+        iterator_s: of that, until the next epoch's iterator is there and the former one gone.
         cpu_s: CPU seconds of this process and its children meanwhile.
         batches: steps taken.
     """
@@ -47,6 +48,7 @@ class Epoch:
     steady_s: float
     end_s: float
     first_batch_s: float
+    iterator_s: float
     cpu_s: float
     batches: int
 
@@ -164,6 +166,7 @@ def time_epochs(
             steady_s=(mark.last - mark.first) * 1e-9,
             end_s=(mark.end - mark.last) * 1e-9,
             first_batch_s=(following.first - mark.end) * 1e-9,
+            iterator_s=max(0, following.ready - mark.end) * 1e-9,
             cpu_s=following.cpu_s - mark.cpu_s,
             batches=mark.batches,
         )

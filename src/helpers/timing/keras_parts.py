@@ -71,11 +71,13 @@ class EpochMarks:
     """When the parts of an epoch ended, in the clock's nanoseconds, and what the CPU had spent at the first.
 
     Attributes:
+        ready: the epoch's iterator is there, and the former one gone; 0 where Keras does not tell.
         first: the end of the first step; last: of the last one; end: of the epoch.
         cpu_s: CPU seconds at the end of the first step.
         batches: steps.
     """
 
+    ready: int = 0
     first: int = 0
     last: int = 0
     end: int = 0
@@ -114,6 +116,11 @@ class EpochClock(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Turns to the next epoch."""
         self.marks.append(EpochMarks())
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Reads the clock before the first batch is asked for."""
+        if not self.marks[-1].ready:
+            self.marks[-1].ready = self.clock()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Reads the clock: a step has ended."""
