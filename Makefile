@@ -110,6 +110,7 @@ torture: setup
 # Every figure of benchmarks/README.md, measured here; about an hour and a half. One alone: python benchmarks/NAME.py
 bench: setup
 	$(BIN)/python benchmarks/coverage.py
+	$(BIN)/python benchmarks/coverage.py --waits
 	$(BIN)/python benchmarks/a_a.py --real 30
 	$(BIN)/python benchmarks/two_runs.py --runs 3 --budget-s 100
 	$(BIN)/python benchmarks/interleaving.py
