@@ -335,6 +335,19 @@ def show_modes(size, seed):
     return found
 
 
+def epochs_that_wait(rng, shape, length_s, waiting):
+    """Logarithms of simulated epochs (runs, rounds), some of which wait: with their waits, and as the kit leaves them."""
+    noise = np.exp(np.array([[0.12], [0.25], [0.25]]) * rng.standard_normal((shape[0], 3, shape[1])))
+    steady_s, first_s, iterator_s = np.moveaxis(np.array([[length_s - 0.028], [0.02], [0.008]]) * noise, 1, 0)
+    alone_s = steady_s + first_s + iterator_s
+    wakes_s = start_and_rate.WAKES_S[np.searchsorted(start_and_rate.WAKES_S, alone_s)]
+    wait_s = np.where(rng.random(shape) < waiting, wakes_s - alone_s, 0)
+    parts = {"epoch_s": alone_s, "first_batch_s": first_s + iterator_s, "iterator_s": iterator_s}
+    runs = zip(*(part + wait_s for part in parts.values()), strict=True)
+    told_s = [start_and_rate.waits_s(pd.DataFrame(dict(zip(parts, run, strict=True)))) for run in runs]
+    return np.log(alone_s + wait_s), np.log(alone_s + wait_s - told_s)
+
+
 def show_waits(size, seed):
     """Prints how often the interval holds the ratio of epochs without waits, and its half-width beside the raw one."""
     found = {}
@@ -345,19 +358,8 @@ def show_waits(size, seed):
             figures = []
             for rounds in ROUNDS:
                 rng = np.random.default_rng([seed, rounds])
-                whole, without = [], []
-                for length_s in lengths_s:
-                    noise = np.exp(np.array([[0.12], [0.25], [0.25]]) * rng.standard_normal((size, 3, rounds)))
-                    parts = np.array([[length_s - 0.028], [0.02], [0.008]]) * noise  # steady, a first batch, iterators
-                    alone_s = parts.sum(axis=1)
-                    wakes_s = start_and_rate.WAKES_S[np.searchsorted(start_and_rate.WAKES_S, alone_s)]
-                    wait_s = np.where(rng.random(alone_s.shape) < waiting, wakes_s - alone_s, 0)
-                    epoch_s = alone_s + wait_s
-                    told = {"epoch_s": epoch_s, "first_batch_s": parts[:, 1:].sum(axis=1) + wait_s}
-                    told["iterator_s"] = parts[:, 2] + wait_s
-                    runs = (pd.DataFrame(dict(zip(told, run, strict=True))) for run in zip(*told.values(), strict=True))
-                    whole.append(np.log(epoch_s))
-                    without.append(np.log(epoch_s - [start_and_rate.waits_s(run) for run in runs]))
+                sides = [epochs_that_wait(rng, (size, rounds), length_s, waiting) for length_s in lengths_s]
+                whole, without = zip(*sides, strict=True)
                 truth = math.log(lengths_s[0] / lengths_s[1])
                 low, high = of_the_kit(without[0] - without[1], 0.95)
                 raw = np.subtract(*of_the_kit(whole[0] - whole[1], 0.95)[::-1])

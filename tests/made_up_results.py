@@ -36,6 +36,8 @@ SPECS = {
     "grain, batch map": {"builder": "grain", "map": "batch"},
 }
 
+BY_ROUND = [name for name, kind in results.COLUMNS.items() if kind == "object"]  # the columns that hold lists
+
 
 def cell(*, seconds, dataset="synthetic", transform="noise", batch_size=32, examples=1000, machine_id="made0up0",
          unlike=(), rounds=12, noise=0.01, seed=0, **columns):  # fmt: skip

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from hypothesis import given, strategies
-from made_up_results import cell, quick_like, table
+from made_up_results import BY_ROUND, cell, quick_like, table
 from test_report import run_folder
 
 from helpers import cli, ratios, report
@@ -84,9 +84,8 @@ def test_pipelines_of_other_knobs_are_no_pair():
 
 def left_early(run, label, rounds):
     """The run, in which one pipeline left the rounds before the others."""
-    parts = ("epoch_s_rounds", "steady_s_rounds", "end_s_rounds", "first_batch_s_rounds", "wait_s_rounds", "positions")
     rows = run["pipeline"] == label
-    return run.assign(**{part: run[part].where(~rows, run[part].map(lambda raw: raw[:rounds])) for part in parts})
+    return run.assign(**{part: run[part].where(~rows, run[part].map(lambda raw: raw[:rounds])) for part in BY_ROUND})
 
 
 def test_pipelines_that_left_the_rounds_early_are_compared_on_those_that_both_ran():

@@ -119,8 +119,9 @@ def test_a_written_file_may_be_read_by_whom_the_umask_lets(tmp_path):
 def test_a_pipeline_that_left_early_is_compared_on_the_rounds_that_both_ran():
     rows = made_up_results.cell(seconds={"py_dataset": 1.0, "tf_data": 2.0}, rounds=20, noise=0.02)
     whole = pairs.cell_ratio(rows.iloc[1], rows.iloc[0])
-    parts = ("epoch_s_rounds", "steady_s_rounds", "end_s_rounds", "first_batch_s_rounds", "wait_s_rounds", "positions")
-    rows.loc[1, list(parts)] = pd.Series({part: rows.loc[1, part][:8] for part in parts})
+    rows.loc[1, made_up_results.BY_ROUND] = pd.Series(
+        {part: rows.loc[1, part][:8] for part in made_up_results.BY_ROUND}
+    )
     of_both = pairs.cell_ratio(rows.iloc[1], rows.iloc[0])
     first = [pairs.seconds_of(row)[:8] for _, row in rows.iterrows()]
     assert (

@@ -14,7 +14,7 @@ from helpers.errors import StudyError
 from helpers.ratios import Verdict
 from helpers.results import certainty
 from helpers.results.lengths import log_ratios
-from helpers.results.pairs import LOOKS, compare_rounds, fair_rows, seconds_of
+from helpers.results.pairs import LOOKS, compare_rounds, fair_rows, seconds_of, select_pipelines
 from helpers.timing.starvation import FeedTimes
 
 WORKS = {
@@ -29,7 +29,7 @@ ORDER = ("light", "heavy", "augmentation")
 LARGE_BATCH = 128  # images, from here on
 LENGTHS = np.logspace(0, 7, 141)  # examples of an epoch
 STEPS_S = np.logspace(-5, 2, 281)  # of a training step
-AN_EXPERIMENT = '"map_and_batch_fusion": false'  # to see what the prefetch alone does; nobody would use it
+IN_USE = {"map_and_batch_fusion": ["default", True]}  # without it one sees what the prefetch alone does; nobody uses it
 AUGMENTER, SEQUENCE = ("image_data_generator", "{}"), ("py_dataset", "{}")
 
 Feeder = tuple[str, str]  # builder, and its knobs as JSON in the order of their names
@@ -115,7 +115,8 @@ def answers(results: pd.DataFrame, *, margin: float = 0.05) -> list[Answer]:
     Returns:
         One per kind, light work first.
     """
-    found = [_answer(key, cells, feeders, margin) for key, cells, feeders in _kinds(fair_rows(results))]
+    used = select_pipelines(fair_rows(results), IN_USE)
+    found = [_answer(key, cells, feeders, margin) for key, cells, feeders in _kinds(used)]
     return sorted(found, key=lambda answer: ORDER.index(answer.work) if answer.work in ORDER else len(ORDER))
 
 
@@ -131,7 +132,7 @@ def feeder_of(row: pd.Series) -> Feeder:
 def _kinds(fair) -> Iterable[tuple]:
     """Gives (key, cells, the feeders that all of them have); a cell is feeder -> row."""
     cells = [
-        {feeder_of(row): row for _, row in rows.iterrows() if AN_EXPERIMENT not in row["knobs"]}
+        {feeder_of(row): row for _, row in rows.iterrows()}
         for _, rows in fair.groupby(["machine_id", "cell_id", "launcher"], sort=False)
     ]
     several = fair["cores"].nunique() > 1  # else two machines may be held side by side
