@@ -336,7 +336,7 @@ def show_modes(size, seed):
 
 
 def epochs_that_wait(rng, shape, length_s, waiting):
-    """Logarithms of simulated epochs (runs, rounds), some of which wait: with their waits, and as the kit leaves them."""
+    """Logs of simulated epochs (runs, rounds), a share of which wait: with their waits, and as the kit leaves them."""
     noise = np.exp(np.array([[0.12], [0.25], [0.25]]) * rng.standard_normal((shape[0], 3, shape[1])))
     steady_s, first_s, iterator_s = np.moveaxis(np.array([[length_s - 0.028], [0.02], [0.008]]) * noise, 1, 0)
     alone_s = steady_s + first_s + iterator_s
